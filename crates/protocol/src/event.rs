@@ -1,0 +1,512 @@
+//! The events of a run's log: their names, fields, rendering, and what each reader may see of them.
+//!
+//! Promises that an event renders to one line of compact JSON, always with its envelope first
+//! (`v`, `seq`, `ts`, `run`, `type`), and that [`render_for`] gives the same bytes for the same line and audience on
+//! every replica. Within `v: 1` fields and types are only ever added.
+
+use std::borrow::Cow;
+use std::io::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::Message;
+use crate::{
+    AgentId, CallId, ErrorCode, Fault, MessageId, ModelCallId, Money, Problem, RunId, ThreadId, Timestamp, Usage,
+    UserId,
+};
+
+/// The largest event, in bytes of its JSON. What is larger becomes a reference to an artifact.
+pub const MAX_EVENT_BYTES: usize = 256 * 1024;
+
+/// Who did something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Actor {
+    /// What kind of actor.
+    #[serde(rename = "type")]
+    pub kind: ActorKind,
+    /// `usr_…` or `key_…`, `null` where there is none.
+    pub id: Option<String>,
+    /// Why the system acted: `expired`, `on_conflict`, `on_disconnect`, `deleted`.
+    pub reason: Option<String>,
+}
+
+/// Kinds of actors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorKind {
+    /// A tenant's end user.
+    User,
+    /// The tenant, by one of its keys.
+    Tenant,
+    /// The operator of the service.
+    Operator,
+    /// Headwater itself.
+    System,
+}
+
+/// Why a model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// It was done.
+    Stop,
+    /// It reached its limit of output tokens.
+    Length,
+    /// It wants tools to be called. Of steps only.
+    ToolCalls,
+    /// The run's last permitted step. Of runs only.
+    MaxSteps,
+    /// The provider's filter stopped it.
+    ContentFilter,
+}
+
+/// What a completed run came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunResult {
+    /// The message that holds the answer.
+    pub message: MessageId,
+    /// Its text.
+    pub text: String,
+    /// The parsed answer, where the agent's `response_format` asks for JSON.
+    pub json: Option<serde_json::Value>,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+}
+
+/// Something a suspended run waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Pending {
+    /// `approval`, `input` or `budget`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The approval, if that is what is waited for.
+    pub approval: Option<String>,
+    /// The tool call concerned.
+    pub call: Option<CallId>,
+    /// The budget, if that is what is waited for.
+    pub budget: Option<String>,
+}
+
+/// What an event tells, by its `type`. Types that this release does not know read as [`EventBody::Unknown`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "type")]
+#[expect(missing_docs, reason = "the fields are those of the API page, named once there and in the OpenAPI document")]
+#[expect(clippy::large_enum_variant, reason = "short-lived values; boxing would cost every reader of the log")]
+pub enum EventBody {
+    /// The run was accepted. Always seq 1.
+    #[serde(rename = "run.queued")]
+    RunQueued {
+        thread: ThreadId,
+        user: UserId,
+        agent: AgentId,
+        agent_version: i32,
+        input_messages: Vec<MessageId>,
+        run_at: Option<Timestamp>,
+        after_run: Option<RunId>,
+    },
+    /// The loop began. Once per run.
+    #[serde(rename = "run.started")]
+    RunStarted { attempt: i32, agent: AgentId, agent_version: i32, model: String },
+    /// The run waits for a person.
+    #[serde(rename = "run.suspended")]
+    RunSuspended { reason: String, pending: Vec<Pending> },
+    /// The run goes on.
+    #[serde(rename = "run.resumed")]
+    RunResumed { attempt: i32, reason: String },
+    /// Terminal: done.
+    #[serde(rename = "run.completed")]
+    RunCompleted { result: RunResult, usage: Usage, cost: Option<Money> },
+    /// Terminal: failed. `code`, `message` and `retryable` repeat `error`.
+    #[serde(rename = "run.failed")]
+    RunFailed {
+        code: ErrorCode,
+        message: Option<String>,
+        retryable: bool,
+        error: Problem,
+        usage: Usage,
+        cost: Option<Money>,
+    },
+    /// Terminal: cancelled.
+    #[serde(rename = "run.cancelled")]
+    RunCancelled { by: Actor, usage: Usage, cost: Option<Money> },
+    /// A model call begins; `input_messages` were steered in.
+    #[serde(rename = "step.started")]
+    StepStarted { step: i32, model: String, input_messages: Vec<MessageId> },
+    /// A model call and its tools are done.
+    #[serde(rename = "step.finished")]
+    StepFinished { step: i32, finish_reason: FinishReason, usage: Usage, cost: Option<Money> },
+    /// What this step produced so far is void; new ids follow.
+    #[serde(rename = "step.reset")]
+    StepReset { step: i32, reason: String, messages: Vec<MessageId>, calls: Vec<CallId> },
+    /// A message begins.
+    #[serde(rename = "message.started")]
+    MessageStarted { step: i32, message: MessageId, role: Role },
+    /// More text of a message.
+    #[serde(rename = "message.delta")]
+    MessageDelta { message: MessageId, delta: String },
+    /// The whole text again, so that a late reader needs no deltas.
+    #[serde(rename = "message.completed")]
+    MessageCompleted { step: i32, message: MessageId, role: Role, text: String, status: MessageStatus },
+    /// The model begins to reason.
+    #[serde(rename = "reasoning.started")]
+    ReasoningStarted { step: i32, message: MessageId },
+    /// More of its reasoning.
+    #[serde(rename = "reasoning.delta")]
+    ReasoningDelta { message: MessageId, delta: String },
+    /// The whole reasoning again.
+    #[serde(rename = "reasoning.completed")]
+    ReasoningCompleted { message: MessageId, text: String },
+    /// What a model call is expected to cost.
+    #[serde(rename = "cost.estimated")]
+    CostEstimated {
+        step: i32,
+        model_call: ModelCallId,
+        model: String,
+        input_tokens: u64,
+        expected: Option<Money>,
+        reserve: Option<Money>,
+    },
+    /// What a model call did cost. `cost` is `null` for a model without a price.
+    #[serde(rename = "cost.settled")]
+    CostSettled {
+        step: i32,
+        model_call: ModelCallId,
+        model: String,
+        usage: Usage,
+        cost: Option<Money>,
+        estimated: bool,
+        run_cost: Option<Money>,
+    },
+    /// The run waits for a place. At most one per second.
+    #[serde(rename = "throttled")]
+    Throttled { wait_ms: u64, queue_pos: u32, reason: String },
+    /// An event that this reader may not see: its place in the order, and nothing else.
+    #[serde(rename = "hidden")]
+    Hidden {},
+    /// A type of a later release.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Who speaks in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The end user.
+    User,
+    /// The agent.
+    Assistant,
+    /// Results of tools.
+    Tool,
+}
+
+impl Role {
+    /// As JSON and the database write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            Role::Tool => "tool",
+        }
+    }
+}
+
+/// How far a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageStatus {
+    /// Still being written.
+    InProgress,
+    /// Whole.
+    Completed,
+    /// Cut by a cancel or a failure; what was written is kept.
+    Incomplete,
+}
+
+impl MessageStatus {
+    /// As JSON and the database write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MessageStatus::InProgress => "in_progress",
+            MessageStatus::Completed => "completed",
+            MessageStatus::Incomplete => "incomplete",
+        }
+    }
+}
+
+impl EventBody {
+    /// Whether this ends the run's log.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::RunCompleted { .. } | Self::RunFailed { .. } | Self::RunCancelled { .. })
+    }
+
+    /// Whether this event rides the group flush. Everything else commits with the state it tells of.
+    pub fn is_delta(&self) -> bool {
+        matches!(self, Self::MessageDelta { .. } | Self::ReasoningDelta { .. })
+    }
+}
+
+/// One event with its envelope, as a client reads it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Event {
+    /// Version of the envelope: 1.
+    pub v: u8,
+    /// Position in the run's log, dense from 1.
+    pub seq: u64,
+    /// When it was written.
+    pub ts: Timestamp,
+    /// The run.
+    pub run: RunId,
+    /// What it tells.
+    #[serde(flatten)]
+    pub body: EventBody,
+}
+
+/// Appends the event's one line of JSON to `out`, without a line break.
+pub fn render(out: &mut Vec<u8>, seq: u64, ts: Timestamp, run: RunId, body: &EventBody) {
+    write!(out, r#"{{"v":1,"seq":{seq},"ts":"{ts}","run":"{run}","#).expect("writing to memory");
+    let at = out.len();
+    serde_json::to_writer(&mut *out, body).expect("events serialise");
+    // The body is an object of its own and begins with `{`: the envelope has opened it already.
+    out.remove_brace(at);
+}
+
+trait RemoveBrace {
+    fn remove_brace(&mut self, at: usize);
+}
+
+impl RemoveBrace for Vec<u8> {
+    fn remove_brace(&mut self, at: usize) {
+        debug_assert_eq!(self[at], b'{');
+        self.copy_within(at + 1.., at);
+        self.pop();
+    }
+}
+
+/// The `type` of a rendered event, found without parsing: before it stand only numbers, a time and an id.
+pub fn type_of(line: &str) -> &str {
+    const KEY: &str = r#""type":""#;
+    let Some(at) = line.find(KEY) else { return "" };
+    let rest = &line[at + KEY.len()..];
+    rest.split_once('"').map_or("", |(name, _)| name)
+}
+
+/// The `seq` of a rendered event, found without parsing. `None` when the line is not ours.
+pub fn seq_of(line: &str) -> Option<u64> {
+    let rest = line.strip_prefix(r#"{"v":1,"seq":"#)?;
+    rest.split_once(',')?.0.parse().ok()
+}
+
+/// What a tenant lets its users see of an agent's runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Visibility {
+    /// The model's reasoning.
+    pub reasoning: bool,
+    /// Arguments of tool calls.
+    pub tool_args: bool,
+    /// Outputs of tool calls.
+    pub tool_output: bool,
+    /// Money.
+    pub cost: bool,
+}
+
+impl Default for Visibility {
+    fn default() -> Self {
+        Self { reasoning: true, tool_args: true, tool_output: true, cost: false }
+    }
+}
+
+/// For whom an event is rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Audience {
+    /// A tenant key: sees everything.
+    Tenant,
+    /// A user token or a ticket: sees what the agent's `user_visibility` leaves.
+    User(Visibility),
+}
+
+/// Whether events of this type look different to different audiences.
+fn is_sensitive(kind: &str) -> bool {
+    // Named, not excluded: a type that nobody has thought about is treated as sensitive.
+    !matches!(
+        kind,
+        "message.delta"
+            | "message.started"
+            | "message.completed"
+            | "run.queued"
+            | "run.started"
+            | "run.suspended"
+            | "run.resumed"
+            | "step.started"
+            | "step.reset"
+            | "throttled"
+    )
+}
+
+/// The line as `audience` may see it. Borrowed when nothing changes, which is the case for nearly all events.
+pub fn render_for(line: &str, audience: Audience) -> Cow<'_, str> {
+    let visibility = match audience {
+        Audience::Tenant => return Cow::Borrowed(line),
+        Audience::User(visibility) => visibility,
+    };
+    if !is_sensitive(type_of(line)) {
+        return Cow::Borrowed(line);
+    }
+    let Ok(event) = serde_json::from_str::<Event>(line) else {
+        // Not one of ours, or of a later release's shape: show its place and nothing else.
+        return Cow::Owned(hidden(line));
+    };
+    let body = for_user(event.body, visibility);
+    let mut out = Vec::with_capacity(line.len());
+    render(&mut out, event.seq, event.ts, event.run, &body);
+    Cow::Owned(String::from_utf8(out).expect("JSON is UTF-8"))
+}
+
+/// The place of an event that cannot be read.
+fn hidden(line: &str) -> String {
+    let envelope = line.find(r#""type":""#).map_or("", |at| &line[..at]);
+    format!(r#"{envelope}"type":"hidden"}}"#)
+}
+
+/// One event's body as an end user may see it.
+fn for_user(body: EventBody, visible: Visibility) -> EventBody {
+    use EventBody as E;
+    let cost = |cost: Option<Money>| cost.filter(|_| visible.cost);
+    match body {
+        E::CostEstimated { .. } | E::CostSettled { .. } if !visible.cost => E::Hidden {},
+        E::ReasoningStarted { .. } | E::ReasoningDelta { .. } | E::ReasoningCompleted { .. } if !visible.reasoning => {
+            E::Hidden {}
+        }
+        E::RunCompleted { result, usage, cost: c } => E::RunCompleted { result, usage, cost: cost(c) },
+        E::RunCancelled { by, usage, cost: c } => E::RunCancelled { by, usage, cost: cost(c) },
+        E::StepFinished { step, finish_reason, usage, cost: c } => {
+            E::StepFinished { step, finish_reason, usage, cost: cost(c) }
+        }
+        E::RunFailed { code, error, retryable, usage, cost: c, .. } => {
+            let error = problem_for_user(error);
+            E::RunFailed { code, message: error.detail.clone(), retryable, error, usage, cost: cost(c) }
+        }
+        E::Unknown => E::Hidden {},
+        other @ (E::CostEstimated { .. }
+        | E::CostSettled { .. }
+        | E::ReasoningStarted { .. }
+        | E::ReasoningDelta { .. }
+        | E::ReasoningCompleted { .. }
+        | E::RunQueued { .. }
+        | E::RunStarted { .. }
+        | E::RunSuspended { .. }
+        | E::RunResumed { .. }
+        | E::StepStarted { .. }
+        | E::StepReset { .. }
+        | E::MessageStarted { .. }
+        | E::MessageDelta { .. }
+        | E::MessageCompleted { .. }
+        | E::Throttled { .. }
+        | E::Hidden {}) => other,
+    }
+}
+
+/// A problem without the provider's or server's own words, which may name keys, hosts or prompts.
+pub fn problem_for_user(mut problem: Problem) -> Problem {
+    match problem.fault {
+        Fault::Provider | Fault::Server => {
+            problem.detail = None;
+            problem.extra.clear();
+        }
+        Fault::Tenant if problem.code.as_str().starts_with("provider_") => {
+            problem.detail = None;
+            problem.extra.clear();
+        }
+        Fault::Caller | Fault::Tenant | Fault::Tool => {}
+    }
+    problem
+}
+
+/// A message as an end user may see it.
+pub fn message_for_user(mut message: Message, visible: Visibility) -> Message {
+    use crate::message::Part;
+    message.content.retain(|part| visible.reasoning || !matches!(part, Part::Reasoning { .. }));
+    for part in &mut message.content {
+        match part {
+            Part::ToolCall { args, .. } if !visible.tool_args => *args = None,
+            Part::ToolResult { output, error, .. } => {
+                if !visible.tool_output {
+                    *output = None;
+                }
+                *error = error.take().map(problem_for_user);
+            }
+            Part::ToolCall { .. } | Part::Text { .. } | Part::Reasoning { .. } => {}
+        }
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(body: &EventBody) -> String {
+        let mut out = Vec::new();
+        render(&mut out, 7, Timestamp::from_ms(0), RunId::new(), body);
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    fn settled() -> EventBody {
+        EventBody::CostSettled {
+            step: 1,
+            model_call: ModelCallId::new(),
+            model: "m/x".into(),
+            usage: Usage::default(),
+            cost: Some(Money(5)),
+            estimated: false,
+            run_cost: Some(Money(5)),
+        }
+    }
+
+    #[test]
+    fn rendered_lines_read_back() {
+        let body = EventBody::MessageDelta { message: MessageId::new(), delta: "a\"b\n{".into() };
+        let line = line(&body);
+        let event: Event = serde_json::from_str(&line).expect("reads back");
+        assert_eq!((event.seq, event.body), (7, body));
+        assert_eq!(type_of(&line), "message.delta");
+        assert_eq!(seq_of(&line), Some(7));
+        assert!(line.starts_with(r#"{"v":1,"seq":7,"ts":"1970-01-01T00:00:00.000Z","run":"run_"#));
+    }
+
+    #[test]
+    fn money_is_hidden_from_users_and_shown_to_tenants() {
+        let line = line(&settled());
+        assert_eq!(render_for(&line, Audience::Tenant), line);
+        let seen = render_for(&line, Audience::User(Visibility::default()));
+        assert!(seen.ends_with(r#""type":"hidden"}"#), "{seen}");
+        assert_eq!(seq_of(&seen), Some(7));
+        let all = Visibility { cost: true, ..Visibility::default() };
+        assert_eq!(render_for(&line, Audience::User(all)), line);
+    }
+
+    #[test]
+    fn the_words_of_providers_and_servers_stay_inside() {
+        let error = Problem::new(ErrorCode::ProviderRejected, "key sk-123 is wrong").with("provider_status", 400);
+        let body = EventBody::RunFailed {
+            code: error.code,
+            message: error.detail.clone(),
+            retryable: false,
+            error,
+            usage: Usage::default(),
+            cost: Some(Money(1)),
+        };
+        let line = line(&body);
+        let seen = render_for(&line, Audience::User(Visibility::default()));
+        assert!(!seen.contains("sk-123") && !seen.contains("provider_status"), "{seen}");
+        assert!(seen.contains(r#""code":"provider_rejected""#) && seen.contains(r#""message":null"#));
+    }
+
+    #[test]
+    fn a_type_of_a_later_release_is_hidden_from_users() {
+        let line = r#"{"v":1,"seq":9,"ts":"1970-01-01T00:00:00.000Z","run":"run_x","type":"secret.thing","key":"s"}"#;
+        let seen = render_for(line, Audience::User(Visibility::default()));
+        assert_eq!(seen, r#"{"v":1,"seq":9,"ts":"1970-01-01T00:00:00.000Z","run":"run_x","type":"hidden"}"#);
+    }
+}

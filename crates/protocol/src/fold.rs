@@ -1,0 +1,151 @@
+//! What a run's log says about the run: the messages still open, and the events that would close them.
+//!
+//! The log is the truth about partial text. Snapshots read it to show an unfinished message exactly as of a sequence
+//! number; whoever has to end another process' run reads it to leave nothing open.
+
+use crate::event::{Event, EventBody, FinishReason, MessageStatus, Role};
+use crate::message::Part;
+use crate::{MessageId, Money, Usage};
+
+/// A message that has begun and not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenMessage {
+    /// Its id.
+    pub message: MessageId,
+    /// The step that writes it.
+    pub step: i32,
+    /// Its text so far.
+    pub text: String,
+    /// Its reasoning so far, if there was any.
+    pub reasoning: Option<String>,
+    /// Whether the reasoning has begun and not ended.
+    pub reasoning_open: bool,
+}
+
+impl OpenMessage {
+    /// A message that has just begun.
+    pub fn new(message: MessageId, step: i32) -> Self {
+        Self { message, step, text: String::new(), reasoning: None, reasoning_open: false }
+    }
+
+    /// Its parts, in their fixed order.
+    pub fn parts(&self) -> Vec<Part> {
+        let reasoning = self.reasoning.as_ref().map(|text| Part::Reasoning { text: text.clone() });
+        let text = (!self.text.is_empty()).then(|| Part::Text { text: self.text.clone() });
+        reasoning.into_iter().chain(text).collect()
+    }
+
+    /// The events that end it.
+    pub fn close(&self, status: MessageStatus) -> Vec<EventBody> {
+        let mut events = Vec::with_capacity(2);
+        if self.reasoning_open {
+            let text = self.reasoning.clone().unwrap_or_default();
+            events.push(EventBody::ReasoningCompleted { message: self.message, text });
+        }
+        events.push(EventBody::MessageCompleted {
+            step: self.step,
+            message: self.message,
+            role: Role::Assistant,
+            text: self.text.clone(),
+            status,
+        });
+        events
+    }
+}
+
+/// The state of a run as its log tells it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fold {
+    /// The last sequence number read.
+    pub seq: u64,
+    /// The message being written.
+    pub open: Option<OpenMessage>,
+    /// The step that has begun and not finished.
+    pub open_step: Option<i32>,
+    /// Steps that have begun.
+    pub steps: i32,
+    /// Usage of the calls that were settled.
+    pub usage: Usage,
+    /// Model calls that were estimated and never settled.
+    pub unsettled: Vec<crate::ModelCallId>,
+    /// Why the last finished step ended.
+    pub finish_reason: Option<FinishReason>,
+    /// Whether the log has its terminal event.
+    pub terminal: bool,
+    spent: Money,
+    price_unknown: bool,
+}
+
+impl Fold {
+    /// What the settled calls cost: nothing where there were none, `None` once one of them had no price.
+    pub fn cost(&self) -> Option<Money> {
+        (!self.price_unknown).then_some(self.spent)
+    }
+
+    /// Reads one more event. Events must come in order.
+    pub fn push(&mut self, event: &Event) {
+        debug_assert!(event.seq == self.seq + 1 || self.seq == 0, "the log is dense");
+        self.seq = event.seq;
+        match &event.body {
+            EventBody::StepStarted { step, .. } => {
+                self.open_step = Some(*step);
+                self.steps = self.steps.max(*step);
+            }
+            EventBody::StepFinished { finish_reason, .. } => {
+                self.open_step = None;
+                self.finish_reason = Some(*finish_reason);
+            }
+            EventBody::StepReset { .. } => self.open = None,
+            EventBody::MessageStarted { step, message, .. } => self.open = Some(OpenMessage::new(*message, *step)),
+            EventBody::MessageDelta { message, delta } => {
+                if let Some(open) = self.open.as_mut().filter(|open| open.message == *message) {
+                    open.text.push_str(delta);
+                }
+            }
+            EventBody::ReasoningStarted { message, .. } => {
+                if let Some(open) = self.open.as_mut().filter(|open| open.message == *message) {
+                    open.reasoning = Some(String::new());
+                    open.reasoning_open = true;
+                }
+            }
+            EventBody::ReasoningDelta { message, delta } => {
+                if let Some(open) = self.open.as_mut().filter(|open| open.message == *message) {
+                    open.reasoning.get_or_insert_default().push_str(delta);
+                }
+            }
+            EventBody::ReasoningCompleted { message, .. } => {
+                if let Some(open) = self.open.as_mut().filter(|open| open.message == *message) {
+                    open.reasoning_open = false;
+                }
+            }
+            EventBody::MessageCompleted { message, .. } => {
+                self.open.take_if(|open| open.message == *message);
+            }
+            EventBody::CostEstimated { model_call, .. } => self.unsettled.push(*model_call),
+            EventBody::CostSettled { model_call, usage, cost, .. } => {
+                self.unsettled.retain(|call| call != model_call);
+                self.usage = self.usage.plus(*usage);
+                self.spent = self.spent.plus(cost.unwrap_or_default());
+                self.price_unknown |= cost.is_none();
+            }
+            EventBody::RunCompleted { .. } | EventBody::RunFailed { .. } | EventBody::RunCancelled { .. } => {
+                self.terminal = true;
+            }
+            EventBody::RunQueued { .. }
+            | EventBody::RunStarted { .. }
+            | EventBody::RunSuspended { .. }
+            | EventBody::RunResumed { .. }
+            | EventBody::Throttled { .. }
+            | EventBody::Hidden {}
+            | EventBody::Unknown => {}
+        }
+    }
+
+    /// Reads a stretch of stored log: one event per line.
+    pub fn push_lines(&mut self, lines: &str) -> Result<(), serde_json::Error> {
+        for line in lines.lines().filter(|line| !line.is_empty()) {
+            self.push(&serde_json::from_str(line)?);
+        }
+        Ok(())
+    }
+}

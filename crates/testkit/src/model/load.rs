@@ -1,0 +1,141 @@
+//! The load script: tokens at a fixed pace for thousands of streams at once.
+//!
+//! Owns: the model names `load-<tokens>x<ms>` and the bytes that answer them, rendered once per name and shared.
+//! Promises: per stream one timer, per token one write of bytes that exist already. With no delay the whole answer is one
+//! write. Deadlines are counted from the start of the stream, so a late tick does not push the ones after it.
+//! Never does: name the call. All streams of a model share one completion id; who needs ids uses another script.
+
+use std::{
+    collections::HashMap,
+    ops::Range,
+    pin::pin,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    http::{self, Conn, Gone},
+    render::{self, Events, Usage},
+    reply::Delta,
+    request::{ChatRequest, Outcome},
+    shared::Shared,
+};
+
+/// Past this the pre-rendered answer would be some tens of megabytes.
+const MAX_TOKENS: usize = 100_000;
+
+/// The rendered answers, by model name and whether usage was asked for.
+#[derive(Default)]
+pub(super) struct Plans([RwLock<HashMap<String, Arc<Plan>>>; 2]);
+
+/// The answer to one model name.
+pub(super) struct Plan {
+    tokens: usize,
+    delay: Duration,
+    /// Everything but usage and end: response head and role, each token, finish reason. In HTTP chunks.
+    wire: Vec<u8>,
+    /// Where each token ends in `wire`. The first write reaches to the end of the first token.
+    ends: Vec<usize>,
+    events: Events,
+}
+
+impl Plans {
+    /// The plan of a model name, or none if it names no load.
+    pub(super) fn get(&self, model: &str, wants_usage: bool) -> Option<Arc<Plan>> {
+        let plans = &self.0[usize::from(wants_usage)];
+        if let Some(plan) = plans.read().expect("a plan's lock is never poisoned").get(model) {
+            return Some(plan.clone());
+        }
+        let plan = Arc::new(Plan::render(model, wants_usage)?);
+        plans.write().expect("a plan's lock is never poisoned").insert(model.to_owned(), plan.clone());
+        Some(plan)
+    }
+}
+
+impl Plan {
+    fn render(model: &str, wants_usage: bool) -> Option<Self> {
+        let (tokens, delay) = parse(model)?;
+        let events = Events::new(0, model, wants_usage, false);
+        let (mut wire, mut event) = (Vec::new(), Vec::new());
+        let mut ends = Vec::with_capacity(tokens);
+        http::push_head(&mut wire, 200, "text/event-stream; charset=utf-8", None, &[]);
+        events.role(&mut event);
+        http::push_chunk(&mut wire, &event);
+        for token in 0..tokens {
+            event.clear();
+            events.delta(&mut event, &Delta::Content(format!(" tok{token}")));
+            http::push_chunk(&mut wire, &event);
+            ends.push(wire.len());
+        }
+        event.clear();
+        events.finish(&mut event, "stop");
+        http::push_chunk(&mut wire, &event);
+        Some(Self { tokens, delay, wire, ends, events })
+    }
+
+    fn part(&self, token: usize) -> Range<usize> {
+        let start = if token == 0 { 0 } else { self.ends[token - 1] };
+        start..self.ends[token]
+    }
+
+    /// Usage if asked for, `[DONE]`, end of body.
+    fn tail(&self, request: &ChatRequest) -> Vec<u8> {
+        let (mut event, mut tail) = (Vec::with_capacity(512), Vec::with_capacity(560));
+        if request.wants_usage() {
+            self.events.usage(&mut event, &self.usage(request));
+        }
+        self.events.done(&mut event);
+        http::push_chunk(&mut tail, &event);
+        tail.extend_from_slice(http::LAST_CHUNK);
+        tail
+    }
+
+    fn usage(&self, request: &ChatRequest) -> Usage {
+        Usage { input: request.input_tokens(), output: self.tokens as u64, cached: 0, reasoning: 0 }
+    }
+
+    /// Answers one call.
+    pub(super) async fn play(&self, conn: &mut Conn, request: &ChatRequest, shared: &Shared) -> Result<Outcome, Gone> {
+        if !request.streams() {
+            conn.wait(tokio::time::sleep(super::ideal(self.tokens, self.delay.as_millis() as u64))).await?;
+            let content: String = (0..self.tokens).map(|token| format!(" tok{token}")).collect();
+            let message = json!({"role": "assistant", "content": content, "refusal": null});
+            let model = request.model.as_deref().unwrap_or_default();
+            let body = render::completion(0, model, &message, Some(self.usage(request)), Some("stop"));
+            let mut head = Vec::with_capacity(128);
+            http::push_head(&mut head, 200, "application/json", Some(body.len()), &[]);
+            conn.send_pair(&head, &body).await?;
+            shared.count_tokens(self.tokens);
+            return Ok(Outcome::Answered);
+        }
+        let mut written = 0;
+        if !self.delay.is_zero() && self.tokens > 0 {
+            let mut due = Instant::now();
+            let mut tick = pin!(sleep_until(due));
+            for token in 0..self.tokens {
+                if token > 0 {
+                    due += self.delay;
+                    tick.as_mut().reset(due);
+                    conn.wait(tick.as_mut()).await?;
+                }
+                conn.send(&self.wire[self.part(token)]).await?;
+                shared.count_tokens(1);
+            }
+            written = self.ends[self.tokens - 1];
+        }
+        conn.send_pair(&self.wire[written..], &self.tail(request)).await?;
+        if written == 0 {
+            shared.count_tokens(self.tokens);
+        }
+        Ok(Outcome::Answered)
+    }
+}
+
+fn parse(model: &str) -> Option<(usize, Duration)> {
+    let (tokens, ms) = model.strip_prefix("load-")?.split_once('x')?;
+    let tokens = tokens.parse().ok().filter(|tokens| *tokens <= MAX_TOKENS)?;
+    Some((tokens, Duration::from_millis(ms.parse().ok()?)))
+}
