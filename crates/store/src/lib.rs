@@ -1,1 +1,37 @@
-//! headwater-store
+//! `UserScopedStorage`: Postgres behind a wall, and the only place with SQL.
+//!
+//! Owns the roles, the schema, its migrations, the row-level security that keeps tenants apart, the event log with its
+//! two ways in, leases and claims, and a private Postgres for somebody who has none.
+//! Promises that no row of another tenant or user is ever visible through [`UserScopedStorage`], that no event is
+//! reported as written before it is committed, and that an owner who lost its lease cannot append.
+//! Never lets a caller name a tenant: the scope does, once, when the storage is made from it. What has to reach across
+//! tenants goes through [`Store::unscoped`], which can call the definer functions of the schema and nothing else.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`pool`] | connections, and one pipelined round trip per scoped statement |
+//! | [`scoped`] | [`UserScopedStorage`], by resource |
+//! | [`unscoped`] | the definer functions |
+//! | [`commit`], [`create`] | writes of many runs in few statements |
+//! | [`migrate`] | roles, migrations, the lint of the wall |
+//! | [`embedded`] | a private Postgres |
+
+#[cfg(feature = "admin")]
+pub mod admin;
+mod batch;
+pub mod commit;
+pub mod create;
+pub mod embedded;
+pub mod error;
+pub mod migrate;
+pub mod pool;
+pub mod scoped;
+mod tls;
+pub mod unscoped;
+
+pub use commit::Committer;
+pub use create::Creator;
+pub use error::StoreError;
+pub use pool::{Store, StoreOptions};
+pub use scoped::UserScopedStorage;
+pub use unscoped::Unscoped;

@@ -1,1 +1,12 @@
-//! headwater-testkit
+//! What tests and the load test need: a model server over real HTTP, throw-away databases, a server process on a port.
+//!
+//! Promises that a test which passes with it has met real sockets, a real Postgres as the application role, and real
+//! processes. Never part of the product: only tests and the load test depend on it.
+
+pub mod database;
+pub mod model;
+pub mod process;
+
+pub use database::Database;
+pub use model::ModelServer;
+pub use process::ServerProcess;

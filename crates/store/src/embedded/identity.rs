@@ -103,11 +103,14 @@ impl Identity {
         self.give(top)
     }
 
-    /// Makes sure that this user can work below a directory, by going there as that user.
+    /// Makes sure that this user can get to a directory (or, while that is not there, to where it will be made),
+    /// by going there as that user.
     pub(super) fn ensure_reachable(&self, dir: &Path) -> Result<(), EmbeddedError> {
         if !self.switch {
             return Ok(());
         }
+        let wanted = std::path::absolute(dir).map_err(EmbeddedError::io("use", dir))?;
+        let dir = wanted.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
         let mut command = self.command(Path::new("/bin/sh"));
         command.args(["-c", ":"]).current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null());
         match command.status() {
@@ -117,7 +120,7 @@ impl Identity {
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(EmbeddedError::Unreachable {
                 user: self.name.clone(),
-                path: dir.to_path_buf(),
+                path: wanted.clone(),
                 blocker: self.blocker(dir),
             }),
             Err(error) => Err(EmbeddedError::io("reach", dir)(error)),

@@ -8,15 +8,16 @@
 use std::{
     fs, io,
     path::Path,
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
-use super::{EmbeddedError, sys};
+use super::{EmbeddedError, paths::Layout, sys};
 
 /// Returns once nothing of an earlier server is alive.
-pub(super) fn wait_for(pgdata: &Path, bound: Duration) -> Result<(), EmbeddedError> {
-    let pid_file = pgdata.join("postmaster.pid");
+pub(super) fn wait_for(layout: &Layout, bound: Duration) -> Result<(), EmbeddedError> {
+    let pid_file = layout.pgdata.join("postmaster.pid");
     // After an orderly end there is no such file.
     let postmaster = match fs::read_to_string(&pid_file) {
         Ok(text) => text.lines().next().and_then(|line| line.trim().parse().ok()).unwrap_or(0),
@@ -26,7 +27,7 @@ pub(super) fn wait_for(pgdata: &Path, bound: Duration) -> Result<(), EmbeddedErr
     let deadline = Instant::now() + bound;
     let mut told = false;
     loop {
-        let alive = servers_in(pgdata, postmaster);
+        let alive = servers_of(layout);
         let Some(first) = alive.first() else { break };
         if !alive.contains(&postmaster) && !told {
             tracing::warn!(processes = ?alive, "ending what a killed postgres left behind");
@@ -35,7 +36,7 @@ pub(super) fn wait_for(pgdata: &Path, bound: Duration) -> Result<(), EmbeddedErr
         }
         if Instant::now() >= deadline {
             let pid = if alive.contains(&postmaster) { postmaster } else { *first };
-            return Err(EmbeddedError::StillRunning { pid, data_dir: pgdata.to_path_buf() });
+            return Err(EmbeddedError::StillRunning { pid, data_dir: layout.pgdata.clone() });
         }
         thread::sleep(Duration::from_millis(20));
     }
@@ -46,28 +47,28 @@ pub(super) fn wait_for(pgdata: &Path, bound: Duration) -> Result<(), EmbeddedErr
     }
 }
 
-/// PostgreSQL's processes on this data directory: on Linux all of them, elsewhere the postmaster alone.
-pub(super) fn servers_in(pgdata: &Path, postmaster: u32) -> Vec<u32> {
-    if cfg!(target_os = "linux")
-        && let Ok(processes) = fs::read_dir("/proc")
-    {
-        return processes
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter(|pid: &u32| {
-                let of = Path::new("/proc").join(pid.to_string());
-                // All of them live in the data directory. A shell that was left there is not one of them.
-                fs::read_link(of.join("cwd")).is_ok_and(|dir| dir == pgdata)
-                    && fs::read_to_string(of.join("comm")).is_ok_and(|name| name.starts_with("postgres"))
-            })
-            .collect();
-    }
-    if !sys::exists(postmaster) {
+/// PostgreSQL's processes on this data directory.
+pub(super) fn servers_of(layout: &Layout) -> Vec<u32> {
+    if cfg!(target_os = "linux") { by_directory(layout) } else { by_name(layout) }
+}
+
+/// All of them live in the data directory. A shell that was left there is not one of them.
+fn by_directory(layout: &Layout) -> Vec<u32> {
+    let is_one = |process: &Path| {
+        fs::read_link(process.join("cwd")).is_ok_and(|dir| dir == layout.pgdata)
+            && fs::read_to_string(process.join("comm")).is_ok_and(|name| name.starts_with("postgres"))
+    };
+    let numbered = |process: &Path| process.file_name()?.to_str()?.parse().ok();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
+    processes.filter_map(|process| numbered(&process).filter(|_| is_one(&process))).collect()
+}
+
+/// The server's name is an argument of the postmaster, and its children have it in their titles.
+fn by_name(layout: &Layout) -> Vec<u32> {
+    let Ok(listed) = Command::new("ps").args(["-axww", "-o", "pid=", "-o", "command="]).output() else {
         return Vec::new();
-    }
-    let listed = std::process::Command::new("ps").args(["-ww", "-o", "command=", "-p", &postmaster.to_string()]).output();
-    let ours = listed.map_or(true, |ps| {
-        let line = String::from_utf8_lossy(&ps.stdout).into_owned();
-        line.contains("postgres") && line.contains(&*pgdata.to_string_lossy())
-    });
-    if ours { vec![postmaster] } else { Vec::new() }
+    };
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let ours = text.lines().filter(|line| line.contains("postgres") && line.contains(&layout.name));
+    ours.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
 }

@@ -23,11 +23,11 @@
 
 use std::path::PathBuf;
 
-mod error;
 #[cfg(unix)]
 mod binaries;
 #[cfg(unix)]
 mod end;
+mod error;
 #[cfg(unix)]
 mod fetch;
 #[cfg(unix)]

@@ -63,9 +63,11 @@ pub fn reset(data_dir: &Path) -> Result<(), EmbeddedError> {
     }
     let layout = Layout::make(data_dir)?;
     let _lock = DataLock::take(&layout)?;
-    leftovers::wait_for(&layout.pgdata, Duration::from_secs(15))?;
+    leftovers::wait_for(&layout, Duration::from_secs(15))?;
     match fs::remove_dir_all(&layout.pgdata) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EmbeddedError::io("remove", &layout.pgdata)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(EmbeddedError::io("remove", &layout.pgdata)(error))
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }
@@ -74,8 +76,7 @@ pub fn reset(data_dir: &Path) -> Result<(), EmbeddedError> {
 /// anybody else's are their own.
 pub(super) fn make_dirs(path: &Path) -> Result<(), EmbeddedError> {
     let mode = if sys::is_root() { 0o711 } else { 0o700 };
-    let missing: Vec<&Path> =
-        path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+    let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
     for dir in missing.into_iter().rev() {
         match DirBuilder::new().mode(mode).create(dir) {
             // Once more, because the umask had its say.
@@ -94,6 +95,8 @@ pub(super) struct Layout {
     pub(super) data_dir: PathBuf,
     pub(super) pgdata: PathBuf,
     pub(super) log: PathBuf,
+    /// A name for the server that is its alone: `headwater-` and a hash of the path.
+    pub(super) name: String,
 }
 
 impl Layout {
@@ -101,7 +104,10 @@ impl Layout {
     pub(super) fn make(data_dir: &Path) -> Result<Self, EmbeddedError> {
         make_dirs(data_dir)?;
         let data_dir = data_dir.canonicalize().map_err(EmbeddedError::io("use", data_dir))?;
-        Ok(Self { pgdata: data_dir.join("postgres"), log: data_dir.join("postgres.log"), data_dir })
+        let hash = digest::digest(&digest::SHA512, data_dir.as_os_str().as_bytes());
+        let hash: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name = format!("headwater-{hash}");
+        Ok(Self { pgdata: data_dir.join("postgres"), log: data_dir.join("postgres.log"), data_dir, name })
     }
 
     /// Opens the log to add to it, and says where its new part begins. A long one starts anew.
@@ -142,7 +148,12 @@ impl DataLock {
         let path = layout.data_dir.join("lock");
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(sys::O_NOFOLLOW);
-        let mut file = options.open(&path).map_err(EmbeddedError::io("open", &path))?;
+        let mut file = options.open(&path).map_err(|error| match fs::metadata(&layout.data_dir) {
+            Ok(meta) if error.kind() == io::ErrorKind::PermissionDenied && meta.uid() != sys::uid() => {
+                EmbeddedError::Foreign { path: layout.data_dir.clone(), owner: meta.uid() }
+            }
+            Ok(_) | Err(_) => EmbeddedError::io("open", &path)(error),
+        })?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -195,9 +206,7 @@ impl SocketDir {
             claim(&inside, who)?;
             return Ok(Self { path: inside, outside: false });
         }
-        let hash = digest::digest(&digest::SHA512, layout.data_dir.as_os_str().as_bytes());
-        let hash: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let name = format!("headwater-{}-{hash}", who.uid);
+        let name = format!("{}-{}", layout.name, who.uid);
         let place = places
             .iter()
             .filter(|place| place.is_absolute() && place.is_dir() && sys::writable(place))
@@ -211,12 +220,18 @@ impl SocketDir {
     pub(super) fn socket(&self) -> PathBuf {
         self.path.join(SOCKET)
     }
+
+    /// Removes what a killed server left: its lock file names a process id that may be somebody else's by now.
+    pub(super) fn clean(&self) {
+        let _ = fs::remove_file(self.path.join(format!("{SOCKET}.lock")));
+        let _ = fs::remove_file(self.socket());
+    }
 }
 
 impl Drop for SocketDir {
     fn drop(&mut self) {
         if self.outside {
-            // Succeeds only if the server has taken its socket away.
+            self.clean();
             let _ = fs::remove_dir(&self.path);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -48,11 +48,11 @@ impl EmbeddedPostgres {
     /// connections. `progress` is told each step before it begins.
     pub fn start(options: &EmbeddedOptions, progress: &dyn Fn(Step)) -> Result<Self, EmbeddedError> {
         let who = Identity::of_this_process()?;
+        who.ensure_reachable(&options.data_dir)?;
         let layout = Layout::make(&options.data_dir)?;
         let lock = DataLock::take(&layout)?;
-        who.ensure_reachable(&layout.data_dir)?;
         who.own_tree(&layout.pgdata, &layout.data_dir)?;
-        leftovers::wait_for(&layout.pgdata, LEFTOVERS_BOUND)?;
+        leftovers::wait_for(&layout, LEFTOVERS_BOUND)?;
         let missing = initdb::is_missing(&layout.pgdata)?;
         let binaries = binaries::find_binaries(options, progress)?;
         if missing {
@@ -149,12 +149,15 @@ fn shut_down(child: &Kept) -> Result<(), EmbeddedError> {
 impl Launch {
     /// Starts the server and waits until it is ready.
     fn run(&self) -> Result<Kept, EmbeddedError> {
-        leftovers::wait_for(&self.layout.pgdata, LEFTOVERS_BOUND)?;
+        leftovers::wait_for(&self.layout, LEFTOVERS_BOUND)?;
+        self.socket_dir.clean();
         let deadline = Instant::now() + LEFTOVERS_BOUND;
         loop {
             match self.try_once() {
                 // Where a killed server's backends cannot be seen, they can be noticed like this.
-                Err(EmbeddedError::Ended { tail, .. }) if tail.contains("is still in use") && Instant::now() < deadline => {
+                Err(EmbeddedError::Ended { tail, .. })
+                    if tail.contains("is still in use") && Instant::now() < deadline =>
+                {
                     std::thread::sleep(POLL * 5);
                 }
                 result => return result,
@@ -168,7 +171,7 @@ impl Launch {
         let postgres = self.binaries.dir.join("postgres");
         let mut command = self.who.command(&postgres);
         command.arg("-D").arg(&self.layout.pgdata);
-        for (name, value) in settings(&self.options, &self.socket_dir.path) {
+        for (name, value) in settings(&self.options, &self.socket_dir.path, &self.layout.name) {
             command.arg("-c").arg(format!("{name}={value}"));
         }
         command.stdout(Stdio::from(log)).stderr(Stdio::from(also));
@@ -201,7 +204,7 @@ impl Launch {
 }
 
 /// What the server is told, the caller's last, because the last one wins.
-fn settings(options: &EmbeddedOptions, socket_dir: &Path) -> Vec<(String, String)> {
+fn settings(options: &EmbeddedOptions, socket_dir: &Path, name: &str) -> Vec<(String, String)> {
     let ours = [
         ("listen_addresses", String::new()),
         ("port", PORT.to_string()),
@@ -219,7 +222,8 @@ fn settings(options: &EmbeddedOptions, socket_dir: &Path) -> Vec<(String, String
         ("log_min_messages", "warning".to_owned()),
         ("log_destination", "stderr".to_owned()),
         ("logging_collector", "off".to_owned()),
-        ("cluster_name", "headwater".to_owned()),
+        // What `ps` shows; `leftovers` looks for it.
+        ("cluster_name", name.to_owned()),
     ];
     let no_shm = cfg!(target_os = "linux") && !Path::new("/dev/shm").is_dir();
     let shm = no_shm.then(|| ("dynamic_shared_memory_type".to_owned(), "mmap".to_owned()));

@@ -1,6 +1,6 @@
 //! The few calls that std lacks. Every `unsafe` of this module's directory is here.
 
-use std::{ffi::CString, io, os::unix::ffi::OsStrExt, os::unix::process::CommandExt, path::Path, process::Command};
+use std::{ffi::CString, io, os::unix::ffi::OsStrExt, path::Path, process::Command};
 
 /// Ends a server at once; its data is recovered at the next start.
 pub(super) const SIGQUIT: i32 = libc::SIGQUIT;
@@ -31,13 +31,6 @@ pub(super) fn signal(pid: u32, signal: i32) {
     unsafe { libc::kill(pid, signal) };
 }
 
-/// Whether there is a process with this id (not whose it is).
-pub(super) fn exists(pid: u32) -> bool {
-    let Some(pid) = one_process(pid) else { return false };
-    // SAFETY: as above; signal 0 only asks.
-    unsafe { libc::kill(pid, 0) == 0 || io::Error::last_os_error().raw_os_error() == Some(EPERM) }
-}
-
 fn one_process(pid: u32) -> Option<libc::pid_t> {
     libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0)
 }
@@ -66,6 +59,8 @@ pub(super) fn writable(dir: &Path) -> bool {
 /// long as the process. Elsewhere nothing: `end.rs` has a watcher for that.
 #[cfg(target_os = "linux")]
 pub(super) fn signal_when_parent_ends(command: &mut Command, signal: i32) {
+    use std::os::unix::process::CommandExt;
+
     let parent = std::process::id();
     // SAFETY: between fork and exec only async-signal-safe calls are made, and nothing is allocated. std runs
     // this after it has changed users, which matters because that change clears the setting.

@@ -17,9 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A handle that lets a gated [`Reply`](super::Reply) go on, step by step.
 ///
-/// A step is one delta, one fault, or the end of the answer (finish reason, usage, `[DONE]`). The headers and the opening
-/// chunk with the role need no step. So a gated reply of five tokens takes `pass(5)` to show all its tokens and one more,
-/// or `open()`, to end. A gate belongs to one answer: if its reply is served twice, both draw from the same passes.
+/// A step is one delta, one fault, or the end of the answer (finish reason, usage, `[DONE]`). The headers and the
+/// opening chunk with the role need no step. So a gated reply of five tokens takes `pass(5)` to show all its tokens and
+/// one more, or `open()`, to end. A gate belongs to one answer: if its reply is served twice, both draw from the same
+/// passes.
 #[derive(Clone, Debug, Default)]
 pub struct Gate(Arc<Inner>);
 

@@ -1,13 +1,13 @@
 //! The load script: tokens at a fixed pace for thousands of streams at once.
 //!
 //! Owns: the model names `load-<tokens>x<ms>` and the bytes that answer them, rendered once per name and shared.
-//! Promises: per stream one timer, per token one write of bytes that exist already. With no delay the whole answer is one
-//! write. Deadlines are counted from the start of the stream, so a late tick does not push the ones after it.
+//! Promises: per stream one timer, per token one write of bytes that exist already. With no delay the whole answer is
+//! one write. Deadlines are counted from the start of the stream, so a late tick does not push the ones after it;
+//! tokens that are overdue by then go out in one write, each still an event and an HTTP chunk of its own.
 //! Never does: name the call. All streams of a model share one completion id; who needs ids uses another script.
 
 use std::{
     collections::HashMap,
-    ops::Range,
     pin::pin,
     sync::{Arc, RwLock},
     time::Duration,
@@ -26,6 +26,8 @@ use super::{
 
 /// Past this the pre-rendered answer would be some tens of megabytes.
 const MAX_TOKENS: usize = 100_000;
+/// An hour between tokens is no load.
+const MAX_DELAY_MS: u64 = 3_600_000;
 
 /// The rendered answers, by model name and whether usage was asked for.
 #[derive(Default)]
@@ -76,9 +78,9 @@ impl Plan {
         Some(Self { tokens, delay, wire, ends, events })
     }
 
-    fn part(&self, token: usize) -> Range<usize> {
-        let start = if token == 0 { 0 } else { self.ends[token - 1] };
-        start..self.ends[token]
+    /// Where in `wire` a token begins; the first one takes along all that comes before it.
+    fn start_of(&self, token: usize) -> usize {
+        if token == 0 { 0 } else { self.ends[token - 1] }
     }
 
     /// Usage if asked for, `[DONE]`, end of body.
@@ -113,16 +115,21 @@ impl Plan {
         }
         let mut written = 0;
         if !self.delay.is_zero() && self.tokens > 0 {
-            let mut due = Instant::now();
-            let mut tick = pin!(sleep_until(due));
-            for token in 0..self.tokens {
+            let begin = Instant::now();
+            let mut tick = pin!(sleep_until(begin));
+            let mut token = 0;
+            while token < self.tokens {
                 if token > 0 {
-                    due += self.delay;
-                    tick.as_mut().reset(due);
+                    tick.as_mut().reset(begin + self.delay * token as u32);
                     conn.wait(tick.as_mut()).await?;
                 }
-                conn.send(&self.wire[self.part(token)]).await?;
-                shared.count_tokens(1);
+                // On time this is one token. A server that is late joins what is overdue instead of falling back
+                // further.
+                let due = 1 + (begin.elapsed().as_nanos() / self.delay.as_nanos()) as usize;
+                let upto = due.clamp(token + 1, self.tokens);
+                conn.send(&self.wire[self.start_of(token)..self.ends[upto - 1]]).await?;
+                shared.count_tokens(upto - token);
+                token = upto;
             }
             written = self.ends[self.tokens - 1];
         }
@@ -137,5 +144,6 @@ impl Plan {
 fn parse(model: &str) -> Option<(usize, Duration)> {
     let (tokens, ms) = model.strip_prefix("load-")?.split_once('x')?;
     let tokens = tokens.parse().ok().filter(|tokens| *tokens <= MAX_TOKENS)?;
-    Some((tokens, Duration::from_millis(ms.parse().ok()?)))
+    let ms = ms.parse().ok().filter(|ms| *ms <= MAX_DELAY_MS)?;
+    Some((tokens, Duration::from_millis(ms)))
 }

@@ -1,10 +1,10 @@
 //! A scripted model behind real HTTP, in the Chat Completions dialect of OpenAI.
 //!
-//! Owns: [`ModelServer`], the [`Script`] it follows and the [`Reply`]s a script is made of, faults included. Tests of the
-//! provider client, of the run loop and of the server use it, and so does the load test.
-//! Promises: answers are byte for byte what the script says; every request is checked against the rules of the dialect and
-//! refused if it breaks one, which [`ModelServer::violations`] remembers; no test needs to sleep, for there is something to
-//! await ([`Gate`], [`ModelServer::wait_for`]).
+//! Owns: [`ModelServer`], the [`Script`] it follows and the [`Reply`]s a script is made of, faults included. Tests of
+//! the provider client, of the run loop and of the server use it, and so does the load test.
+//! Promises: answers are byte for byte what the script says; every request is checked against the rules of the dialect
+//! and refused if it breaks one, which [`ModelServer::violations`] remembers; no test needs to sleep, for there is
+//! something to await ([`Gate`], [`ModelServer::wait_for`]).
 //! Never does: log, reach the network, or think.
 //!
 //! | file | |
@@ -154,8 +154,8 @@ impl ModelServer {
         self.wait_for(|counters| counters.aborted >= n).await;
     }
 
-    /// Waits until every call that was read has ended. A client sees the end of its answer a moment before the server has
-    /// counted it, so a test asks this before it looks at counters and outcomes.
+    /// Waits until every call that was read has ended. A client sees the end of its answer a moment before the server
+    /// has counted it, so a test asks this before it looks at counters and outcomes.
     pub async fn wait_until_idle(&self) -> Counters {
         self.wait_for(|counters| counters.in_flight() == 0).await
     }
@@ -177,9 +177,9 @@ impl ModelServer {
     }
 }
 
-/// How long a `load-<tokens>x<delay_ms>` call takes if nothing is ever late: the first token comes at once, the end comes
-/// with the last.
+/// How long a `load-<tokens>x<delay_ms>` call takes if nothing is ever late: the first token comes at once, the end
+/// comes with the last.
 #[must_use]
 pub const fn ideal(tokens: usize, delay_ms: u64) -> Duration {
-    Duration::from_millis((tokens as u64).saturating_sub(1) * delay_ms)
+    Duration::from_millis((tokens as u64).saturating_sub(1).saturating_mul(delay_ms))
 }

@@ -165,7 +165,7 @@ impl Call<'_> {
     /// The same answer to a request that did not ask for a stream, at the same pace.
     async fn whole(&self, conn: &mut Conn, reply: &Reply) -> Result<Played, Gone> {
         pause(conn, reply.pace.first).await?;
-        pause(conn, reply.pace.each * reply.deltas.len().saturating_sub(1) as u32).await?;
+        pause(conn, reply.pace.each.saturating_mul(reply.deltas.len().saturating_sub(1) as u32)).await?;
         for _ in 0..=reply.deltas.len() {
             step(conn, reply).await?;
         }

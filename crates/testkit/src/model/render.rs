@@ -1,8 +1,8 @@
 //! The dialect's JSON, written by hand into byte buffers.
 //!
 //! Owns: the text of each event of a stream and of a whole answer.
-//! Promises: field names, order and nulls as OpenAI sends them. `usage: null` is there on every chunk when usage was asked
-//! for, and absent otherwise.
+//! Promises: field names, order and nulls as OpenAI sends them. `usage: null` is there on every chunk when usage was
+//! asked for, and absent otherwise.
 //! Never does: frame or send.
 
 use std::{io::Write as _, time::SystemTime};

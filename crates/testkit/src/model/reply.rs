@@ -169,8 +169,8 @@ impl Reply {
         self
     }
 
-    /// Calls a tool, its arguments (JSON text, or a `serde_json::Value`) streamed in fragments of eight characters. May be
-    /// repeated for parallel calls. The call id is `call_<number of the request>_<index>`. The finish reason becomes
+    /// Calls a tool, its arguments (JSON text, or a `serde_json::Value`) streamed in fragments of eight characters. May
+    /// be repeated for parallel calls. The call id is `call_<number of the request>_<index>`. The finish reason becomes
     /// `tool_calls`. Opening and each fragment are a delta of their own.
     #[must_use]
     pub fn tool_call(mut self, name: &str, arguments: impl fmt::Display) -> Self {
@@ -271,7 +271,8 @@ impl Reply {
     }
 }
 
-/// Faults in a stream. Where the request asked for a whole answer, `n` means nothing and the nearest equivalent is sent.
+/// Faults in a stream. Where the request asked for a whole answer, `n` means nothing and the nearest equivalent is
+/// sent.
 impl Reply {
     /// Closes the connection after `n` deltas, in the middle of the next event, chunked encoding left unfinished.
     #[must_use]
@@ -309,8 +310,8 @@ impl Reply {
         self.fault(n, FaultKind::Malformed)
     }
 
-    /// Sends the stream in pieces of `n` bytes, each an HTTP chunk and a write of its own, so that characters and lines are
-    /// cut anywhere and a piece may hold the end of one event and the beginning of the next.
+    /// Sends the stream in pieces of `n` bytes, each an HTTP chunk and a write of its own, so that characters and lines
+    /// are cut anywhere and a piece may hold the end of one event and the beginning of the next.
     #[must_use]
     pub fn split_bytes(mut self, n: usize) -> Self {
         self.split = Some(n.max(1));

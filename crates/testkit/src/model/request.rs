@@ -1,8 +1,8 @@
 //! What a client asked, and whether it was allowed to ask it.
 //!
 //! Owns: the parsed request, the rules every request must keep, and [`RecordedRequest`].
-//! Promises: the rules are those a strict provider enforces, so that a history that passes here passes there. Parsing keeps
-//! lengths instead of texts: a long history costs no copy.
+//! Promises: the rules are ones that strict providers enforce too, so a history refused here would be refused there.
+//! Parsing keeps lengths instead of texts: a long history costs no copy.
 //! Never does: judge what a request says.
 
 use std::{fmt, time::Instant};

@@ -1,8 +1,8 @@
 //! Which reply answers which call.
 //!
 //! Owns: [`Script`] and the two deterministic ones, echo and load.
-//! Promises: a sequence is used up in the order the requests arrive. A call it has no reply for is refused and counts as a
-//! violation, so that a test that makes one call too many fails instead of hanging.
+//! Promises: a sequence is used up in the order the requests arrive. A call it has no reply for is refused and counts
+//! as a violation, so that a test that makes one call too many fails instead of hanging.
 //! Never does: remember anything but its place in a sequence.
 
 use std::{

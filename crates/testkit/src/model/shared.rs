@@ -1,8 +1,8 @@
 //! What all connections of a server share: settings, counters, records.
 //!
 //! Owns: [`Counters`] and everything a test can ask a running server.
-//! Promises: a request is recorded before it is counted, and an outcome before its counter moves, so whoever waited for a
-//! number finds the records that go with it.
+//! Promises: a request is recorded before it is counted, and an outcome before its counter moves, so whoever waited for
+//! a number finds the records that go with it.
 //! Never does: grow when recording is off.
 
 use std::sync::{

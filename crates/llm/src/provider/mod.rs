@@ -1,0 +1,189 @@
+//! Providers: who is asked, and in which dialect.
+//!
+//! Owns the configuration of `[providers.NAME]` and the shape that every dialect has: prepare once per model, open once per
+//! attempt, then read pieces. Promises that reading is safe to cancel at any await. Never retries, queues or settles; that
+//! is the [service](crate::service).
+
+mod connect;
+mod openai;
+mod scripted;
+
+use headwater_protocol::api::Timeouts;
+use headwater_protocol::event::FinishReason;
+use headwater_protocol::{Problem, Usage};
+use secrecy::SecretString;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::failure::Failure;
+use crate::request::ModelRequest;
+use crate::service::GatewayError;
+
+/// The dialect that a provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// OpenAI's Chat Completions, and everything that imitates it.
+    #[serde(rename = "openai-chat")]
+    OpenAiChat,
+    /// The built-in model that needs no network.
+    Scripted,
+}
+
+/// Which field limits the answer. Newer models of OpenAI refuse the old name, most imitators do not know the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensField {
+    /// `max_completion_tokens` for models named `o1`…`o9`, `gpt-5` and up; `max_tokens` for all others.
+    #[default]
+    Auto,
+    /// `max_tokens`, always.
+    MaxTokens,
+    /// `max_completion_tokens`, always.
+    MaxCompletionTokens,
+}
+
+/// One `[providers.NAME]` of the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// Its dialect.
+    pub protocol: Protocol,
+    /// Where it is, up to and without `/chat/completions`. Without it: OpenAI.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// The environment variable that holds the key. For whoever reads the configuration: the gateway looks at `api_key` only.
+    #[serde(default)]
+    pub api_key_env: Option<String>,
+    /// The key, sent as a bearer token. Never read from a file.
+    #[serde(skip)]
+    pub api_key: Option<SecretString>,
+    /// Calls at a time; 0 = no limit. Without it: [`GatewayOptions::max_concurrent`](crate::GatewayOptions).
+    #[serde(default)]
+    pub max_concurrent: Option<usize>,
+    /// Which field limits the answer.
+    #[serde(default)]
+    pub max_tokens_field: MaxTokensField,
+}
+
+impl ProviderConfig {
+    /// A provider of this dialect with every default.
+    pub fn new(protocol: Protocol) -> Self {
+        Self {
+            protocol,
+            base_url: None,
+            api_key_env: None,
+            api_key: None,
+            max_concurrent: None,
+            max_tokens_field: MaxTokensField::Auto,
+        }
+    }
+}
+
+/// One thing that an open answer tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Reasoning(String),
+    Text(String),
+    /// The protocol's own end was seen. Nothing follows.
+    End(FinishReason),
+}
+
+/// What is asked of a dialect for one model: everything but the attempt itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    /// The id behind the provider's name.
+    pub(crate) model_id: &'a str,
+    pub(crate) request: &'a ModelRequest,
+    pub(crate) max_output_tokens: u32,
+    /// Our own count; what the scripted model reports.
+    pub(crate) input_tokens: u64,
+}
+
+/// A provider, ready to be asked.
+#[derive(Debug)]
+pub(crate) enum Provider {
+    OpenAi(Box<openai::OpenAi>),
+    Scripted,
+}
+
+/// A request in its provider's dialect; serves every attempt at its model.
+#[derive(Debug)]
+pub(crate) enum Prepared {
+    OpenAi(bytes::Bytes),
+    Scripted(scripted::Script),
+}
+
+/// An answer that has begun.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    OpenAi(Box<openai::Answer>),
+    Scripted(scripted::Answer),
+}
+
+impl Provider {
+    pub(crate) fn new(name: &str, config: &ProviderConfig) -> Result<Self, GatewayError> {
+        match config.protocol {
+            Protocol::OpenAiChat => openai::OpenAi::new(name, config).map(|openai| Self::OpenAi(Box::new(openai))),
+            Protocol::Scripted => Ok(Self::Scripted),
+        }
+    }
+
+    /// The models that a provider has besides those of the price table.
+    pub(crate) fn own_models(&self) -> &'static [&'static str] {
+        match self {
+            Self::OpenAi(_) => &[],
+            Self::Scripted => scripted::MODELS,
+        }
+    }
+
+    pub(crate) fn prepare(&self, ask: Ask<'_>) -> Result<Prepared, Problem> {
+        match self {
+            Self::OpenAi(openai) => openai.body(ask).map(Prepared::OpenAi),
+            Self::Scripted => scripted::Script::new(ask).map(Prepared::Scripted),
+        }
+    }
+
+    /// Sends the request and waits for the answer's beginning. `deadline` is the end of all attempts together.
+    pub(crate) async fn open(
+        &self,
+        prepared: &Prepared,
+        timeouts: &Timeouts,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        match (self, prepared) {
+            (Self::OpenAi(openai), Prepared::OpenAi(body)) => {
+                let answer = openai.open(body.clone(), timeouts, deadline).await?;
+                Ok(Answer::OpenAi(Box::new(answer)))
+            }
+            (_, Prepared::Scripted(script)) => script.open().map(Answer::Scripted),
+            (Self::Scripted, Prepared::OpenAi(_)) => Err(Failure::invalid("prepared for another provider")),
+        }
+    }
+}
+
+impl Answer {
+    /// The next piece. Safe to cancel: what was read is not lost.
+    pub(crate) async fn next(&mut self) -> Result<Piece, Failure> {
+        match self {
+            Self::OpenAi(answer) => answer.next().await,
+            Self::Scripted(answer) => answer.next().await,
+        }
+    }
+
+    /// When the last event came, whether or not it held a delta. Comments that only keep a line open do not count.
+    pub(crate) fn last_event(&self) -> Instant {
+        match self {
+            Self::OpenAi(answer) => answer.last_event(),
+            Self::Scripted(answer) => answer.last_event(),
+        }
+    }
+
+    /// The usage as the provider told it, if it has.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        match self {
+            Self::OpenAi(answer) => answer.usage(),
+            Self::Scripted(answer) => answer.usage(),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Reading a streamed completion.
+//!
+//! Owns what was seen of one answer. Promises that deltas of one network chunk come as one piece per kind; that everything
+//! before a fault is told before the fault; and that an answer without a finish reason and `[DONE]` is no success.
+//! Never waits with a timer of its own for what the caller wants: the caller does.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use headwater_protocol::event::FinishReason;
+use headwater_protocol::{ErrorCode, Usage};
+use reqwest::Response;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+
+use super::super::Piece;
+use super::chunk::{Chunk, Text, is_something};
+use crate::failure::{self, Failure};
+use crate::sse::{SseDecoder, SseError, SseEvent};
+
+/// How long to wait for the end of the body behind `[DONE]`: a connection read to its end can serve the next call.
+const TAIL: Duration = Duration::from_millis(20);
+
+/// An answer that has begun.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    response: Response,
+    sse: SseDecoder,
+    seen: Seen,
+    /// Told when all pieces before it are.
+    failure: Option<Failure>,
+}
+
+/// What the events said.
+#[derive(Debug)]
+struct Seen {
+    ready: VecDeque<Piece>,
+    finish: Option<FinishReason>,
+    done: bool,
+    usage: Option<Usage>,
+    last_event: Instant,
+    key: Option<SecretString>,
+}
+
+impl From<SseError> for Failure {
+    fn from(error: SseError) -> Self {
+        Failure::invalid(error.to_string())
+    }
+}
+
+impl Answer {
+    pub(super) fn new(response: Response, key: Option<SecretString>) -> Self {
+        let seen =
+            Seen { ready: VecDeque::new(), finish: None, done: false, usage: None, last_event: Instant::now(), key };
+        Self { response, sse: SseDecoder::new(), seen, failure: None }
+    }
+
+    /// An answer of which is known already that it cannot be read.
+    pub(super) fn unreadable(response: Response, failure: Failure) -> Self {
+        Self { failure: Some(failure), ..Self::new(response, None) }
+    }
+
+    pub(crate) fn last_event(&self) -> Instant {
+        self.seen.last_event
+    }
+
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        self.seen.usage
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Piece, Failure> {
+        loop {
+            if let Some(piece) = self.seen.ready.pop_front() {
+                return Ok(piece);
+            }
+            if let Some(failure) = &self.failure {
+                return Err(failure.clone());
+            }
+            if self.seen.done {
+                return self.end().await;
+            }
+            let seen = &mut self.seen;
+            let fed = match self.response.chunk().await {
+                Ok(Some(bytes)) => self.sse.feed(&bytes, |event| seen.event(event)),
+                // Some servers end without the blank line; only the marker itself is taken from such a rest.
+                Ok(None) => self
+                    .sse
+                    .finish(|event| if event.data.trim_ascii() == b"[DONE]" { seen.event(event) } else { Ok(()) })
+                    .and_then(|()| if seen.done { Ok(()) } else { Err(seen.truncated("ended its answer early")) }),
+                Err(_) => Err(seen.truncated("lost the connection in the middle of its answer")),
+            };
+            self.failure = fed.err();
+        }
+    }
+
+    async fn end(&mut self) -> Result<Piece, Failure> {
+        let Some(finish) = self.seen.finish else {
+            return Err(self.seen.truncated("ended its answer without a finish reason"));
+        };
+        // Nothing of interest can follow; a body left unread would cost the connection.
+        let _ = tokio::time::timeout(TAIL, self.response.chunk()).await;
+        Ok(Piece::End(finish))
+    }
+}
+
+impl Seen {
+    fn truncated(&self, how: &str) -> Failure {
+        Failure::new(ErrorCode::ProviderTruncated, format!("the provider {how}"))
+    }
+
+    fn event(&mut self, event: SseEvent<'_>) -> Result<(), Failure> {
+        self.last_event = Instant::now();
+        let data = event.data.trim_ascii();
+        if self.done || data.is_empty() {
+            return Ok(());
+        }
+        if data == b"[DONE]" {
+            self.done = true;
+            return Ok(());
+        }
+        let chunk: Chunk<'_> = serde_json::from_slice(data)
+            .map_err(|_| Failure::invalid("the provider sent a chunk that is not a completion's"))?;
+        if let Some(error) = is_something(chunk.error) {
+            let key = self.key.as_ref().map(ExposeSecret::expose_secret);
+            return Err(failure::from_stream(error.get().as_bytes(), key));
+        }
+        if let Some(usage) = chunk.usage.and_then(|usage| usage.read()) {
+            self.usage = Some(usage);
+        }
+        // We never ask for more than one answer.
+        for choice in chunk.choices.into_iter().flatten().filter(|choice| choice.index == 0) {
+            if let Some(delta) = choice.delta {
+                for text in [delta.reasoning_content, delta.reasoning].into_iter().flatten() {
+                    self.reasoning(&text);
+                }
+                for text in [delta.content, delta.refusal].into_iter().flatten() {
+                    self.text(&text);
+                }
+            }
+            if let Some(reason) = choice.finish_reason {
+                self.finish = Some(finish_reason(&reason.0)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn reasoning(&mut self, Text(text): &Text<'_>) {
+        match self.ready.back_mut() {
+            _ if text.is_empty() => {}
+            Some(Piece::Reasoning(open)) => open.push_str(text),
+            Some(Piece::Text(_) | Piece::End(_)) | None => {
+                self.ready.push_back(Piece::Reasoning(text.as_ref().to_owned()))
+            }
+        }
+    }
+
+    fn text(&mut self, Text(text): &Text<'_>) {
+        match self.ready.back_mut() {
+            _ if text.is_empty() => {}
+            Some(Piece::Text(open)) => open.push_str(text),
+            Some(Piece::Reasoning(_) | Piece::End(_)) | None => {
+                self.ready.push_back(Piece::Text(text.as_ref().to_owned()))
+            }
+        }
+    }
+}
+
+fn finish_reason(reason: &str) -> Result<FinishReason, Failure> {
+    match reason {
+        "length" | "max_tokens" => Ok(FinishReason::Length),
+        "content_filter" => Ok(FinishReason::ContentFilter),
+        // Another attempt would only be paid for once more.
+        "tool_calls" | "function_call" => {
+            Err(Failure::invalid("the model called a tool, and it was offered none").final_here())
+        }
+        // `stop`, and the names that imitators have for it.
+        _ => Ok(FinishReason::Stop),
+    }
+}

@@ -1,0 +1,173 @@
+//! The request's body.
+//!
+//! Owns the JSON of Chat Completions. Promises that a field which nobody set is not sent, except the three that we always
+//! want: `stream`, usage at its end, and a limit of output. Never copies a message's text but into the body itself.
+
+use bytes::Bytes;
+use headwater_protocol::api::ReasoningEffort;
+use headwater_protocol::event::Role;
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
+
+use super::super::{Ask, MaxTokensField};
+use crate::request::ModelRequest;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: Messages<'a>,
+    stream: bool,
+    stream_options: StreamOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<ReasoningEffort>,
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+struct Messages<'a>(&'a ModelRequest);
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'a str,
+    content: &'a str,
+}
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let request = self.0;
+        let length = request.messages.len() + usize::from(request.instructions.is_some());
+        let mut list = serializer.serialize_seq(Some(length))?;
+        if let Some(instructions) = &request.instructions {
+            list.serialize_element(&Message { role: "system", content: instructions })?;
+        }
+        for message in &request.messages {
+            let role = match message.role {
+                Role::User => "user",
+                Role::Assistant => "assistant",
+                // This release offers no tools, so no history holds a result of one.
+                Role::Tool => continue,
+            };
+            list.serialize_element(&Message { role, content: &message.text })?;
+        }
+        list.end()
+    }
+}
+
+pub(super) fn render(ask: Ask<'_>, field: MaxTokensField) -> Result<Bytes, serde_json::Error> {
+    let request = ask.request;
+    let newer = match field {
+        MaxTokensField::Auto => wants_max_completion_tokens(ask.model_id),
+        MaxTokensField::MaxTokens => false,
+        MaxTokensField::MaxCompletionTokens => true,
+    };
+    let body = Body {
+        model: ask.model_id,
+        messages: Messages(request),
+        stream: true,
+        stream_options: StreamOptions { include_usage: true },
+        max_tokens: (!newer).then_some(ask.max_output_tokens),
+        max_completion_tokens: newer.then_some(ask.max_output_tokens),
+        // JSON has no NaN; a null would be refused by some.
+        temperature: request.temperature.filter(|value| value.is_finite()),
+        top_p: request.top_p.filter(|value| value.is_finite()),
+        stop: &request.stop,
+        seed: request.seed,
+        reasoning_effort: request.reasoning_effort,
+    };
+    let text: usize = request.messages.iter().map(|message| message.text.len() + 40).sum();
+    let mut json = Vec::with_capacity(text + request.instructions.as_ref().map_or(0, |text| text.len()) + 256);
+    serde_json::to_writer(&mut json, &body)?;
+    Ok(json.into())
+}
+
+/// `o1` to `o9`, `gpt-5` and up, whatever stands before the last slash.
+fn wants_max_completion_tokens(model_id: &str) -> bool {
+    let id = model_id.rsplit_once('/').map_or(model_id, |(_, id)| id).as_bytes();
+    matches!(
+        id,
+        [b'o', b'1'..=b'9']
+            | [b'o', b'1'..=b'9', b'-', ..]
+            | [b'g', b'p', b't', b'-', b'5'..=b'9']
+            | [b'g', b'p', b't', b'-', b'5'..=b'9', b'-' | b'.', ..]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::request::ModelMessage;
+
+    fn rendered(request: &ModelRequest, model_id: &str, field: MaxTokensField) -> Value {
+        let ask = Ask { model_id, request, max_output_tokens: 7, input_tokens: 0 };
+        serde_json::from_slice(&render(ask, field).expect("it renders")).expect("it is JSON")
+    }
+
+    #[test]
+    fn only_what_is_set_is_sent() {
+        let request = ModelRequest::new("x/m", vec![ModelMessage::new(Role::User, "a \"quote\"")]);
+        assert_eq!(
+            rendered(&request, "m", MaxTokensField::Auto),
+            json!({
+                "model": "m", "messages": [{"role": "user", "content": "a \"quote\""}],
+                "stream": true, "stream_options": {"include_usage": true}, "max_tokens": 7
+            })
+        );
+    }
+
+    #[test]
+    fn everything_that_is_set_is_sent() {
+        let mut request = ModelRequest::new(
+            "x/o3",
+            vec![ModelMessage::new(Role::User, "q"), ModelMessage::new(Role::Assistant, "a")],
+        );
+        request.instructions = Some("be kind".into());
+        request.temperature = Some(0.5);
+        request.top_p = Some(0.9);
+        request.stop = vec!["END".into()];
+        request.seed = Some(-1);
+        request.reasoning_effort = Some(ReasoningEffort::Low);
+        assert_eq!(
+            rendered(&request, "o3", MaxTokensField::Auto),
+            json!({
+                "model": "o3",
+                "messages": [
+                    {"role": "system", "content": "be kind"},
+                    {"role": "user", "content": "q"},
+                    {"role": "assistant", "content": "a"}
+                ],
+                "stream": true, "stream_options": {"include_usage": true}, "max_completion_tokens": 7,
+                "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "seed": -1, "reasoning_effort": "low"
+            })
+        );
+    }
+
+    #[test]
+    fn the_limit_has_the_name_that_the_model_knows() {
+        for new in ["o1", "o3-mini", "o4-mini-2025-04-16", "gpt-5", "gpt-5.6-luna", "gpt-6-sol", "openai/gpt-5-mini"] {
+            assert!(wants_max_completion_tokens(new), "{new}");
+        }
+        for old in ["gpt-4o", "gpt-4.1", "gpt-oss-20b", "claude-opus-5", "o", "omni", "gpt-50x", "llama", ""] {
+            assert!(!wants_max_completion_tokens(old), "{old}");
+        }
+        let request = ModelRequest::new("x/m", Vec::new());
+        assert_eq!(rendered(&request, "m", MaxTokensField::MaxCompletionTokens)["max_completion_tokens"], 7);
+        assert_eq!(rendered(&request, "o3", MaxTokensField::MaxTokens)["max_tokens"], 7);
+    }
+}

@@ -1,0 +1,138 @@
+//! OpenAI Chat Completions, streamed.
+//!
+//! Owns one provider's client, URL and headers, and what happens up to the answer's status line. Promises a success only
+//! for the protocol's own end (a finish reason **and** `[DONE]`). Never shows the key: it is in a header marked sensitive,
+//! and is cut out of what the provider says.
+
+mod answer;
+mod body;
+mod chunk;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_protocol::api::Timeouts;
+use headwater_protocol::{ErrorCode, Problem};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
+use reqwest::{Client, Request, Response, Url};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+
+pub(super) use self::answer::Answer;
+use super::{Ask, MaxTokensField, ProviderConfig, connect};
+use crate::failure::{self, Failure};
+use crate::retry;
+use crate::service::GatewayError;
+
+const OPENAI: &str = "https://api.openai.com/v1";
+/// The most that is read of an error's body.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// How long an error's body may take once its status is there.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
+
+/// A provider that speaks Chat Completions.
+#[derive(Debug)]
+pub(crate) struct OpenAi {
+    client: Client,
+    url: Url,
+    headers: HeaderMap,
+    key: Option<SecretString>,
+    max_tokens_field: MaxTokensField,
+}
+
+impl OpenAi {
+    pub(super) fn new(name: &str, config: &ProviderConfig) -> Result<Self, GatewayError> {
+        let base = config.base_url.as_deref().unwrap_or(OPENAI).trim_end_matches('/');
+        let bad_url = || GatewayError::BaseUrl { provider: name.to_owned() };
+        let url = Url::parse(&format!("{base}/chat/completions")).map_err(|_| bad_url())?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+            return Err(bad_url());
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if let Some(key) = &config.api_key {
+            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
+                .map_err(|_| GatewayError::ApiKey { provider: name.to_owned() })?;
+            bearer.set_sensitive(true);
+            headers.insert(AUTHORIZATION, bearer);
+        }
+        let client = connect::client(url.scheme() == "https")
+            .map_err(|source| GatewayError::Client { provider: name.to_owned(), source })?;
+        Ok(Self { client, url, headers, key: config.api_key.clone(), max_tokens_field: config.max_tokens_field })
+    }
+
+    pub(super) fn body(&self, ask: Ask<'_>) -> Result<Bytes, Problem> {
+        body::render(ask, self.max_tokens_field)
+            .map_err(|error| Problem::new(ErrorCode::Internal, format!("the request cannot be written: {error}")))
+    }
+
+    pub(super) async fn open(&self, body: Bytes, timeouts: &Timeouts, deadline: Instant) -> Result<Answer, Failure> {
+        let mut request = Request::new(Method::POST, self.url.clone());
+        *request.headers_mut() = self.headers.clone();
+        *request.body_mut() = Some(body.into());
+        let sending = connect::within(Duration::from_millis(timeouts.connect_ms), self.client.execute(request));
+        let left = deadline.saturating_duration_since(Instant::now());
+        let headers = Duration::from_millis(timeouts.headers_ms);
+        let response = match tokio::time::timeout(headers.min(left), sending).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if connect::timed_out(&error) => {
+                return Err(Failure::timeout("connect", timeouts.connect_ms));
+            }
+            Ok(Err(error)) => return Err(unreachable(error)),
+            Err(_) if left <= headers => return Err(Failure::timeout("total", timeouts.total_ms)),
+            Err(_) => return Err(Failure::timeout("headers", timeouts.headers_ms)),
+        };
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(self.refused(status, response, left).await);
+        }
+        let is_stream = |value: &HeaderValue| {
+            let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+            kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+        };
+        if !response.headers().get(CONTENT_TYPE).is_some_and(is_stream) {
+            // It said 200, so it counts as answered, and may be charged.
+            let what = "the provider answered 200 with something that is no event stream";
+            return Ok(Answer::unreadable(response, Failure::invalid(what)));
+        }
+        Ok(Answer::new(response, self.key.clone()))
+    }
+
+    async fn refused(&self, status: u16, response: Response, left: Duration) -> Failure {
+        let hint = retry::hint(response.headers());
+        let body = tokio::time::timeout(ERROR_BODY_TIME.min(left), beginning(response)).await.unwrap_or_default();
+        let key = self.key.as_ref().map(ExposeSecret::expose_secret);
+        let mut failure = failure::from_status(status, &body, key);
+        if let Some(hint) = hint {
+            failure.retry_after = Some(hint);
+            failure = failure.with("retry_after_ms", u64::try_from(hint.as_millis()).unwrap_or(u64::MAX));
+        }
+        failure
+    }
+}
+
+/// The first bytes of a body, as far as they come.
+async fn beginning(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = MAX_ERROR_BYTES - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == MAX_ERROR_BYTES {
+            break;
+        }
+    }
+    body
+}
+
+/// No answer came: the provider is down, or hung up before its status line.
+fn unreachable(error: reqwest::Error) -> Failure {
+    let what = if error.is_connect() { "cannot connect to the provider" } else { "the provider sent no answer" };
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    Failure::new(ErrorCode::ProviderUnavailable, format!("{what}: {cause}"))
+}

@@ -1,0 +1,96 @@
+//! What is asked of a model, and for whom.
+//!
+//! Owns the provider-neutral request. Promises nothing about its values: those of an agent were checked where it was
+//! written. Never holds a provider's own names; each provider translates.
+
+use std::sync::Arc;
+
+use headwater_protocol::api::{Fallback, ReasoningEffort, Timeouts};
+use headwater_protocol::event::Role;
+use headwater_protocol::{AgentId, RunId, TenantId, UserId};
+use tokio_util::sync::CancellationToken;
+
+/// For whom a model is called, and how the call is stopped.
+#[derive(Debug, Clone)]
+pub struct CallContext {
+    /// Who pays, and in whose queue the call waits.
+    pub tenant: TenantId,
+    /// The tenant's user.
+    pub user: UserId,
+    /// The agent that asks.
+    pub agent: AgentId,
+    /// Its run.
+    pub run: RunId,
+    /// The step of the run.
+    pub step: i32,
+    /// Ends the call at its next await.
+    pub cancel: CancellationToken,
+}
+
+/// One message of the context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelMessage {
+    /// Who speaks.
+    pub role: Role,
+    /// What they say.
+    pub text: Arc<str>,
+    /// What [`CostEstimator::tokens`](crate::CostEstimator::tokens) said about the text, if the caller remembers: saves
+    /// counting a long history again at each step.
+    pub tokens: Option<u64>,
+}
+
+impl ModelMessage {
+    /// A message whose tokens nobody has counted yet.
+    pub fn new(role: Role, text: impl Into<Arc<str>>) -> Self {
+        Self { role, text: text.into(), tokens: None }
+    }
+}
+
+/// One question to a model, with the models to ask instead if its provider fails.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelRequest {
+    /// `PROVIDER/model-id`.
+    pub model: String,
+    /// Other models, in order.
+    pub fallbacks: Vec<Fallback>,
+    /// The system prompt.
+    pub instructions: Option<Arc<str>>,
+    /// The context, oldest first.
+    pub messages: Vec<ModelMessage>,
+    /// Sent only if set.
+    pub temperature: Option<f64>,
+    /// Sent only if set.
+    pub top_p: Option<f64>,
+    /// The most that may come out. Without it: what the model can give.
+    pub max_output_tokens: Option<u32>,
+    /// Where the model has to stop.
+    pub stop: Vec<String>,
+    /// Sent only if set.
+    pub seed: Option<i64>,
+    /// Sent only if set.
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// How long each phase of an attempt may take, and all attempts together (`total_ms`, not counting time in queues).
+    pub timeouts: Timeouts,
+    /// How long the call may wait for permits, over all its attempts. 0 = not at all.
+    pub max_queue_ms: u64,
+}
+
+impl ModelRequest {
+    /// A question with every default.
+    pub fn new(model: impl Into<String>, messages: Vec<ModelMessage>) -> Self {
+        Self {
+            model: model.into(),
+            fallbacks: Vec::new(),
+            instructions: None,
+            messages,
+            temperature: None,
+            top_p: None,
+            max_output_tokens: None,
+            stop: Vec::new(),
+            seed: None,
+            reasoning_effort: None,
+            timeouts: Timeouts::default(),
+            max_queue_ms: 60_000,
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! One call, from its estimate to its end.
+//!
+//! Owns the loop over models and attempts. It reads top to bottom in the order that it promises: estimate → permit → reserve
+//! → call → stream → settle → again, elsewhere, or done. Never holds a permit or a reservation while it waits to try again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::Stream;
+use headwater_protocol::event::FinishReason;
+use headwater_protocol::{ErrorCode, ModelCallId, Problem};
+use tokio::pin;
+use tokio::time::{Instant, sleep};
+
+use super::Gateway;
+use super::metered::Metered;
+use super::pace::{Raced, later, ms, race, unless};
+use crate::estimate::Estimated;
+use crate::event::{LlmEvent, Outcome};
+use crate::failure::Failure;
+use crate::permit::Entry;
+use crate::provider::{Ask, Piece};
+use crate::request::{CallContext, ModelRequest};
+use crate::retry::{Attempts, Next};
+
+/// A wait that is over sooner is not worth an event.
+const UNTOLD_WAIT: Duration = Duration::from_millis(250);
+/// At most one event of a wait in this time.
+const BETWEEN_NOTICES: Duration = Duration::from_secs(1);
+
+/// How reading an answer ended.
+enum End {
+    Finished(FinishReason),
+    Failed(Failure),
+    Cancelled,
+}
+
+pub(super) fn stream(
+    gateway: Arc<Gateway>,
+    ctx: CallContext,
+    request: ModelRequest,
+) -> impl Stream<Item = Result<LlmEvent, Problem>> + Send {
+    async_stream::stream! {
+        let cancelled = ctx.cancel.clone().cancelled_owned();
+        pin!(cancelled);
+        let timer = sleep(Duration::ZERO);
+        pin!(timer);
+        let mut throttle = Throttle { told: None };
+        let mut queue_left = Duration::from_millis(request.max_queue_ms);
+        // Moved by the time spent in queues, which has a bound of its own.
+        let mut deadline: Option<Instant> = None;
+        let mut attempt = 0;
+        let mut last: Option<Problem> = None;
+
+        'models: for choice in Choices::new(&request) {
+            let (registered, model_id) = match gateway.find(choice.model) {
+                Ok(found) => found,
+                // A fallback that does not exist must not hide why it was needed.
+                Err(_) if last.is_some() => continue 'models,
+                Err(problem) => {
+                    yield Err(problem);
+                    return;
+                }
+            };
+
+            // Estimate.
+            let estimating = gateway.estimator.estimate(choice.model, choice.max_output_tokens, &request);
+            let Some(Estimated { mut estimate, max_output_tokens }) = unless(cancelled.as_mut(), estimating).await else {
+                return;
+            };
+            let ask = Ask { model_id, request: &request, max_output_tokens, input_tokens: estimate.input_tokens };
+            let prepared = match registered.provider.prepare(ask) {
+                Ok(prepared) => prepared,
+                Err(_) if last.is_some() => continue 'models,
+                Err(problem) => {
+                    yield Err(problem);
+                    return;
+                }
+            };
+            let mut attempts = Attempts::new(gateway.retry);
+            let mut is_told = false;
+
+            loop {
+                attempt += 1;
+                estimate.attempt = attempt;
+                if !is_told {
+                    yield Ok(LlmEvent::Estimated(estimate.clone()));
+                    is_told = true;
+                }
+
+                // Permit.
+                let entered = Instant::now();
+                let permit = match registered.limiter.enter(&ctx, estimate.expected) {
+                    Err(problem) => {
+                        yield Err(problem);
+                        return;
+                    }
+                    Ok(Entry::Granted(permit)) => permit,
+                    Ok(Entry::Waiting(mut ticket)) => {
+                        let give_up = later(entered, ms(queue_left));
+                        let mut notice = throttle.next(entered);
+                        loop {
+                            timer.as_mut().reset(notice.min(give_up));
+                            match race(cancelled.as_mut(), timer.as_mut(), &mut ticket).await {
+                                Raced::Done(permit) => break permit,
+                                Raced::Cancelled => return,
+                                Raced::TimedOut if Instant::now() >= give_up => {
+                                    yield Err(queue_timeout(request.max_queue_ms));
+                                    return;
+                                }
+                                Raced::TimedOut => {
+                                    let (queue_pos, wait_ms) = ticket.place();
+                                    notice = throttle.tell();
+                                    yield Ok(LlmEvent::Throttled { wait_ms, queue_pos, reason: "concurrency" });
+                                }
+                            }
+                        }
+                    }
+                };
+                let queued = entered.elapsed();
+                queue_left = queue_left.saturating_sub(queued);
+                let until = match deadline {
+                    Some(until) => until + queued,
+                    None => later(Instant::now(), request.timeouts.total_ms),
+                };
+                deadline = Some(until);
+
+                // Reserve.
+                let reserving = gateway.ledger.reserve(&ctx, &estimate);
+                let reservation = match unless(cancelled.as_mut(), reserving).await {
+                    None => return,
+                    Some(Ok(reservation)) => reservation,
+                    Some(Err(problem)) => {
+                        yield Err(problem);
+                        return;
+                    }
+                };
+
+                // Call.
+                let sent = Instant::now();
+                let opening = registered.provider.open(&prepared, &request.timeouts, until);
+                let (failure, forwarded, charged) = match unless(cancelled.as_mut(), opening).await {
+                    None => return,
+                    Some(Err(failure)) => {
+                        drop((reservation, permit));
+                        (failure, false, false)
+                    }
+                    Some(Ok(mut answer)) => {
+                        // Stream.
+                        let mut metered = Metered::new(sent, ms(queued));
+                        let watch = Watch { request: &request, sent, until };
+                        timer.as_mut().reset(watch.first_token().0);
+                        let end = loop {
+                            match race(cancelled.as_mut(), timer.as_mut(), answer.next()).await {
+                                Raced::Done(Ok(Piece::Text(delta))) => {
+                                    if metered.text(&delta) {
+                                        timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                    }
+                                    yield Ok(LlmEvent::Text(delta));
+                                }
+                                Raced::Done(Ok(Piece::Reasoning(delta))) => {
+                                    if metered.reasoning(&delta) {
+                                        timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                    }
+                                    yield Ok(LlmEvent::Reasoning(delta));
+                                }
+                                Raced::Done(Ok(Piece::End(reason))) => break End::Finished(reason),
+                                Raced::Done(Err(failure)) => break End::Failed(failure),
+                                Raced::Cancelled => break End::Cancelled,
+                                // The timer is not moved at each event: when it fires, it is told how far it should have been.
+                                Raced::TimedOut => {
+                                    let (at, phase, limit) =
+                                        if metered.has_begun() { watch.idle(answer.last_event()) } else { watch.first_token() };
+                                    if Instant::now() >= at {
+                                        break End::Failed(Failure::timeout(phase, limit));
+                                    }
+                                    timer.as_mut().reset(at);
+                                }
+                            }
+                        };
+
+                        // Settle.
+                        let forwarded = metered.has_begun();
+                        let outcome = match end {
+                            End::Finished(_) => Outcome::Completed,
+                            End::Failed(_) => Outcome::Failed,
+                            End::Cancelled => Outcome::Cancelled,
+                        };
+                        let told = answer.usage();
+                        // Closes the connection of an answer that was not read to its end.
+                        drop(answer);
+                        let settlement =
+                            metered.settle(told, outcome, &estimate, &gateway.estimator, &gateway.prices).await;
+                        reservation.settle(&settlement);
+                        drop(permit);
+                        yield Ok(LlmEvent::Settled(settlement));
+                        match end {
+                            End::Finished(finish_reason) => {
+                                yield Ok(LlmEvent::Finished { finish_reason });
+                                return;
+                            }
+                            End::Cancelled => return,
+                            End::Failed(failure) => (failure, forwarded, true),
+                        }
+                    }
+                };
+
+                // Again, elsewhere, or done.
+                let left = until.saturating_duration_since(Instant::now());
+                let next = attempts.next(&failure, forwarded, left);
+                if next != Next::GiveUp {
+                    tracing::warn!(
+                        run.id = %ctx.run, tenant.id = %ctx.tenant, gen_ai.request.model = choice.model, attempt,
+                        code = failure.problem.code.as_str(), ?next, "model call failed, going on"
+                    );
+                }
+                last = Some(failure.problem);
+                match next {
+                    Next::Again(delay) => {
+                        if delay >= UNTOLD_WAIT && throttle.may_tell() {
+                            throttle.tell();
+                            yield Ok(LlmEvent::Throttled { wait_ms: ms(delay), queue_pos: 0, reason: "provider" });
+                        }
+                        if unless(cancelled.as_mut(), sleep(delay)).await.is_none() {
+                            return;
+                        }
+                        if charged {
+                            estimate.model_call = ModelCallId::new();
+                            is_told = false;
+                        }
+                    }
+                    Next::OtherModel => continue 'models,
+                    Next::GiveUp => break 'models,
+                }
+            }
+        }
+        let nothing = || Problem::new(ErrorCode::Internal, "a call ended without a result");
+        yield Err(last.unwrap_or_else(nothing));
+    }
+}
+
+/// The models of a request in their order.
+struct Choices<'a> {
+    request: &'a ModelRequest,
+    at: usize,
+}
+
+struct Choice<'a> {
+    model: &'a str,
+    max_output_tokens: Option<u32>,
+}
+
+impl<'a> Choices<'a> {
+    fn new(request: &'a ModelRequest) -> Self {
+        Self { request, at: 0 }
+    }
+}
+
+impl<'a> Iterator for Choices<'a> {
+    type Item = Choice<'a>;
+
+    fn next(&mut self) -> Option<Choice<'a>> {
+        let request = self.request;
+        let choice = match self.at.checked_sub(1) {
+            None => Choice { model: &request.model, max_output_tokens: request.max_output_tokens },
+            Some(index) => {
+                let fallback = request.fallbacks.get(index)?;
+                let max_output_tokens = fallback.max_output_tokens.or(request.max_output_tokens);
+                Choice { model: &fallback.model, max_output_tokens }
+            }
+        };
+        self.at += 1;
+        Some(choice)
+    }
+}
+
+/// By when the next thing has to happen, in which phase, and what limit that is.
+struct Watch<'a> {
+    request: &'a ModelRequest,
+    sent: Instant,
+    until: Instant,
+}
+
+impl Watch<'_> {
+    fn first_token(&self) -> (Instant, &'static str, u64) {
+        let limit = self.request.timeouts.first_token_ms;
+        self.before_total(later(self.sent, limit), "first_token", limit)
+    }
+
+    fn idle(&self, last_event: Instant) -> (Instant, &'static str, u64) {
+        let limit = self.request.timeouts.idle_ms;
+        self.before_total(later(last_event, limit), "idle", limit)
+    }
+
+    fn before_total(&self, at: Instant, phase: &'static str, limit: u64) -> (Instant, &'static str, u64) {
+        if self.until <= at { (self.until, "total", self.request.timeouts.total_ms) } else { (at, phase, limit) }
+    }
+}
+
+/// Keeps notices of waiting rare.
+struct Throttle {
+    told: Option<Instant>,
+}
+
+impl Throttle {
+    /// When the next notice may be given, for a wait that begins now.
+    fn next(&self, now: Instant) -> Instant {
+        let soon = now + UNTOLD_WAIT;
+        self.told.map_or(soon, |told| soon.max(told + BETWEEN_NOTICES))
+    }
+
+    fn may_tell(&self) -> bool {
+        self.told.is_none_or(|told| told.elapsed() >= BETWEEN_NOTICES)
+    }
+
+    /// A notice is given now; says when the next one may be.
+    fn tell(&mut self) -> Instant {
+        let now = Instant::now();
+        self.told = Some(now);
+        now + BETWEEN_NOTICES
+    }
+}
+
+fn queue_timeout(max_queue_ms: u64) -> Problem {
+    Problem::new(ErrorCode::QueueTimeout, format!("no place at the provider became free within {max_queue_ms} ms"))
+}

@@ -1,0 +1,213 @@
+//! The gateway to all models.
+//!
+//! Owns the providers of a process, their limiters, the prices, the estimator and the ledger, and ties them together in one
+//! method. Promises the order estimate → permit → reserve → call → stream → settle for every attempt. Never keeps anything
+//! of a call once its stream is gone.
+
+mod call;
+mod metered;
+mod pace;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::Stream;
+use headwater_protocol::api::{Model, split_model};
+use headwater_protocol::{ErrorCode, Problem};
+
+use crate::estimate::CostEstimator;
+use crate::event::LlmEvent;
+use crate::ledger::{Ledger, OpenLedger};
+use crate::permit::ConcurrencyLimiter;
+use crate::prices::{ModelFacts, Prices};
+use crate::provider::{Provider, ProviderConfig};
+use crate::request::{CallContext, ModelRequest};
+use crate::retry::RetryPolicy;
+
+/// What a gateway is made of.
+pub struct GatewayOptions {
+    /// `[providers.NAME]`, by name.
+    pub providers: BTreeMap<String, ProviderConfig>,
+    /// What models cost.
+    pub prices: Prices,
+    /// Who grants money.
+    pub ledger: Arc<dyn Ledger>,
+    /// Calls at a time for each provider that does not say; 0 = no limit.
+    pub max_concurrent: usize,
+    /// Calls of one tenant that may wait at one provider.
+    pub max_waiting_per_tenant: usize,
+    /// Attempts at each model, the first one included.
+    pub max_attempts: u32,
+    /// A provider that wants to be left alone for longer than this is not asked again by the same call.
+    pub max_retry_after: Duration,
+}
+
+impl Default for GatewayOptions {
+    fn default() -> Self {
+        Self {
+            providers: BTreeMap::new(),
+            prices: Prices::builtin(),
+            ledger: Arc::new(OpenLedger),
+            max_concurrent: 256,
+            max_waiting_per_tenant: 1000,
+            max_attempts: 3,
+            max_retry_after: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A configuration that no gateway can be made of.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The name could not stand in `PROVIDER/model-id`.
+    #[error("providers.{provider}: a name has only a-z, 0-9, _ and -")]
+    Name {
+        /// The name.
+        provider: String,
+    },
+    /// Not a URL, or neither http nor https.
+    #[error("providers.{provider}: base_url must be an http or https URL")]
+    BaseUrl {
+        /// The provider's name.
+        provider: String,
+    },
+    /// The key holds characters that no header can.
+    #[error("providers.{provider}: the key holds characters that cannot be sent")]
+    ApiKey {
+        /// The provider's name.
+        provider: String,
+    },
+    /// No client could be set up: most likely the machine has no CA certificates.
+    #[error("providers.{provider}: no HTTP client could be set up (are CA certificates installed?)")]
+    Client {
+        /// The provider's name.
+        provider: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+}
+
+/// Calls models. Cheap to clone; clones share everything.
+#[doc(alias = "GatewayLLMService")]
+#[derive(Clone)]
+pub struct GatewayLlmService(Arc<Gateway>);
+
+/// What all calls share.
+struct Gateway {
+    providers: BTreeMap<String, Registered>,
+    prices: Arc<Prices>,
+    estimator: CostEstimator,
+    ledger: Arc<dyn Ledger>,
+    retry: RetryPolicy,
+}
+
+struct Registered {
+    provider: Provider,
+    limiter: ConcurrencyLimiter,
+}
+
+impl GatewayLlmService {
+    /// Sets up a client and a limiter for each provider. Connects to none.
+    pub fn new(options: GatewayOptions) -> Result<Self, GatewayError> {
+        let mut providers = BTreeMap::new();
+        for (name, config) in options.providers {
+            if split_model(&format!("{name}/x")).is_none_or(|(provider, _)| provider != name) {
+                return Err(GatewayError::Name { provider: name });
+            }
+            let limit = config.max_concurrent.unwrap_or(options.max_concurrent);
+            let limiter = ConcurrencyLimiter::new(limit, options.max_waiting_per_tenant);
+            let provider = Provider::new(&name, &config)?;
+            providers.insert(name, Registered { provider, limiter });
+        }
+        let prices = Arc::new(options.prices);
+        Ok(Self(Arc::new(Gateway {
+            providers,
+            estimator: CostEstimator::new(Arc::clone(&prices)),
+            prices,
+            ledger: options.ledger,
+            retry: RetryPolicy { max_attempts: options.max_attempts.max(1), max_hint: options.max_retry_after },
+        })))
+    }
+
+    /// Asks a model and streams its answer.
+    ///
+    /// The last item is `Ok(Finished)` or an `Err`; when `ctx.cancel` fires the stream ends without either, after a
+    /// `Settled` if an attempt was under way. Dropping the stream at any point gives everything back. The run's own task
+    /// does all the work by polling: nothing is spawned.
+    pub fn stream(
+        &self,
+        ctx: CallContext,
+        request: ModelRequest,
+    ) -> impl Stream<Item = Result<LlmEvent, Problem>> + Send + use<> {
+        call::stream(Arc::clone(&self.0), ctx, request)
+    }
+
+    /// Counts tokens, as the gateway itself does.
+    pub fn estimator(&self) -> &CostEstimator {
+        &self.0.estimator
+    }
+
+    /// What is known about a model: its window, its largest answer, its price.
+    pub fn facts(&self, model: &str) -> Option<&ModelFacts> {
+        self.0.prices.facts(model)
+    }
+
+    /// The limiter of a provider.
+    pub fn limiter(&self, provider: &str) -> Option<&ConcurrencyLimiter> {
+        self.0.providers.get(provider).map(|registered| &registered.limiter)
+    }
+
+    /// Whether the model's provider is configured; else `model_not_found`. Its id is the provider's business.
+    pub fn check_model(&self, model: &str) -> Result<(), Problem> {
+        self.0.find(model).map(|_| ())
+    }
+
+    /// The models worth listing: those of the price table whose provider is configured, and the scripted ones.
+    pub fn models(&self) -> Vec<Model> {
+        let mut models = Vec::new();
+        for (name, registered) in &self.0.providers {
+            for own in registered.provider.own_models() {
+                let id = format!("{name}/{own}");
+                models.push(model(&id, name, self.0.prices.facts(&id)));
+            }
+            models.extend(self.0.prices.listed(name).map(|(id, facts)| model(id, name, Some(facts))));
+        }
+        models
+    }
+}
+
+impl std::fmt::Debug for GatewayLlmService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayLlmService").field("providers", &self.0.providers.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// The model's provider, and its id there.
+    fn find<'a>(&self, model: &'a str) -> Result<(&Registered, &'a str), Problem> {
+        let not_found = |detail: String| Problem::new(ErrorCode::ModelNotFound, detail);
+        let (name, id) = split_model(model)
+            .ok_or_else(|| not_found("a model is written PROVIDER/model-id, such as openai/gpt-5-mini".to_owned()))?;
+        match self.providers.get(name) {
+            Some(registered) => Ok((registered, id)),
+            None => {
+                let known: Vec<_> = self.providers.keys().map(String::as_str).collect();
+                Err(not_found(format!("there is no provider {name}; configured: {}", known.join(", "))))
+            }
+        }
+    }
+}
+
+fn model(id: &str, provider: &str, facts: Option<&ModelFacts>) -> Model {
+    Model {
+        id: id.to_owned(),
+        object: "model".to_owned(),
+        provider: provider.to_owned(),
+        input_modalities: facts.map_or_else(|| vec!["text".to_owned()], |facts| facts.input_modalities.clone()),
+        context_window: facts.and_then(|facts| facts.context_window),
+        max_output_tokens: facts.and_then(|facts| facts.max_output_tokens),
+        price: facts.and_then(|facts| facts.price),
+        key: "platform".to_owned(),
+    }
+}

@@ -1,0 +1,174 @@
+//! Writing for many runs in few statements.
+//!
+//! Owns the queue in front of the flush connections: each worker takes what is waiting, up to a bound, and writes it in
+//! one statement. While a statement is on its way the next batch grows by itself, so there is no timer and, when
+//! nothing is to be written, no traffic.
+//! Promises one answer per piece of work. One bad row stops nobody: on an unexpected error a batch is split until the
+//! culprit stands alone. While Postgres is away the same bytes are tried again, which is harmless because every
+//! statement here finds out by itself that it has been carried out already.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use headwater_protocol::ReplicaId;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::{Store, StoreError, pool};
+
+/// How long work is tried again while Postgres is away.
+const OUTAGE: Duration = Duration::from_secs(600);
+/// Rows in one statement.
+const MAX_ROWS: usize = 128;
+/// Bytes in one statement.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// Something that is written in batches.
+pub(crate) trait Work: std::fmt::Debug + Send + Sync + Sized + 'static {
+    /// What became of it.
+    type Answer: std::fmt::Debug + Send + 'static;
+
+    /// Bytes, roughly.
+    fn size(&self) -> usize;
+    /// Brings a batch into the order in which it takes its locks.
+    fn order(batch: &mut [Queued<Self>]);
+    /// The answer when it was refused for good.
+    fn failed(error: &StoreError) -> Self::Answer;
+    /// Writes a batch in one statement; one answer for each, in order.
+    fn write(
+        store: &Store,
+        replica: ReplicaId,
+        batch: &[Queued<Self>],
+    ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
+}
+
+/// A piece of work and where its answer goes.
+#[derive(Debug)]
+pub(crate) struct Queued<W: Work> {
+    pub(crate) work: W,
+    answer: oneshot::Sender<W::Answer>,
+}
+
+/// What is waiting.
+#[derive(Debug)]
+pub(crate) struct Queue<W: Work> {
+    waiting: Mutex<VecDeque<Queued<W>>>,
+    arrived: Notify,
+}
+
+impl<W: Work> Queue<W> {
+    /// A queue and its workers.
+    pub(crate) fn start(
+        name: &'static str,
+        store: Store,
+        replica: ReplicaId,
+        workers: usize,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Arc<Self> {
+        let queue = Arc::new(Self { waiting: Mutex::new(VecDeque::new()), arrived: Notify::new() });
+        for _ in 0..workers {
+            let (queue, store, stop) = (queue.clone(), store.clone(), stop.clone());
+            pool::spawn(tasks, name, async move {
+                while let Some(mut batch) = queue.next_batch(&stop).await {
+                    W::order(&mut batch);
+                    write_all(&store, replica, batch, &stop).await;
+                }
+            });
+        }
+        queue
+    }
+
+    pub(crate) fn push(&self, work: W) -> oneshot::Receiver<W::Answer> {
+        let (answer, receiver) = oneshot::channel();
+        self.waiting.lock().expect("no panic while queueing").push_back(Queued { work, answer });
+        self.arrived.notify_one();
+        receiver
+    }
+
+    /// What is waiting, up to the bounds. `None` when stopped and empty.
+    async fn next_batch(&self, stop: &CancellationToken) -> Option<Vec<Queued<W>>> {
+        loop {
+            let batch = self.take();
+            if !batch.is_empty() {
+                return Some(batch);
+            }
+            if stop.is_cancelled() {
+                return None;
+            }
+            tokio::select! {
+                () = self.arrived.notified() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    fn take(&self) -> Vec<Queued<W>> {
+        let mut waiting = self.waiting.lock().expect("no panic while queueing");
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while let Some(next) = waiting.front() {
+            bytes += next.work.size();
+            if batch.len() == MAX_ROWS || (bytes > MAX_BYTES && !batch.is_empty()) {
+                break;
+            }
+            batch.extend(waiting.pop_front());
+        }
+        if !waiting.is_empty() {
+            // More than one batch is here: another worker may take the rest.
+            self.arrived.notify_one();
+        }
+        batch
+    }
+}
+
+/// Writes a batch until each piece has its answer: again while Postgres is away, in halves when it refuses.
+async fn write_all<W: Work>(store: &Store, replica: ReplicaId, batch: Vec<Queued<W>>, stop: &CancellationToken) {
+    let mut parts = vec![batch];
+    while let Some(mut part) = parts.pop() {
+        match write_through_outage(store, replica, &part, stop).await {
+            Ok(answers) => {
+                debug_assert_eq!(answers.len(), part.len(), "one answer each");
+                for (item, answer) in part.into_iter().zip(answers) {
+                    // Nobody may be waiting any more; what is written is written.
+                    let _ = item.answer.send(answer);
+                }
+            }
+            Err(error) if part.len() > 1 => {
+                tracing::warn!(%error, rows = part.len(), "a batch was refused and is split");
+                let rest = part.split_off(part.len() / 2);
+                parts.push(rest);
+                parts.push(part);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a write was refused");
+                for item in part {
+                    let _ = item.answer.send(W::failed(&error));
+                }
+            }
+        }
+    }
+}
+
+async fn write_through_outage<W: Work>(
+    store: &Store,
+    replica: ReplicaId,
+    batch: &[Queued<W>],
+    stop: &CancellationToken,
+) -> Result<Vec<W::Answer>, StoreError> {
+    let began = Instant::now();
+    let mut pause = Duration::from_millis(20);
+    loop {
+        let error = match W::write(store, replica, batch).await {
+            Err(error @ StoreError::Unavailable(_)) => error,
+            other => return other,
+        };
+        if began.elapsed() > OUTAGE || stop.is_cancelled() {
+            return Err(error);
+        }
+        tracing::warn!(%error, rows = batch.len(), "the database is away; trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,93 @@
+//! What can go wrong between the server and Postgres, by what the caller can do about it.
+
+use tokio_postgres::error::SqlState;
+
+/// A failed operation on the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Postgres cannot be reached, is starting, is read-only or has no connection to spare. Trying again may help.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// A unique value is taken.
+    #[error("{constraint} is taken")]
+    Taken {
+        /// The constraint's name.
+        constraint: String,
+    },
+    /// Something refers to what does not exist or is still referred to.
+    #[error("a reference does not hold: {0}")]
+    Reference(String),
+    /// What is stored does not read back; a bug or foreign hands.
+    #[error("stored data does not read: {0}")]
+    Corrupt(String),
+    /// Anything else that Postgres said.
+    #[error("the database refused: {0}")]
+    Database(String),
+}
+
+/// Everything a Postgres error says, without its parameters' values.
+fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{} ({})", db.message(), db.code().code()),
+        None => {
+            let mut text = error.to_string();
+            let mut source = std::error::Error::source(error);
+            while let Some(cause) = source {
+                text = format!("{text}: {cause}");
+                source = cause.source();
+            }
+            text
+        }
+    }
+}
+
+/// Whether the same statement may succeed later, unchanged.
+pub(crate) fn is_transient(state: &SqlState) -> bool {
+    let code = state.code();
+    // Connection trouble, resources, operator intervention, object in use; and what concurrency causes.
+    ["08", "53", "57"].iter().any(|class| code.starts_with(class))
+        || [
+            &SqlState::T_R_SERIALIZATION_FAILURE,
+            &SqlState::T_R_DEADLOCK_DETECTED,
+            &SqlState::LOCK_NOT_AVAILABLE,
+            &SqlState::READ_ONLY_SQL_TRANSACTION,
+            &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        ]
+        .contains(&state)
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let text = describe(&error);
+        let Some(db) = error.as_db_error() else { return Self::Unavailable(text) };
+        if is_transient(db.code()) {
+            return Self::Unavailable(text);
+        }
+        if *db.code() == SqlState::UNIQUE_VIOLATION {
+            return Self::Taken { constraint: db.constraint().unwrap_or("a value").to_owned() };
+        }
+        if *db.code() == SqlState::FOREIGN_KEY_VIOLATION {
+            return Self::Reference(text);
+        }
+        Self::Database(text)
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for StoreError {
+    fn from(error: deadpool_postgres::PoolError) -> Self {
+        match error {
+            deadpool_postgres::PoolError::Backend(error) => match error.as_db_error() {
+                // Wrong password, no such database: no retry mends it, but the answer to a client is the same.
+                Some(_) => Self::Unavailable(describe(&error)),
+                None => Self::from(error),
+            },
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}

@@ -1,0 +1,132 @@
+-- The lint of the wall: one row for everything that breaks a rule of docs/adr/0002-the-wall.md. No rows is good.
+-- Reads only catalogues that everybody may read, so the server runs it as @app@ at start.
+WITH ours AS (
+    SELECT c.oid, c.relname, c.relkind, c.relispartition, c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.reloptions,
+           c.relacl, n.nspname, n.nspname || '.' || c.relname AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname IN ('headwater', 'headwater_sys')
+), tables AS (
+    SELECT * FROM ours WHERE relkind IN ('r', 'p')
+), policies AS (
+    SELECT t.name AS table_name, t.relispartition, p.polname, p.polpermissive, p.polcmd,
+           ARRAY(SELECT r.rolname FROM pg_roles r WHERE r.oid = ANY (p.polroles) ORDER BY 1) AS roles,
+           0 = ANY (p.polroles) AS for_public,
+           pg_get_expr(p.polqual, p.polrelid) AS using_, pg_get_expr(p.polwithcheck, p.polrelid) AS check_
+    FROM pg_policy p JOIN tables t ON t.oid = p.polrelid
+), definers (name, owner) AS (VALUES
+    -- The checked-in list. A function that runs with its owner's rights and is not named here is a hole.
+    ('append_events', @append_text@), ('pack_run', @append_text@), ('ensure_partitions', @owner_text@),
+    ('auth_key', @dispatch_text@), ('tenant_origin_known', @dispatch_text@), ('tenant_idempotency', @dispatch_text@),
+    ('tenant_create', @dispatch_text@), ('tenant_update', @dispatch_text@), ('tenant_list', @dispatch_text@),
+    ('tenant_delete', @dispatch_text@), ('tenant_key_create', @dispatch_text@), ('tenant_key_list', @dispatch_text@),
+    ('tenant_key_revoke', @dispatch_text@), ('replica_register', @dispatch_text@), ('replica_renew', @dispatch_text@),
+    ('replica_retire', @dispatch_text@), ('claim_runs', @dispatch_text@), ('sweep', @dispatch_text@),
+    ('cancel_run', @dispatch_text@), ('release_run', @dispatch_text@), ('purge_threads', @dispatch_text@),
+    ('purge_thread', @dispatch_text@), ('purge_user', @dispatch_text@), ('schema_version', @dispatch_text@)
+), functions AS (
+    SELECT p.oid, p.proname, p.prosecdef, p.provolatile, p.proconfig, p.proacl, p.proowner, r.rolname AS owner,
+           n.nspname || '.' || p.proname AS name
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles r ON r.oid = p.proowner
+    WHERE n.nspname IN ('headwater', 'headwater_sys')
+), expected_policies (table_name, polname, role) AS (
+    SELECT 'headwater.' || t, p, @app_text@ FROM (VALUES
+        ('tenants', 'tenant_wall'), ('tenants', 'of_tenant'), ('api_keys', 'tenant_wall'), ('api_keys', 'of_tenant'),
+        ('users', 'tenant_wall'), ('users', 'of_user'), ('agents', 'tenant_wall'), ('agents', 'of_tenant'),
+        ('agent_versions', 'tenant_wall'), ('agent_versions', 'of_tenant'), ('threads', 'tenant_wall'), ('threads', 'of_user'),
+        ('runs', 'tenant_wall'), ('runs', 'of_user'), ('messages', 'tenant_wall'), ('messages', 'of_user'),
+        ('run_steps', 'tenant_wall'), ('run_steps', 'of_user'), ('usage_calls', 'tenant_wall'), ('usage_calls', 'of_user'),
+        ('idempotency', 'tenant_wall'), ('idempotency', 'of_tenant'), ('tickets', 'tenant_wall'), ('tickets', 'of_user'),
+        ('run_events', 'tenant_wall'), ('run_events', 'of_tenant')) AS wall (t, p)
+    UNION ALL SELECT 'headwater.' || t, p, @append_text@ FROM (VALUES
+        ('runs', 'append_finds'), ('runs', 'append_moves'), ('run_events', 'append_writes'), ('run_events', 'append_compares'),
+        ('run_events', 'append_packs')) AS log (t, p)
+    UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM (VALUES
+        ('tenants', 'dispatch_all'), ('api_keys', 'dispatch_all'), ('runs', 'dispatch_finds'), ('runs', 'dispatch_claims'),
+        ('runs', 'dispatch_erases'), ('threads', 'dispatch_locks')) AS service (t, p)
+    UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM
+        unnest(ARRAY['threads', 'messages', 'run_steps', 'tickets', 'run_events', 'users', 'agents', 'agent_versions',
+                     'idempotency', 'usage_calls']) AS t, unnest(ARRAY['dispatch_erases', 'dispatch_finds']) AS p
+    UNION ALL SELECT 'headwater_sys.' || t, p, r FROM (VALUES
+        ('replicas', 'append_finds', @append_text@), ('replicas', 'append_locks', @append_text@),
+        ('replicas', 'dispatch_all', @dispatch_text@), ('operator_idempotency', 'dispatch_all', @dispatch_text@),
+        ('_sqlx_migrations', 'migrations_owner', @owner_text@), ('_sqlx_migrations', 'migrations_version', @dispatch_text@)
+    ) AS sys (t, p, r)
+)
+SELECT 'row security is not enabled and forced' AS rule, name AS object FROM tables
+    WHERE NOT (relrowsecurity AND relforcerowsecurity)
+UNION ALL
+SELECT 'is not owned by the owner role', t.name FROM ours t JOIN pg_roles r ON r.oid = t.relowner
+    WHERE t.relkind IN ('r', 'p', 'v', 'm', 'S') AND r.rolname <> @owner_text@
+UNION ALL
+SELECT 'has no tenant wall', t.name FROM tables t WHERE t.nspname = 'headwater' AND NOT EXISTS (
+    SELECT 1 FROM policies p WHERE p.table_name = t.name AND p.polname = 'tenant_wall' AND NOT p.polpermissive
+      AND p.polcmd = '*' AND p.roles = ARRAY[@app_text@]::name[]
+      AND p.using_ = '(tenant_id = ( SELECT headwater.tenant_id() AS tenant_id))' AND p.check_ = p.using_)
+UNION ALL
+SELECT 'a policy for everybody', table_name || '.' || polname FROM policies WHERE for_public
+UNION ALL
+SELECT 'a policy that is not on the list', p.table_name || '.' || p.polname FROM policies p
+    WHERE NOT p.relispartition AND NOT EXISTS (SELECT 1 FROM expected_policies e
+        WHERE e.table_name = p.table_name AND e.polname = p.polname AND p.roles = ARRAY[e.role]::name[])
+UNION ALL
+SELECT 'a policy on a partition beyond the wall', p.table_name || '.' || p.polname FROM policies p
+    WHERE p.relispartition AND p.polname NOT IN ('tenant_wall', 'of_tenant')
+UNION ALL
+SELECT 'a policy of the list is missing', e.table_name || '.' || e.polname FROM expected_policies e
+    WHERE NOT EXISTS (SELECT 1 FROM policies p WHERE p.table_name = e.table_name AND p.polname = e.polname)
+UNION ALL
+SELECT 'a unique key does not begin with tenant_id', i.indexrelid::regclass::text
+    FROM pg_index i JOIN tables t ON t.oid = i.indrelid
+    LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE t.nspname = 'headwater' AND i.indisunique AND a.attname IS DISTINCT FROM 'tenant_id'
+UNION ALL
+SELECT 'a foreign key does not begin with tenant_id', t.name || '.' || c.conname
+    FROM pg_constraint c JOIN tables t ON t.oid = c.conrelid
+    LEFT JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+    LEFT JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = c.confkey[1]
+    WHERE t.nspname = 'headwater' AND c.contype = 'f'
+      AND (a.attname IS DISTINCT FROM 'tenant_id' OR f.attname IS DISTINCT FROM 'tenant_id')
+UNION ALL
+SELECT 'a materialised view', name FROM ours WHERE relkind = 'm'
+UNION ALL
+SELECT 'a view without security_invoker', name FROM ours
+    WHERE relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)
+UNION ALL
+SELECT 'a grant on a partition', t.name FROM tables t, aclexplode(t.relacl) g
+    WHERE t.relispartition AND g.grantee <> t.relowner
+UNION ALL
+SELECT 'the server may write the log directly', t.name FROM tables t, aclexplode(t.relacl) g JOIN pg_roles r ON r.oid = g.grantee
+    WHERE t.name = 'headwater.run_events' AND r.rolname = @app_text@ AND g.privilege_type <> 'SELECT'
+UNION ALL
+SELECT 'a grant on a table of the service', t.name FROM tables t, aclexplode(t.relacl) g JOIN pg_roles r ON r.oid = g.grantee
+    WHERE t.nspname = 'headwater_sys' AND r.rolname = @app_text@
+UNION ALL
+SELECT 'a grant to everybody', t.name FROM ours t, aclexplode(t.relacl) g WHERE g.grantee = 0
+UNION ALL
+SELECT 'lease tokens can be read', 'headwater.runs'
+    WHERE has_column_privilege(@app_text@, 'headwater.runs', 'lease_token', 'SELECT')
+UNION ALL
+SELECT 'a definer function that is not on the list', f.name FROM functions f
+    WHERE f.prosecdef AND NOT EXISTS (SELECT 1 FROM definers d WHERE 'headwater.' || d.name = f.name)
+UNION ALL
+SELECT 'a definer function of another owner than on the list', f.name FROM functions f JOIN definers d ON 'headwater.' || d.name = f.name
+    WHERE f.prosecdef AND f.owner <> d.owner
+UNION ALL
+SELECT 'a definer function of the list is missing', 'headwater.' || d.name FROM definers d
+    WHERE NOT EXISTS (SELECT 1 FROM functions f WHERE f.name = 'headwater.' || d.name AND f.prosecdef)
+UNION ALL
+SELECT 'a definer function without a pinned search_path', name FROM functions
+    WHERE prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)
+UNION ALL
+SELECT 'a function that everybody may call', f.name FROM functions f
+    WHERE f.proacl IS NULL OR EXISTS (SELECT 1 FROM aclexplode(f.proacl) g WHERE g.grantee = 0)
+UNION ALL
+SELECT 'the context is not STABLE', name FROM functions WHERE name IN ('headwater.tenant_id', 'headwater.user_id') AND provolatile <> 's'
+UNION ALL
+SELECT 'a role of ours is superuser, bypasses row security, or may make roles or databases', rolname FROM pg_roles
+    WHERE rolname IN (@owner_text@, @app_text@, @append_text@, @dispatch_text@, @wake_text@)
+      AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)
+UNION ALL
+SELECT 'the server''s role is a member of another one', r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
+    WHERE m.member = (SELECT oid FROM pg_roles WHERE rolname = @app_text@)
+ORDER BY 1, 2

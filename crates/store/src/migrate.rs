@@ -1,0 +1,237 @@
+//! Roles, migrations, and the lint of the wall.
+//!
+//! Owns how a database becomes Headwater's: an administrator's URL makes the roles, the owner role makes the schema,
+//! and the server logs in as a role that owns nothing. Promises that running it again changes nothing, that a password
+//! which already works is never changed, and that the server refuses to run as a role that could see past the wall.
+
+use sqlx::Connection as _;
+use sqlx::migrate::{Migration, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use std::borrow::Cow;
+use std::str::FromStr as _;
+use tokio_postgres::Client;
+
+use crate::{Store, StoreError, pool, tls};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// What is needed to make or update a database.
+#[derive(Debug, Clone)]
+pub struct MigrateOptions {
+    /// A URL of somebody who may make roles and schemas.
+    pub admin_url: String,
+    /// The password that the `app` role is to log in with.
+    pub app_password: String,
+    /// Begins the names of our roles.
+    pub prefix: String,
+}
+
+/// The names of our five roles.
+#[derive(Debug, Clone)]
+pub struct Roles {
+    prefix: String,
+}
+
+impl Roles {
+    /// Roles whose names begin so: lowercase letters, digits and underscores.
+    pub fn new(prefix: &str) -> Result<Self, StoreError> {
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if prefix.is_empty() || prefix.len() > 40 || !prefix.bytes().all(good) {
+            return Err(StoreError::Database("the role prefix must be lowercase letters, digits and _".into()));
+        }
+        Ok(Self { prefix: prefix.to_owned() })
+    }
+
+    fn name(&self, role: &str) -> String {
+        format!("{}{role}", self.prefix)
+    }
+
+    /// The role the server logs in as.
+    pub fn app(&self) -> String {
+        self.name("app")
+    }
+
+    /// Fills in `@role@` (as an identifier) and `@role_text@` (as a string).
+    fn fill(&self, sql: &str) -> String {
+        ["owner", "app", "append", "dispatch", "wake"].iter().fold(sql.to_owned(), |sql, role| {
+            let name = self.name(role);
+            sql.replace(&format!("@{role}_text@"), &format!("'{name}'"))
+                .replace(&format!("@{role}@"), &format!("\"{name}\""))
+        })
+    }
+}
+
+/// The newest migration this build knows.
+pub fn known_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+/// Makes roles and schema, or brings them up to date. Returns how many migrations ran.
+pub async fn migrate(options: &MigrateOptions) -> Result<usize, StoreError> {
+    let roles = Roles::new(&options.prefix)?;
+    let admin = connect(&options.admin_url, None).await?;
+    let before = migrated(&admin).await;
+    prepare(&admin, &roles).await?;
+    run_migrations(&options.admin_url, &roles).await?;
+    admin
+        .batch_execute(&roles.fill(
+            "REVOKE CREATE ON SCHEMA headwater FROM @append@, @dispatch@;
+             DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO @app@, @wake@', current_database()); END $$",
+        ))
+        .await?;
+    // One that already works is never changed: it may be in use by another release, or have been set by the operator.
+    let login = (roles.app(), options.app_password.clone());
+    if connect(&options.admin_url, Some(&login)).await.is_err() || !password_is_asked(&admin, &login.0).await? {
+        let sql = format!("ALTER ROLE \"{}\" PASSWORD '{}'", login.0, login.1.replace('\'', "''"));
+        admin.batch_execute(&sql).await?;
+    }
+    Ok(migrated(&admin).await.saturating_sub(before))
+}
+
+/// How many migrations have run.
+async fn migrated(admin: &Client) -> usize {
+    let count = admin.query_one("SELECT count(*) FROM headwater_sys._sqlx_migrations WHERE success", &[]).await;
+    count.ok().and_then(|row| row.try_get::<_, i64>(0).ok()).unwrap_or_default() as usize
+}
+
+/// Whether the role has a password at all; a server that trusts its socket lets it in without.
+async fn password_is_asked(admin: &Client, role: &str) -> Result<bool, StoreError> {
+    // Only a superuser may look; others take it that there is one when the login works.
+    let row = admin.query_opt("SELECT rolpassword IS NOT NULL FROM pg_authid WHERE rolname = $1", &[&role]).await;
+    Ok(row.ok().flatten().is_none_or(|row| row.get(0)))
+}
+
+async fn prepare(admin: &Client, roles: &Roles) -> Result<(), StoreError> {
+    for (role, attributes) in [
+        ("owner", "NOLOGIN NOINHERIT"),
+        ("app", "LOGIN NOINHERIT"),
+        ("append", "NOLOGIN NOINHERIT"),
+        ("wake", "LOGIN NOINHERIT"),
+        ("dispatch", "NOLOGIN NOINHERIT"),
+    ] {
+        let name = roles.name(role);
+        let exists = admin.query_opt("SELECT 1 FROM pg_roles WHERE rolname = $1", &[&name]).await?.is_some();
+        if !exists {
+            let made = admin.batch_execute(&format!("CREATE ROLE \"{name}\" {attributes}")).await;
+            // Roles belong to the whole cluster: another database's migration may have been first.
+            if let Err(error) = made
+                && error.code() != Some(&tokio_postgres::error::SqlState::DUPLICATE_OBJECT)
+                && error.code() != Some(&tokio_postgres::error::SqlState::UNIQUE_VIOLATION)
+            {
+                return Err(error.into());
+            }
+        }
+    }
+    let grants = "GRANT @owner@ TO CURRENT_USER;
+         GRANT @append@, @dispatch@ TO @owner@;
+         CREATE SCHEMA IF NOT EXISTS headwater AUTHORIZATION @owner@;
+         CREATE SCHEMA IF NOT EXISTS headwater_sys AUTHORIZATION @owner@;
+         GRANT CREATE ON SCHEMA headwater TO @append@, @dispatch@;";
+    for attempt in 0.. {
+        match admin.batch_execute(&roles.fill(grants)).await {
+            Ok(()) => break,
+            // Memberships are rows of the whole cluster; two migrations may write the same one at once.
+            Err(error) if attempt < 5 && error.to_string().contains("concurrently") => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // Where the database holds nothing but us it is ours, and strangers have no business in it.
+    admin
+        .batch_execute(
+            "DO $$ BEGIN
+                 IF NOT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                                WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname NOT LIKE 'pg\\_%'
+                                  AND n.nspname NOT IN ('information_schema', 'headwater', 'headwater_sys'))
+                    AND pg_has_role(current_user, (SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE') THEN
+                     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+                 END IF;
+             END $$",
+        )
+        .await?;
+    Ok(())
+}
+
+async fn run_migrations(url: &str, roles: &Roles) -> Result<(), StoreError> {
+    let failed = |error: sqlx::Error| StoreError::Unavailable(error.to_string());
+    let options = PgConnectOptions::from_str(&tls::split_mode(url).0).map_err(failed)?;
+    let mut connection = PgConnection::connect_with(&options).await.map_err(failed)?;
+    sqlx::query(sqlx::AssertSqlSafe(roles.fill("SET ROLE @owner@"))).execute(&mut connection).await.map_err(failed)?;
+    let filled: Vec<Migration> = MIGRATIONS
+        .iter()
+        .map(|migration| {
+            let sql = roles.fill(migration.sql.as_str());
+            Migration {
+                sql: sqlx::SqlStr::from_static(Box::leak(sql.into_boxed_str())),
+                // The checksum stays that of the file: it must not depend on the names of the roles.
+                ..migration.clone()
+            }
+        })
+        .collect();
+    let migrator = Migrator {
+        migrations: Cow::Owned(filled),
+        table_name: Cow::Borrowed("headwater_sys._sqlx_migrations"),
+        ..Migrator::DEFAULT
+    };
+    let ran = migrator.run(&mut connection).await;
+    connection.close().await.map_err(failed)?;
+    ran.map_err(|error| StoreError::Database(format!("migration failed: {error}")))
+}
+
+/// A connection of its own, as the URL says or as somebody else.
+pub(crate) async fn connect(url: &str, login: Option<&(String, String)>) -> Result<Client, StoreError> {
+    let (mut config, verify) = pool::config(url, "")?;
+    // Migrations may take longer than requests.
+    config.options("-c TimeZone=UTC -c lock_timeout=10000");
+    if let Some((user, password)) = login {
+        config.user(user).password(password);
+    }
+    let (client, connection) = config.connect(tls::connector(verify)).await?;
+    #[expect(clippy::disallowed_methods, reason = "ends with the client, which every caller drops")]
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended");
+        }
+    });
+    Ok(client)
+}
+
+/// One finding of the lint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule that is broken.
+    pub rule: String,
+    /// What breaks it.
+    pub object: String,
+}
+
+impl Store {
+    /// Everything that breaks a rule of the wall. Empty is good.
+    pub async fn lint(&self, prefix: &str) -> Result<Vec<Finding>, StoreError> {
+        let roles = Roles::new(prefix)?;
+        let client = self.client().await?;
+        let rows = client.query(&roles.fill(include_str!("lint.sql")), &[]).await?;
+        Ok(rows.iter().map(|row| Finding { rule: row.get(0), object: row.get(1) }).collect())
+    }
+
+    /// Refuses to go on as a role that could see past the wall. `Err` says why.
+    pub async fn check_role(&self) -> Result<Result<(), String>, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                "SELECT r.rolname, r.rolsuper, r.rolbypassrls,
+                        EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                                WHERE n.nspname IN ('headwater', 'headwater_sys') AND pg_has_role(r.oid, c.relowner, 'MEMBER')) AS owns
+                 FROM pg_roles r WHERE r.rolname = current_user",
+                &[],
+            )
+            .await?;
+        let name: &str = row.get(0);
+        let reason = match (row.get(1), row.get(2), row.get(3)) {
+            (true, _, _) => "is a superuser, for whom there is no row-level security",
+            (_, true, _) => "has BYPASSRLS",
+            (_, _, true) => "owns the tables, or may become their owner",
+            (false, false, false) => return Ok(Ok(())),
+        };
+        Ok(Err(format!("the database role {name} {reason}: log in as the app role that `headwater migrate` makes")))
+    }
+}

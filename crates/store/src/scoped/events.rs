@@ -1,0 +1,93 @@
+//! Reading the log.
+
+use headwater_protocol::RunId;
+use headwater_protocol::api::RunStatus;
+use headwater_protocol::event::{Visibility, seq_of};
+use headwater_protocol::fold::Fold;
+use tokio_postgres::types::Json;
+
+use super::{UserScopedStorage, runs};
+use crate::StoreError;
+
+/// Which part of a log to read.
+#[derive(Debug, Clone, Copy)]
+pub struct EventRange {
+    /// Strictly after this.
+    pub after: u64,
+    /// At most so many segments.
+    pub segments: i64,
+}
+
+/// A stretch of a run's log, and where the run stood when it was read.
+#[derive(Debug, Clone)]
+pub struct LogPage {
+    /// Whole lines, one event each, every one after the cursor, in order.
+    pub lines: String,
+    /// The last event in `lines`; the cursor itself when there is none.
+    pub last: u64,
+    /// The last event of the log.
+    pub tail: u64,
+    /// The first event from which nothing is missing.
+    pub earliest: u64,
+    /// Where the run stands.
+    pub status: RunStatus,
+    /// What the agent lets users see.
+    pub visibility: Visibility,
+}
+
+impl UserScopedStorage {
+    /// Reads a run's log after a cursor. The run is looked up under row-level security in the same statement, so the
+    /// cursor is only ever a position inside a run that this scope may see. `None`: there is no such run.
+    pub async fn events_read(&self, run: RunId, range: EventRange) -> Result<Option<LogPage>, StoreError> {
+        let rows = self
+            .query(
+                "SELECT r.tail, r.log_earliest, r.status, r.visibility,
+                        (SELECT array_agg(e.events ORDER BY e.seq_from) FROM (
+                             SELECT events, seq_from FROM headwater.run_events
+                             WHERE tenant_id = r.tenant_id AND run_id = $1 AND seq_to > $2
+                             ORDER BY seq_from LIMIT $3) e) AS events
+                 FROM headwater.runs r WHERE r.run_id = $1",
+                &[&run.uuid(), &(i64::try_from(range.after).unwrap_or(i64::MAX)), &range.segments],
+            )
+            .await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let status: &str = row.try_get("status")?;
+        let Json(visibility) = row.try_get("visibility")?;
+        let segments: Option<Vec<&str>> = row.try_get("events")?;
+        let (lines, last) = lines_after(&segments.unwrap_or_default(), range.after)?;
+        Ok(Some(LogPage {
+            lines,
+            last,
+            tail: row.try_get::<_, i64>("tail")? as u64,
+            earliest: row.try_get::<_, i64>("log_earliest")? as u64,
+            status: RunStatus::parse(status).ok_or_else(|| StoreError::Corrupt(format!("run status {status}")))?,
+            visibility,
+        }))
+    }
+
+    /// What a run's whole log says.
+    pub async fn events_fold(&self, run: RunId) -> Result<Fold, StoreError> {
+        let rows = self
+            .query("SELECT events FROM headwater.run_events WHERE run_id = $1 ORDER BY seq_from", &[&run.uuid()])
+            .await?;
+        let segments: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        runs::fold(&segments)
+    }
+}
+
+/// The lines of these segments that come after the cursor: a segment may begin before it.
+fn lines_after(segments: &[&str], after: u64) -> Result<(String, u64), StoreError> {
+    let (mut lines, mut last) = (String::new(), after);
+    for segment in segments {
+        let (_, events) =
+            segment.split_once('\n').ok_or_else(|| StoreError::Corrupt("a segment without header".into()))?;
+        for line in events.split_inclusive('\n') {
+            let seq = seq_of(line).ok_or_else(|| StoreError::Corrupt("an event without seq".into()))?;
+            if seq > after {
+                lines.push_str(line);
+                last = seq;
+            }
+        }
+    }
+    Ok((lines, last))
+}

@@ -1,0 +1,123 @@
+//! `UserScopedStorage`: all that one tenant, or one of its users, may see and change.
+//!
+//! Made from a [`Scope`]; no method takes a tenant. Each call is one transaction with the scope set locally, most of
+//! them in one round trip. What is not visible does not exist: methods answer `None`, never "forbidden".
+
+mod agents;
+mod events;
+mod messages;
+mod runs;
+mod threads;
+mod tickets;
+mod usage;
+mod users;
+
+pub use agents::{AgentChange, Changed};
+pub use events::{EventRange, LogPage};
+pub use messages::HistoryMessage;
+pub use runs::{RunFilter, RunForLoop, Snapshot};
+pub use threads::ThreadFilter;
+pub use tickets::TicketState;
+pub use usage::{UsageFilter, UsageGroupBy};
+pub use users::UserAccess;
+
+use headwater_protocol::api::{Tenant, TenantSettings, TenantStatus};
+use headwater_protocol::message::Metadata;
+use headwater_protocol::{Scope, TenantId, Timestamp};
+use tokio_postgres::Row;
+use tokio_postgres::types::{Json, ToSql};
+use uuid::Uuid;
+
+use crate::{Store, StoreError};
+
+/// Storage that sees one tenant, or one of its users, and nothing else.
+#[derive(Debug, Clone)]
+pub struct UserScopedStorage {
+    store: Store,
+    scope: Scope,
+}
+
+/// Where a page of a list begins and how long it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// The last id of the page before.
+    pub after: Option<Uuid>,
+    /// Oldest first.
+    pub ascending: bool,
+    /// Rows; one more is read to learn whether there are more.
+    pub limit: i64,
+}
+
+impl Page {
+    /// `ORDER BY` and the comparison that follows the last page, for a column of ids.
+    fn order(&self, column: &str) -> (String, String) {
+        let (comparison, direction) = if self.ascending { (">", "ASC") } else { ("<", "DESC") };
+        (format!("{column} {comparison}"), format!("{column} {direction}"))
+    }
+}
+
+impl UserScopedStorage {
+    pub(crate) fn new(store: Store, scope: Scope) -> Self {
+        Self { store, scope }
+    }
+
+    /// Who is asking.
+    pub fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        self.store.query_scoped(self.scope, sql, params).await
+    }
+
+    /// The tenant itself.
+    pub async fn tenant_get(&self) -> Result<Option<Tenant>, StoreError> {
+        let rows = self.query("SELECT * FROM headwater.tenants", &[]).await?;
+        rows.first().map(tenant_from_row).transpose()
+    }
+
+    /// Changes what the tenant may change of itself.
+    pub async fn tenant_update(&self, settings: &TenantSettings, at: Timestamp) -> Result<(), StoreError> {
+        self.query(
+            "UPDATE headwater.tenants SET name = $1, allowed_origins = $2, retention_ms = $3, metadata = $4, updated_at = $5",
+            &[&settings.name, &settings.allowed_origins, &settings.retention_ms, &Json(&settings.metadata), &at.0],
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+pub(crate) fn tenant_from_row(row: &Row) -> Result<Tenant, StoreError> {
+    let status: &str = row.try_get("status")?;
+    Ok(Tenant {
+        id: TenantId::from_uuid(row.try_get("tenant_id")?),
+        object: "tenant".into(),
+        name: row.try_get("name")?,
+        status: if status == "active" { TenantStatus::Active } else { TenantStatus::Suspended },
+        plan: row.try_get("plan")?,
+        allowed_origins: row.try_get("allowed_origins")?,
+        retention_ms: row.try_get("retention_ms")?,
+        metadata: metadata(row)?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}
+
+fn metadata(row: &Row) -> Result<Metadata, StoreError> {
+    let Json(metadata) = row.try_get("metadata")?;
+    Ok(metadata)
+}
+
+fn time(row: &Row, column: &str) -> Result<Timestamp, StoreError> {
+    Ok(Timestamp(row.try_get(column)?))
+}
+
+fn maybe_time(row: &Row, column: &str) -> Result<Option<Timestamp>, StoreError> {
+    Ok(row.try_get::<_, Option<jiff::Timestamp>>(column)?.map(Timestamp))
+}
+
+/// Reads an enum that is stored as its JSON text.
+fn word<T: serde::de::DeserializeOwned>(row: &Row, column: &str) -> Result<T, StoreError> {
+    let text: &str = row.try_get(column)?;
+    Ok(serde_json::from_value(serde_json::Value::String(text.to_owned()))?)
+}

@@ -1,0 +1,293 @@
+//! Runs and their snapshots.
+
+use headwater_protocol::api::{Run, RunSource, RunStatus};
+use headwater_protocol::event::Visibility;
+use headwater_protocol::fold::Fold;
+use headwater_protocol::message::Message;
+use headwater_protocol::{AgentId, MessageId, Money, ReplicaId, RunId, Scope, ThreadId, Timestamp, Usage, UserId};
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+use uuid::Uuid;
+
+use super::{Page, UserScopedStorage, maybe_time, metadata, time, word};
+use crate::StoreError;
+use crate::commit::LeaseToken;
+
+/// Which runs to list. Each `None` is "any".
+#[derive(Debug, Default)]
+pub struct RunFilter {
+    /// Any of these.
+    pub status: Option<Vec<String>>,
+    /// Of this agent.
+    pub agent: Option<AgentId>,
+    /// On this thread.
+    pub thread: Option<ThreadId>,
+    /// With this external id.
+    pub external_id: Option<String>,
+    /// Of this user.
+    pub user: Option<UserId>,
+    /// Inclusive.
+    pub created_after: Option<Timestamp>,
+    /// Exclusive.
+    pub created_before: Option<Timestamp>,
+}
+
+/// A run with its messages, exactly as of its tail.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The run.
+    pub run: Run,
+    /// What its agent lets users see.
+    pub visibility: Visibility,
+    /// Its messages; the one being written holds its text so far.
+    pub messages: Vec<Message>,
+}
+
+/// What the loop needs to know of a run.
+#[derive(Debug, Clone)]
+pub struct RunForLoop {
+    /// The run.
+    pub run: Run,
+    /// Its place in the thread.
+    pub ord: i64,
+    /// What its agent lets users see.
+    pub visibility: Visibility,
+    /// What it sets otherwise than its agent.
+    pub overrides: headwater_protocol::api::Overrides,
+    /// The configuration of its agent's version.
+    pub config: headwater_protocol::api::AgentConfig,
+}
+
+const COLUMNS: &str = "r.run_id, r.thread_id, r.user_id, r.agent_id, r.agent_version, r.model, r.external_id, r.status, r.tail, \
+    r.input_messages, r.attempt, r.steps, r.priority, r.on_conflict, r.on_disconnect, r.after_run, r.result, r.error, r.usage, \
+    r.cost_nano_usd, r.cost_estimated, r.metadata, r.cancel_requested_at, r.created_at, r.started_at, r.suspended_at, r.finished_at, \
+    r.visibility";
+
+/// Five counts as they are stored, as a usage.
+pub(crate) fn usage(counts: &[i64]) -> Usage {
+    let at = |i: usize| counts.get(i).copied().unwrap_or_default().max(0) as u64;
+    Usage {
+        input_tokens: at(0),
+        cached_input_tokens: at(1),
+        cache_write_tokens: at(2),
+        output_tokens: at(3),
+        reasoning_tokens: at(4),
+        total_tokens: at(0).saturating_add(at(3)),
+    }
+}
+
+fn run(row: &Row) -> Result<(Run, Visibility), StoreError> {
+    let id = RunId::from_uuid(row.try_get("run_id")?);
+    let status: &str = row.try_get("status")?;
+    let result: Option<Json<_>> = row.try_get("result")?;
+    let error: Option<Json<_>> = row.try_get("error")?;
+    let counts: Vec<i64> = row.try_get("usage")?;
+    let Json(visibility) = row.try_get("visibility")?;
+    let run = Run {
+        id,
+        object: "run".into(),
+        thread: ThreadId::from_uuid(row.try_get("thread_id")?),
+        user: UserId::from_uuid(row.try_get("user_id")?),
+        agent: AgentId::from_uuid(row.try_get("agent_id")?),
+        agent_version: row.try_get("agent_version")?,
+        model: row.try_get("model")?,
+        external_id: row.try_get("external_id")?,
+        status: RunStatus::parse(status).ok_or_else(|| StoreError::Corrupt(format!("run status {status}")))?,
+        as_of_seq: row.try_get::<_, i64>("tail")? as u64,
+        input_messages: row.try_get::<_, Vec<Uuid>>("input_messages")?.into_iter().map(MessageId::from_uuid).collect(),
+        source: RunSource { kind: "api".into(), id: None },
+        attempt: row.try_get("attempt")?,
+        steps: row.try_get("steps")?,
+        priority: word(row, "priority")?,
+        on_conflict: word(row, "on_conflict")?,
+        on_disconnect: word(row, "on_disconnect")?,
+        run_at: None,
+        after_run: row.try_get::<_, Option<Uuid>>("after_run")?.map(RunId::from_uuid),
+        result: result.map(|Json(result)| result),
+        error: error.map(|Json(error)| error),
+        usage: usage(&counts),
+        cost: row.try_get::<_, Option<i64>>("cost_nano_usd")?.map(Money),
+        cost_estimated: row.try_get("cost_estimated")?,
+        metadata: metadata(row)?,
+        events_url: format!("/v1/runs/{id}/events"),
+        cancel_requested_at: maybe_time(row, "cancel_requested_at")?,
+        created_at: time(row, "created_at")?,
+        started_at: maybe_time(row, "started_at")?,
+        suspended_at: maybe_time(row, "suspended_at")?,
+        finished_at: maybe_time(row, "finished_at")?,
+    };
+    Ok((run, visibility))
+}
+
+impl UserScopedStorage {
+    /// One run, and what its agent lets users see of it.
+    pub async fn run_get(&self, id: RunId) -> Result<Option<(Run, Visibility)>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM headwater.runs r WHERE r.run_id = $1");
+        self.query(&sql, &[&id.uuid()]).await?.first().map(run).transpose()
+    }
+
+    /// A page of runs.
+    pub async fn run_list(&self, filter: &RunFilter, page: Page) -> Result<Vec<(Run, Visibility)>, StoreError> {
+        let (after, order) = page.order("r.run_id");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM headwater.runs r
+             WHERE ($1::text[] IS NULL OR r.status = ANY ($1)) AND ($2::uuid IS NULL OR r.agent_id = $2)
+               AND ($3::uuid IS NULL OR r.thread_id = $3) AND ($4::text IS NULL OR r.external_id = $4)
+               AND ($5::uuid IS NULL OR r.user_id = $5) AND ($6::timestamptz IS NULL OR r.created_at >= $6)
+               AND ($7::timestamptz IS NULL OR r.created_at < $7) AND ($8::uuid IS NULL OR {after} $8)
+             ORDER BY {order} LIMIT $9"
+        );
+        let rows = self
+            .query(
+                &sql,
+                &[
+                    &filter.status,
+                    &filter.agent.map(AgentId::uuid),
+                    &filter.thread.map(ThreadId::uuid),
+                    &filter.external_id,
+                    &filter.user.map(UserId::uuid),
+                    &filter.created_after.map(|at| at.0),
+                    &filter.created_before.map(|at| at.0),
+                    &page.after,
+                    &page.limit,
+                ],
+            )
+            .await?;
+        rows.iter().map(run).collect()
+    }
+
+    /// A run with its messages as of one instant: one statement, and so one snapshot of the database.
+    pub async fn run_snapshot(&self, id: RunId) -> Result<Option<Snapshot>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS},
+                    (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                         'id', m.message_id, 'role', m.role, 'status', m.status, 'step', m.step, 'content', m.content,
+                         'metadata', m.metadata, 'agent', m.agent_id,
+                         'created_at', m.created_at, 'completed_at', m.completed_at) ORDER BY m.ord, m.message_id), '[]')
+                     FROM headwater.messages m
+                     WHERE m.tenant_id = r.tenant_id AND m.thread_id = r.thread_id AND m.run_id = r.run_id) AS messages,
+                    CASE WHEN r.status IN ('running', 'suspended') THEN
+                        (SELECT array_agg(e.events ORDER BY e.seq_from) FROM headwater.run_events e
+                         WHERE e.tenant_id = r.tenant_id AND e.run_id = r.run_id) END AS events
+             FROM headwater.runs r WHERE r.run_id = $1"
+        );
+        let rows = self.query(&sql, &[&id.uuid()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let (run, visibility) = run(row)?;
+        let Json(stored): Json<Vec<StoredMessage>> = row.try_get("messages")?;
+        let segments: Option<Vec<String>> = row.try_get("events")?;
+        let fold = fold(segments.as_deref().unwrap_or_default())?;
+        let messages = stored.into_iter().map(|stored| stored.into_message(&run, &fold)).collect();
+        Ok(Some(Snapshot { run, visibility, messages }))
+    }
+
+    /// All that the loop needs to begin or end a run.
+    pub async fn run_for_loop(&self, id: RunId) -> Result<Option<RunForLoop>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS}, r.ord, r.overrides, v.config FROM headwater.runs r
+             JOIN headwater.agent_versions v ON v.tenant_id = r.tenant_id AND v.agent_id = r.agent_id AND v.version = r.agent_version
+             WHERE r.run_id = $1"
+        );
+        let rows = self.query(&sql, &[&id.uuid()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let (run, visibility) = run(row)?;
+        let Json(overrides) = row.try_get("overrides")?;
+        let Json(config) = row.try_get("config")?;
+        Ok(Some(RunForLoop { run, ord: row.try_get("ord")?, visibility, overrides, config }))
+    }
+
+    /// Takes a run away from its owner in order to end it. `None`: there is no such run; a terminal status: nothing was
+    /// taken.
+    pub async fn run_take(
+        &self,
+        replica: ReplicaId,
+        id: RunId,
+        token: LeaseToken,
+    ) -> Result<Option<RunStatus>, StoreError> {
+        // It may change hands between two looks; a handful of attempts is plenty.
+        for _ in 0..10 {
+            let rows =
+                self.query("SELECT headwater.cancel_run($1, $2, $3)", &[&replica.0, &id.uuid(), &token.0]).await?;
+            let Some(status) = rows[0].try_get::<_, Option<&str>>(0)? else { return Ok(None) };
+            if let Some(status) = RunStatus::parse(status) {
+                return Ok(Some(status));
+            }
+        }
+        Err(StoreError::Unavailable("the run keeps changing hands".into()))
+    }
+
+    /// Runs of a thread or of a user that are not terminal.
+    pub async fn runs_live(
+        &self,
+        thread: Option<ThreadId>,
+        user: Option<UserId>,
+    ) -> Result<Vec<(RunId, UserId)>, StoreError> {
+        let rows = self
+            .query(
+                "SELECT run_id, user_id FROM headwater.runs WHERE status IN ('queued', 'running', 'suspended')
+                 AND ($1::uuid IS NULL OR thread_id = $1) AND ($2::uuid IS NULL OR user_id = $2) ORDER BY ord DESC",
+                &[&thread.map(ThreadId::uuid), &user.map(UserId::uuid)],
+            )
+            .await?;
+        rows.iter().map(|row| Ok((RunId::from_uuid(row.try_get(0)?), UserId::from_uuid(row.try_get(1)?)))).collect()
+    }
+
+    /// Rewrites a finished run's log into few segments.
+    pub async fn run_pack(&self, id: RunId) -> Result<(), StoreError> {
+        self.query("SELECT headwater.pack_run($1)", &[&id.uuid()]).await?;
+        Ok(())
+    }
+
+    /// The same storage for the user of a run, as its loop uses it.
+    pub fn for_user(&self, user: UserId) -> Self {
+        Self { store: self.store.clone(), scope: Scope { tenant: self.scope.tenant, user: Some(user) } }
+    }
+}
+
+/// Reads stored segments into what they say.
+pub(super) fn fold(segments: &[String]) -> Result<Fold, StoreError> {
+    let mut fold = Fold::default();
+    for segment in segments {
+        let lines = segment.split_once('\n').map_or("", |(_, lines)| lines);
+        fold.push_lines(lines)?;
+    }
+    Ok(fold)
+}
+
+#[derive(serde::Deserialize)]
+struct StoredMessage {
+    id: Uuid,
+    role: headwater_protocol::event::Role,
+    status: headwater_protocol::event::MessageStatus,
+    step: Option<i32>,
+    content: Vec<headwater_protocol::message::Part>,
+    metadata: headwater_protocol::message::Metadata,
+    agent: Option<Uuid>,
+    created_at: Timestamp,
+    completed_at: Option<Timestamp>,
+}
+
+impl StoredMessage {
+    fn into_message(self, run: &Run, fold: &Fold) -> Message {
+        let id = MessageId::from_uuid(self.id);
+        // The row of a message that is being written holds nothing yet; its text so far is in the log.
+        let content = match &fold.open {
+            Some(open) if open.message == id => open.parts(),
+            _ => self.content,
+        };
+        Message {
+            id,
+            object: "message".into(),
+            thread: run.thread,
+            run: Some(run.id),
+            role: self.role,
+            status: self.status,
+            agent: self.agent.map(AgentId::from_uuid),
+            step: self.step,
+            content,
+            metadata: self.metadata,
+            created_at: self.created_at,
+            completed_at: self.completed_at,
+        }
+    }
+}

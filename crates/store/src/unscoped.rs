@@ -1,0 +1,275 @@
+//! The second door: the definer functions of the schema, and nothing else.
+//!
+//! What reaches across tenants goes through here: authentication (before any scope exists), the operator's work,
+//! leases and claims. Whoever opens it says why. Never runs a statement of its own making: each method calls one
+//! function that is on the checked-in list of the lint.
+
+use headwater_protocol::api::{ApiKey, Tenant, TenantSettings};
+use headwater_protocol::{KeyId, ReplicaId, RunId, TenantId, Timestamp, UserId};
+use serde::Deserialize;
+use tokio_postgres::Row;
+use tokio_postgres::types::{Json, ToSql};
+use uuid::Uuid;
+
+use crate::commit::LeaseToken;
+use crate::{Store, StoreError};
+
+/// Access to the definer functions.
+#[derive(Debug, Clone)]
+pub struct Unscoped {
+    store: Store,
+    reason: &'static str,
+}
+
+/// What a key is good for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct KeyGrant {
+    /// Its tenant, without prefix.
+    pub tenant: Uuid,
+    /// Its id, without prefix.
+    pub key: Uuid,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// When it stops working.
+    pub expires_at: Option<jiff::Timestamp>,
+    /// Whether the tenant may act.
+    pub active: bool,
+    /// The tenant's origins.
+    pub origins: Vec<String>,
+}
+
+/// A run taken over.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimed {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The run.
+    pub run: RunId,
+    /// The right to append to it.
+    pub token: LeaseToken,
+}
+
+/// What an earlier request of the operator made.
+#[derive(Debug, Clone, Deserialize)]
+pub struct OperatorReplay {
+    /// Whether it was the same request.
+    pub same: bool,
+    /// Id of what it made.
+    pub object: String,
+}
+
+/// Where a page of a list begins and how long it is.
+#[derive(Debug, Clone, Copy)]
+pub struct PageOf {
+    /// The last id of the page before.
+    pub after: Option<Uuid>,
+    /// Oldest first.
+    pub ascending: bool,
+    /// Rows.
+    pub limit: i64,
+}
+
+impl Unscoped {
+    pub(crate) fn new(store: Store, reason: &'static str) -> Self {
+        Self { store, reason }
+    }
+
+    async fn call(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        tracing::trace!(reason = self.reason, "unscoped call");
+        let client = self.store.client().await?;
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.query(&statement, params).await?)
+    }
+
+    async fn one<T: for<'a> tokio_postgres::types::FromSql<'a>>(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<T, StoreError> {
+        let rows = self.call(sql, params).await?;
+        rows.first()
+            .ok_or_else(|| StoreError::Corrupt("a function answered no row".into()))?
+            .try_get(0)
+            .map_err(Into::into)
+    }
+
+    /// A key by the hash of its secret.
+    pub async fn auth_key(&self, hash: &[u8]) -> Result<Option<KeyGrant>, StoreError> {
+        let grant: Option<Json<KeyGrant>> = self.one("SELECT headwater.auth_key($1)", &[&hash]).await?;
+        Ok(grant.map(|Json(grant)| grant))
+    }
+
+    /// Whether some tenant lists this origin.
+    pub async fn tenant_origin_known(&self, origin: &str) -> Result<bool, StoreError> {
+        self.one("SELECT headwater.tenant_origin_known($1)", &[&origin]).await
+    }
+
+    /// What an earlier request of the operator with this key made; `None`, and it is remembered for `object`.
+    pub async fn tenant_idempotency(
+        &self,
+        key: &str,
+        fingerprint: &[u8],
+        object: &str,
+    ) -> Result<Option<OperatorReplay>, StoreError> {
+        let kept: Option<Json<OperatorReplay>> =
+            self.one("SELECT headwater.tenant_idempotency($1,$2,$3)", &[&key, &fingerprint, &object]).await?;
+        Ok(kept.map(|Json(kept)| kept))
+    }
+
+    /// A new tenant.
+    pub async fn tenant_create(
+        &self,
+        id: TenantId,
+        settings: &TenantSettings,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.call("SELECT headwater.tenant_create($1,$2,$3)", &[&id.uuid(), &Json(settings), &at.0]).await?;
+        Ok(())
+    }
+
+    /// Changes a tenant; `false` when there is none.
+    pub async fn tenant_update(
+        &self,
+        id: TenantId,
+        settings: &TenantSettings,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.one("SELECT headwater.tenant_update($1,$2,$3)", &[&id.uuid(), &Json(settings), &at.0]).await
+    }
+
+    /// Erases a tenant with all that is its own; `false` when there is none.
+    pub async fn tenant_delete(&self, id: TenantId) -> Result<bool, StoreError> {
+        self.one("SELECT headwater.tenant_delete($1)", &[&id.uuid()]).await
+    }
+
+    /// One tenant.
+    pub async fn tenant_get(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
+        let page = PageOf { after: None, ascending: true, limit: 1 };
+        Ok(self.tenants(Some(id.uuid()), page).await?.pop())
+    }
+
+    /// A page of tenants.
+    pub async fn tenant_list(&self, page: PageOf) -> Result<Vec<Tenant>, StoreError> {
+        self.tenants(None, page).await
+    }
+
+    async fn tenants(&self, id: Option<Uuid>, page: PageOf) -> Result<Vec<Tenant>, StoreError> {
+        let limit = page.limit as i32;
+        let rows = self
+            .call("SELECT * FROM headwater.tenant_list($1,$2,$3,$4)", &[&id, &page.after, &page.ascending, &limit])
+            .await?;
+        rows.iter().map(crate::scoped::tenant_from_row).collect()
+    }
+
+    /// A new key; `false` when there is no such tenant. `hash` is that of its secret.
+    pub async fn tenant_key_create(&self, key: &ApiKey, hash: &[u8]) -> Result<bool, StoreError> {
+        self.one(
+            "SELECT headwater.tenant_key_create($1,$2,$3,$4,$5,$6,$7,$8)",
+            &[
+                &key.tenant.uuid(),
+                &key.id.uuid(),
+                &key.name,
+                &hash,
+                &key.hint,
+                &key.scopes,
+                &key.expires_at.map(|at| at.0),
+                &key.created_at.0,
+            ],
+        )
+        .await
+    }
+
+    /// A page of a tenant's keys, or one of them.
+    pub async fn tenant_key_list(
+        &self,
+        tenant: TenantId,
+        key: Option<KeyId>,
+        page: PageOf,
+    ) -> Result<Vec<ApiKey>, StoreError> {
+        let limit = page.limit as i32;
+        let rows = self
+            .call(
+                "SELECT * FROM headwater.tenant_key_list($1,$2,$3,$4,$5)",
+                &[&tenant.uuid(), &key.map(KeyId::uuid), &page.after, &page.ascending, &limit],
+            )
+            .await?;
+        let time = |row: &Row, column: &str| row.get::<_, Option<jiff::Timestamp>>(column).map(Timestamp);
+        Ok(rows
+            .iter()
+            .map(|row| ApiKey {
+                id: KeyId::from_uuid(row.get("key_id")),
+                object: "api_key".into(),
+                tenant,
+                name: row.get("name"),
+                secret: None,
+                hint: row.get("hint"),
+                scopes: row.get("scopes"),
+                expires_at: time(row, "expires_at"),
+                last_used_at: time(row, "last_used_at"),
+                revoked_at: time(row, "revoked_at"),
+                created_at: Timestamp(row.get("created_at")),
+            })
+            .collect())
+    }
+
+    /// Revokes a key; `false` when there is none, or no longer.
+    pub async fn tenant_key_revoke(&self, tenant: TenantId, key: KeyId) -> Result<bool, StoreError> {
+        self.one("SELECT headwater.tenant_key_revoke($1,$2)", &[&tenant.uuid(), &key.uuid()]).await
+    }
+
+    /// Announces this process.
+    pub async fn replica_register(&self, replica: ReplicaId, lease_ms: i64) -> Result<(), StoreError> {
+        self.call("SELECT headwater.replica_register($1,$2)", &[&replica.0, &lease_ms]).await?;
+        Ok(())
+    }
+
+    /// Renews this process' lease; `false` when somebody has taken its runs.
+    pub async fn replica_renew(&self, replica: ReplicaId, lease_ms: i64) -> Result<bool, StoreError> {
+        self.one("SELECT headwater.replica_renew($1,$2)", &[&replica.0, &lease_ms]).await
+    }
+
+    /// Takes leave: whatever this process still owned can be claimed at once.
+    pub async fn replica_retire(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        self.call("SELECT headwater.replica_retire($1)", &[&replica.0]).await?;
+        Ok(())
+    }
+
+    /// Takes runs that nobody living owns.
+    pub async fn claim_runs(&self, replica: ReplicaId, lease_ms: i64, limit: i32) -> Result<Vec<Claimed>, StoreError> {
+        let rows = self.call("SELECT * FROM headwater.claim_runs($1,$2,$3)", &[&replica.0, &lease_ms, &limit]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| Claimed {
+                tenant: TenantId::from_uuid(row.get("tenant_id")),
+                user: UserId::from_uuid(row.get("user_id")),
+                run: RunId::from_uuid(row.get("run_id")),
+                token: LeaseToken(row.get("token")),
+            })
+            .collect())
+    }
+
+    /// How many runs are not over and have no living owner.
+    pub async fn sweep(&self) -> Result<i64, StoreError> {
+        self.one("SELECT headwater.sweep()", &[]).await
+    }
+
+    /// Gives a run back; `false` when it is not this replica's.
+    pub async fn release_run(&self, replica: ReplicaId, tenant: TenantId, run: RunId) -> Result<bool, StoreError> {
+        self.one("SELECT headwater.release_run($1,$2,$3)", &[&replica.0, &tenant.uuid(), &run.uuid()]).await
+    }
+
+    /// Makes the log's partitions of yesterday, today and the next two days, in UTC.
+    pub async fn ensure_partitions(&self) -> Result<i32, StoreError> {
+        let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        // Yesterday too: a run may be a few milliseconds older than midnight.
+        let from = today.yesterday().unwrap_or(today);
+        self.one("SELECT headwater.ensure_partitions($1,4)", &[&from]).await
+    }
+
+    /// The newest migration that has run.
+    pub async fn schema_version(&self) -> Result<i64, StoreError> {
+        self.one("SELECT headwater.schema_version()", &[]).await
+    }
+}

@@ -1,0 +1,3 @@
+//! The store against a real Postgres, as the application role.
+
+mod wall;

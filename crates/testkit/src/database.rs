@@ -1,0 +1,120 @@
+//! Throw-away databases: one Postgres per test run, one database per test, copied from a migrated template.
+//!
+//! The Postgres is the one named by `HEADWATER_TEST_ADMIN_URL`, as `cargo xtask test` sets it, else a private one of
+//! this process, which ends with it. Tests log in as the application role: a superuser skips row-level security, and
+//! such a test would prove nothing.
+
+use std::sync::OnceLock;
+
+use headwater_store::admin::{Admin, with_database};
+use headwater_store::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use headwater_store::migrate::{MigrateOptions, Roles, known_version, migrate};
+use headwater_store::{Store, StoreOptions};
+
+/// The app role's password in tests.
+pub const APP_PASSWORD: &str = "only-for-tests";
+/// The prefix of the roles in tests.
+pub const PREFIX: &str = "headwater_";
+
+struct Cluster {
+    admin_url: String,
+    // Ends with the process; kept so that it is not stopped before.
+    _postgres: Option<EmbeddedPostgres>,
+}
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+
+/// A URL of a superuser on the tests' Postgres.
+pub fn admin_url() -> &'static str {
+    &CLUSTER
+        .get_or_init(|| match std::env::var("HEADWATER_TEST_ADMIN_URL") {
+            Ok(admin_url) => Cluster { admin_url, _postgres: None },
+            Err(_) => private_cluster(),
+        })
+        .admin_url
+}
+
+fn private_cluster() -> Cluster {
+    let dir = std::env::temp_dir().join(format!("headwater-test-{}", std::process::id()));
+    let mut options = EmbeddedOptions::new(dir);
+    options.fsync = false;
+    let postgres = EmbeddedPostgres::start(&options, &|_| {}).expect("a Postgres for the tests");
+    Cluster { admin_url: postgres.admin_url("postgres"), _postgres: Some(postgres) }
+}
+
+/// A database of one test's own.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// As a superuser, for looking past the wall.
+    pub admin_url: String,
+}
+
+impl Database {
+    /// A fresh database with the current schema.
+    pub async fn fresh() -> Self {
+        let template = template().await;
+        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+        let admin = Admin::connect(admin_url()).await.expect("connects as superuser");
+        // Copying fails while somebody is connected to the template; nobody should be, but the one who made it may
+        // just be leaving.
+        for attempt in 0.. {
+            match admin.create_database(&name, Some(&template)).await {
+                Ok(_) => break,
+                Err(error) if attempt < 50 && error.to_string().contains("being accessed") => {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("a test database: {error}"),
+            }
+        }
+        Self { admin_url: with_database(admin_url(), &name) }
+    }
+
+    /// A store that is logged in as the application role.
+    pub fn store(&self) -> Store {
+        Store::new(&self.store_options()).expect("the URL parses")
+    }
+
+    /// How the application role reaches it.
+    pub fn store_options(&self) -> StoreOptions {
+        let mut options = StoreOptions::new(self.admin_url.clone());
+        options.login = Some((Roles::new(PREFIX).expect("a good prefix").app(), APP_PASSWORD.to_owned()));
+        options
+    }
+
+    /// A superuser's connection.
+    pub async fn admin(&self) -> Admin {
+        Admin::connect(&self.admin_url).await.expect("connects as superuser")
+    }
+
+    /// A connection as the application role, for raw statements.
+    pub async fn app(&self) -> Admin {
+        let role = Roles::new(PREFIX).expect("a good prefix").app();
+        Admin::connect_as(&self.admin_url, &role, APP_PASSWORD).await.expect("connects as the application role")
+    }
+}
+
+/// The template, made by whoever comes first; others, in this or other processes, wait.
+async fn template() -> String {
+    static MADE: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
+    MADE.get_or_init(|| async {
+        let name = format!("headwater_template_{}", known_version());
+        let admin = Admin::connect(admin_url()).await.expect("connects as superuser");
+        admin.execute("SELECT pg_advisory_lock(7246001)").await.expect("waits its turn");
+        let ready = format!("SELECT 1 FROM pg_database WHERE datname = '{name}' AND datistemplate");
+        if admin.value(&ready).await.expect("looks for the template").is_none() {
+            admin.execute(&format!("DROP DATABASE IF EXISTS \"{name}\"")).await.expect("removes a half-made template");
+            admin.create_database(&name, None).await.expect("makes the template");
+            let options = MigrateOptions {
+                admin_url: with_database(admin_url(), &name),
+                app_password: APP_PASSWORD.into(),
+                prefix: PREFIX.into(),
+            };
+            migrate(&options).await.expect("migrates the template");
+            admin.execute(&format!("ALTER DATABASE \"{name}\" IS_TEMPLATE true")).await.expect("marks the template");
+        }
+        admin.execute("SELECT pg_advisory_unlock(7246001)").await.expect("lets the next one in");
+        name
+    })
+    .await
+    .clone()
+}
