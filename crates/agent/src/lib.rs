@@ -1,1 +1,27 @@
-//! headwater-agent
+//! The run loop: from an accepted input to the terminal event.
+//!
+//! Owns what happens in a run, and which runs of this process are under way. Promises that every run it accepts ends
+//! with exactly one terminal event, whatever fails; that a panic inside one run is that run's failure and nobody
+//! else's; that what a run did is in its journal in the same transaction as the events that tell of it.
+//! Never talks HTTP to clients, never renders an event, never calls a provider but through `GatewayLlmService`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`runtime`] | accepting, starting, cancelling, claiming |
+//! | [`accept`] | a new run and its first events |
+//! | [`context`] | what the model is shown of the thread |
+//! | `execute` | the loop |
+//! | `step` | one model call, written to the log |
+//! | `ending` | ending a run that another owner left behind |
+//! | `slots` | how many runs of a tenant are under way |
+
+pub mod accept;
+pub mod context;
+mod ending;
+mod execute;
+pub mod runtime;
+mod slots;
+mod step;
+
+pub use accept::{Accepted, NewRunRequest, ThreadTarget};
+pub use runtime::{AgentRuntime, RuntimeOptions, RuntimeParts};

@@ -53,6 +53,19 @@ impl OpenMessage {
     }
 }
 
+/// A model call that was announced and whose end is not in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostCall {
+    /// Its id.
+    pub model_call: crate::ModelCallId,
+    /// The model.
+    pub model: String,
+    /// What was expected to go in.
+    pub input_tokens: u64,
+    /// What it was expected to cost.
+    pub expected: Option<Money>,
+}
+
 /// The state of a run as its log tells it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Fold {
@@ -67,7 +80,7 @@ pub struct Fold {
     /// Usage of the calls that were settled.
     pub usage: Usage,
     /// Model calls that were estimated and never settled.
-    pub unsettled: Vec<crate::ModelCallId>,
+    pub unsettled: Vec<LostCall>,
     /// Why the last finished step ended.
     pub finish_reason: Option<FinishReason>,
     /// Whether the log has its terminal event.
@@ -121,9 +134,18 @@ impl Fold {
             EventBody::MessageCompleted { message, .. } => {
                 self.open.take_if(|open| open.message == *message);
             }
-            EventBody::CostEstimated { model_call, .. } => self.unsettled.push(*model_call),
+            EventBody::CostEstimated { model_call, model, input_tokens, expected, .. } => {
+                // Attempts that were never answered share an id, and a new one takes the place of the last.
+                self.unsettled.clear();
+                self.unsettled.push(LostCall {
+                    model_call: *model_call,
+                    model: model.clone(),
+                    input_tokens: *input_tokens,
+                    expected: *expected,
+                });
+            }
             EventBody::CostSettled { model_call, usage, cost, .. } => {
-                self.unsettled.retain(|call| call != model_call);
+                self.unsettled.retain(|call| call.model_call != *model_call);
                 self.usage = self.usage.plus(*usage);
                 self.spent = self.spent.plus(cost.unwrap_or_default());
                 self.price_unknown |= cost.is_none();

@@ -9,10 +9,9 @@
 //! - one process per data directory: the second is told who the first is;
 //! - every error is one or two plain sentences that say what to do.
 //!
-//! Never: listens on TCP, runs PostgreSQL as root, runs a downloaded package's scripts, deletes a data
-//! directory unasked ([`reset`] is the asking), or reads a setting from the environment other than `PATH`,
-//! `PG_BIN_DIR`, `HOME` and the XDG directories. PostgreSQL itself gets none of our environment, so that no
-//! key of ours can be read there.
+//! Never: listens on TCP, runs PostgreSQL as root, runs a downloaded package's scripts, or deletes a data
+//! directory unasked ([`reset`] is the asking). PostgreSQL gets nothing of our environment but `PATH` and
+//! `LD_LIBRARY_PATH`, and `npm` none of our keys, so that no secret can be read there.
 //!
 //! Everything blocks: call it through `spawn_blocking`.
 //!

@@ -1,6 +1,6 @@
 //! Reading the log.
 
-use headwater_protocol::RunId;
+use headwater_protocol::{RunId, UserId};
 use headwater_protocol::api::RunStatus;
 use headwater_protocol::event::{Visibility, seq_of};
 use headwater_protocol::fold::Fold;
@@ -33,6 +33,8 @@ pub struct LogPage {
     pub status: RunStatus,
     /// What the agent lets users see.
     pub visibility: Visibility,
+    /// Whose run it is.
+    pub user: UserId,
 }
 
 impl UserScopedStorage {
@@ -41,7 +43,7 @@ impl UserScopedStorage {
     pub async fn events_read(&self, run: RunId, range: EventRange) -> Result<Option<LogPage>, StoreError> {
         let rows = self
             .query(
-                "SELECT r.tail, r.log_earliest, r.status, r.visibility,
+                "SELECT r.user_id, r.tail, r.log_earliest, r.status, r.visibility,
                         (SELECT array_agg(e.events ORDER BY e.seq_from) FROM (
                              SELECT events, seq_from FROM headwater.run_events
                              WHERE tenant_id = r.tenant_id AND run_id = $1 AND seq_to > $2
@@ -62,6 +64,7 @@ impl UserScopedStorage {
             earliest: row.try_get::<_, i64>("log_earliest")? as u64,
             status: RunStatus::parse(status).ok_or_else(|| StoreError::Corrupt(format!("run status {status}")))?,
             visibility,
+            user: UserId::from_uuid(row.try_get("user_id")?),
         }))
     }
 

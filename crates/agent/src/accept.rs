@@ -1,0 +1,220 @@
+//! A new run: what is asked, and the first events of its log.
+
+use headwater_protocol::api::{Agent, AgentConfig, OnConflict, OnDisconnect, Overrides, Run, RunSource, RunStatus};
+use headwater_protocol::event::{EventBody, render};
+use headwater_protocol::message::{Metadata, Part};
+use headwater_protocol::{MessageId, Money, RunId, TenantId, ThreadId, Timestamp, Usage, UserId};
+use headwater_store::commit::{LeaseToken, segment_header};
+use headwater_store::create::{NewRun, NewRunParams, RunIdempotency};
+
+/// On which thread a run goes.
+#[derive(Debug, Clone)]
+pub enum ThreadTarget {
+    /// One that exists.
+    Existing(ThreadId),
+    /// One that is made with the run.
+    New {
+        /// The tenant's own id for it.
+        external_id: Option<String>,
+        /// Own pairs.
+        metadata: Metadata,
+    },
+}
+
+/// A request to run an agent, checked as far as that goes without the database.
+#[derive(Debug)]
+pub struct NewRunRequest {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The user.
+    pub user: UserId,
+    /// The agent, with the version to use.
+    pub agent: Agent,
+    /// What is set otherwise than there.
+    pub overrides: Overrides,
+    /// The thread.
+    pub thread: ThreadTarget,
+    /// What is asked.
+    pub content: Vec<Part>,
+    /// On a busy thread.
+    pub on_conflict: OnConflict,
+    /// When the last reader has gone.
+    pub on_disconnect: OnDisconnect,
+    /// The tenant's own id.
+    pub external_id: Option<String>,
+    /// Own pairs.
+    pub metadata: Metadata,
+    /// What a repeated request must find again.
+    pub idempotency: Option<RunIdempotency>,
+}
+
+/// A run that was accepted, or found again.
+#[derive(Debug)]
+pub enum Accepted {
+    /// It was made now.
+    New {
+        /// As it stands.
+        run: Box<Run>,
+        /// What its agent lets users see.
+        visibility: headwater_protocol::event::Visibility,
+    },
+    /// The same request was here before.
+    Replay(RunId),
+}
+
+/// The configuration of a run: its agent's, with what the run sets otherwise.
+pub fn effective(mut config: AgentConfig, overrides: &Overrides) -> AgentConfig {
+    let o = overrides.clone();
+    if let Some(model) = o.model {
+        config.model = model;
+    }
+    if let Some(fallbacks) = o.fallbacks {
+        config.fallbacks = fallbacks;
+    }
+    config.instructions = o.instructions.or(config.instructions);
+    config.temperature = o.temperature.or(config.temperature);
+    config.top_p = o.top_p.or(config.top_p);
+    config.max_output_tokens = o.max_output_tokens.or(config.max_output_tokens);
+    if let Some(stop) = o.stop {
+        config.stop = stop;
+    }
+    config.seed = o.seed.or(config.seed);
+    config.reasoning_effort = o.reasoning_effort.or(config.reasoning_effort);
+    if let Some(format) = o.response_format {
+        config.response_format = format;
+    }
+    if let Some(limits) = o.limits {
+        config.limits = limits;
+    }
+    config.run_budget = o.run_budget.or(config.run_budget);
+    if let Some(priority) = o.priority {
+        config.priority = priority;
+    }
+    config
+}
+
+/// All that is made for a new run before the database is asked.
+pub(crate) struct Draft {
+    pub(crate) run: Run,
+    pub(crate) token: LeaseToken,
+    pub(crate) config: AgentConfig,
+    pub(crate) new_thread: bool,
+    pub(crate) content: Vec<Part>,
+    /// The lines of the first events, when the loop begins at once.
+    pub(crate) started_lines: String,
+    pub(crate) started_to: u64,
+    pub(crate) first_line: String,
+}
+
+fn to_json(value: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(value).expect("these types serialise")
+}
+
+pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32) -> (Draft, NewRun) {
+    let (run_id, message, token) = (RunId::new(), MessageId::new(), LeaseToken::new());
+    let at = Timestamp::now();
+    let agent = &request.agent;
+    let config = effective(agent.config.clone(), &request.overrides);
+    let (thread, new_thread, thread_external_id, thread_metadata) = match request.thread {
+        ThreadTarget::Existing(thread) => (thread, false, None, Metadata::new()),
+        ThreadTarget::New { external_id, metadata } => (ThreadId::new(), true, external_id, metadata),
+    };
+    let events = [
+        EventBody::RunQueued {
+            thread,
+            user: request.user,
+            agent: agent.id,
+            agent_version: agent.version,
+            input_messages: vec![message],
+            run_at: None,
+            after_run: None,
+        },
+        EventBody::RunStarted {
+            attempt: 1,
+            agent: agent.id,
+            agent_version: agent.version,
+            model: config.model.clone(),
+        },
+        EventBody::StepStarted { step: 1, model: config.model.clone(), input_messages: Vec::new() },
+    ];
+    let mut lines = Vec::new();
+    let mut first_end = 0;
+    for (i, body) in events.iter().enumerate() {
+        render(&mut lines, i as u64 + 1, at, run_id, body);
+        lines.push(b'\n');
+        if i == 0 {
+            first_end = lines.len();
+        }
+    }
+    let started_lines = String::from_utf8(lines).expect("JSON is UTF-8");
+    let first_line = started_lines[..first_end].to_owned();
+    let header = segment_header(request.tenant, run_id);
+    let params = NewRunParams {
+        run_id: run_id.uuid(),
+        thread_id: thread.uuid(),
+        new_thread,
+        thread_external_id,
+        thread_metadata: to_json(&thread_metadata),
+        message_id: message.uuid(),
+        content: to_json(&request.content),
+        agent_id: agent.id.uuid(),
+        agent_version: agent.version,
+        active_version: agent.active_version,
+        model: config.model.clone(),
+        priority: to_json(&config.priority),
+        on_conflict: to_json(&request.on_conflict),
+        on_disconnect: to_json(&request.on_disconnect),
+        visibility: to_json(&config.user_visibility),
+        overrides: to_json(&request.overrides),
+        external_id: request.external_id.clone(),
+        metadata: to_json(&request.metadata),
+        token: token.0,
+        start,
+        max_queued,
+        created_at: at.0,
+        idempotency: request.idempotency,
+    };
+    let run = Run {
+        id: run_id,
+        object: "run".into(),
+        thread,
+        user: request.user,
+        agent: agent.id,
+        agent_version: agent.version,
+        model: config.model.clone(),
+        external_id: request.external_id,
+        status: RunStatus::Queued,
+        as_of_seq: 1,
+        input_messages: vec![message],
+        source: RunSource { kind: "api".into(), id: None },
+        attempt: 1,
+        steps: 0,
+        priority: config.priority,
+        on_conflict: request.on_conflict,
+        on_disconnect: request.on_disconnect,
+        run_at: None,
+        after_run: None,
+        result: None,
+        error: None,
+        usage: Usage::default(),
+        cost: Some(Money::ZERO),
+        cost_estimated: false,
+        metadata: request.metadata,
+        events_url: format!("/v1/runs/{run_id}/events"),
+        cancel_requested_at: None,
+        created_at: at,
+        started_at: None,
+        suspended_at: None,
+        finished_at: None,
+    };
+    let new_run = NewRun {
+        tenant: request.tenant,
+        user: request.user,
+        params,
+        first: format!("{header}{first_line}"),
+        started: format!("{header}{started_lines}"),
+        started_to: events.len() as u64,
+    };
+    let started_to = new_run.started_to;
+    (Draft { run, token, config, new_thread, content: request.content, started_lines, started_to, first_line }, new_run)
+}

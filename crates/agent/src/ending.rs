@@ -1,0 +1,163 @@
+//! Ending a run that another owner left behind, or that lost its own task.
+//!
+//! The log says what is open; nothing is left open. The events that close it and the rows they tell of commit together.
+
+use headwater_llm::prices;
+use headwater_protocol::api::RunStatus;
+use headwater_protocol::event::{Actor, EventBody, MessageStatus};
+use headwater_protocol::fold::Fold;
+use headwater_protocol::{Problem, RunId, Scope, Timestamp, Usage};
+use headwater_store::StoreError;
+use headwater_store::commit::{LeaseToken, RunWrite, UsageWrite, Writes};
+use headwater_store::scoped::RunForLoop;
+use headwater_stream::{RunIdentity, WriteError};
+
+use crate::runtime::AgentRuntime;
+use crate::step::{counts, message_write};
+
+/// How a run ends that did not end by itself.
+#[derive(Debug, Clone)]
+pub(crate) enum Ending {
+    /// With this error.
+    Failed(Problem),
+    /// Because somebody asked for it.
+    Cancelled(Actor),
+}
+
+impl Ending {
+    /// The terminal event.
+    pub(crate) fn event(&self, usage: Usage, cost: Option<headwater_protocol::Money>) -> EventBody {
+        match self {
+            Ending::Failed(error) => EventBody::RunFailed {
+                code: error.code,
+                message: error.detail.clone(),
+                retryable: error.retryable,
+                error: error.clone(),
+                usage,
+                cost,
+            },
+            Ending::Cancelled(by) => EventBody::RunCancelled { by: by.clone(), usage, cost },
+        }
+    }
+
+    /// The change of the run's row.
+    pub(crate) fn write(&self, write: &mut RunWrite, at: Timestamp) {
+        write.finished_at = Some(at.0);
+        match self {
+            Ending::Failed(error) => {
+                write.status = Some(RunStatus::Failed.as_str());
+                write.error = serde_json::to_value(error).ok();
+            }
+            Ending::Cancelled(_) => {
+                write.status = Some(RunStatus::Cancelled.as_str());
+                write.cancel_requested_at = Some(at.0);
+            }
+        }
+    }
+}
+
+/// Ends a run that this process has taken. Tries until it is done, or fenced, or the process ends. Returns the thread's
+/// next run, which is ours then.
+pub(crate) async fn end(runtime: &AgentRuntime, identity: RunIdentity, ending: Ending) -> Option<(RunId, LeaseToken)> {
+    let mut pause = std::time::Duration::from_millis(50);
+    loop {
+        match try_end(runtime, identity, &ending).await {
+            Ok(next) => return next,
+            Err(error) if !runtime.inner.parts.hard.is_cancelled() => {
+                tracing::warn!(%error, run.id = %identity.run, "a run could not be ended; trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(std::time::Duration::from_secs(5));
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+async fn try_end(
+    runtime: &AgentRuntime,
+    identity: RunIdentity,
+    ending: &Ending,
+) -> Result<Option<(RunId, LeaseToken)>, StoreError> {
+    let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
+    let storage = runtime.inner.parts.store.scoped(scope);
+    let Some(run) = storage.run_for_loop(identity.run).await? else { return Ok(None) };
+    let fold = storage.events_fold(identity.run).await?;
+    if fold.terminal {
+        return Ok(None);
+    }
+    let mut writer = runtime.inner.parts.streams.writer(identity, fold.seq);
+    let (events, writes, token) = closing(runtime, &run, &fold, ending).await;
+    match writer.commit(events, writes).await {
+        Ok(next) => Ok(next.map(|next| (next, token))),
+        Err(WriteError::Fenced) => Ok(None),
+        Err(WriteError::Refused(reason)) => Err(StoreError::Unavailable(reason)),
+    }
+}
+
+async fn closing(
+    runtime: &AgentRuntime,
+    run: &RunForLoop,
+    fold: &Fold,
+    ending: &Ending,
+) -> (Vec<EventBody>, Writes, LeaseToken) {
+    let now = Timestamp::now();
+    let (mut events, mut writes) = (Vec::new(), Writes::default());
+    let (mut usage, mut cost, mut estimated) = (fold.usage, fold.cost(), false);
+    if let Some(open) = &fold.open {
+        events.extend(open.close(MessageStatus::Incomplete));
+        writes.messages.push(message_write(&run.run, run.ord, open, MessageStatus::Incomplete, now, Some(now)));
+    }
+    // A call whose end nobody saw: it is charged for what the log proves was streamed, and said to be an estimate.
+    for lost in &fold.unsettled {
+        let llm = &runtime.inner.parts.llm;
+        let text = fold.open.as_ref().map(|open| open.text.as_str()).unwrap_or_default();
+        let output_tokens = if text.is_empty() { 0 } else { llm.estimator().count(&lost.model, text).await };
+        let call = Usage {
+            input_tokens: lost.input_tokens,
+            output_tokens,
+            total_tokens: lost.input_tokens + output_tokens,
+            ..Usage::default()
+        };
+        let price = llm.facts(&lost.model).and_then(|facts| facts.price_at(call.input_tokens));
+        let call_cost = price.map(|price| prices::cost(&call, &price));
+        usage = usage.plus(call);
+        cost = cost.zip(call_cost).map(|(sum, more)| sum.plus(more));
+        estimated = true;
+        events.push(EventBody::CostSettled {
+            step: fold.open_step.unwrap_or(1),
+            model_call: lost.model_call,
+            model: lost.model.clone(),
+            usage: call,
+            cost: call_cost,
+            estimated: true,
+            run_cost: cost,
+        });
+        writes.usage.push(UsageWrite {
+            model_call: lost.model_call.uuid(),
+            step: fold.open_step.unwrap_or(1),
+            user_id: run.run.user.uuid(),
+            agent_id: run.run.agent.uuid(),
+            model: lost.model.clone(),
+            usage: counts(call),
+            cost_nano_usd: call_cost.map(|cost| cost.0),
+            expected_nano_usd: lost.expected.map(|cost| cost.0),
+            estimated: true,
+            outcome: "failed",
+            attempt: 1,
+            queued_ms: 0,
+            first_token_ms: None,
+            duration_ms: 0,
+            settled_at: now.0,
+        });
+    }
+    events.push(ending.event(usage, cost));
+    let mut write = RunWrite::new(run.run.thread);
+    let token = LeaseToken(write.next_token);
+    ending.write(&mut write, now);
+    write.usage = Some(counts(usage));
+    write.cost_nano_usd = Some(cost.map(|cost| cost.0));
+    write.cost_estimated = Some(estimated || run.run.cost_estimated);
+    write.steps = Some(fold.steps);
+    writes.run = Some(write);
+    (events, writes, token)
+}

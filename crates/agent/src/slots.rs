@@ -1,0 +1,89 @@
+//! How many runs of a tenant are under way on this process; the others wait their turn.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use dashmap::DashMap;
+use headwater_protocol::TenantId;
+
+use crate::runtime::Job;
+
+#[derive(Debug, Default)]
+struct Tenant {
+    active: usize,
+    waiting: VecDeque<Job>,
+}
+
+/// Places per tenant.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    tenants: DashMap<TenantId, Arc<Mutex<Tenant>>>,
+    max_active: usize,
+    max_waiting: usize,
+}
+
+/// A place. Given back by [`Slots::leave`].
+#[derive(Debug)]
+#[must_use = "a place that is not given back is lost"]
+pub(crate) struct Slot(pub(crate) TenantId);
+
+impl Slots {
+    pub(crate) fn new(max_active: usize, max_waiting: usize) -> Self {
+        Self { tenants: DashMap::new(), max_active, max_waiting }
+    }
+
+    fn tenant(&self, tenant: TenantId) -> Arc<Mutex<Tenant>> {
+        self.tenants.entry(tenant).or_default().clone()
+    }
+
+    /// A place at once, if there is one and nobody waits for it.
+    pub(crate) fn try_enter(&self, tenant: TenantId) -> Option<Slot> {
+        let state = self.tenant(tenant);
+        let mut state = state.lock().expect("no panic while counting");
+        if state.active >= self.max_active || !state.waiting.is_empty() {
+            return None;
+        }
+        state.active += 1;
+        Some(Slot(tenant))
+    }
+
+    /// Whether one more may wait.
+    pub(crate) fn may_wait(&self, tenant: TenantId) -> Result<(), usize> {
+        let waiting = self.tenant(tenant).lock().expect("no panic while counting").waiting.len();
+        if waiting >= self.max_waiting { Err(self.max_waiting) } else { Ok(()) }
+    }
+
+    /// The job with a place, or nothing: then it waits here.
+    pub(crate) fn enter_or_wait(&self, tenant: TenantId, job: Job) -> Option<(Slot, Job)> {
+        let state = self.tenant(tenant);
+        let mut state = state.lock().expect("no panic while counting");
+        if state.active < self.max_active && state.waiting.is_empty() {
+            state.active += 1;
+            return Some((Slot(tenant), job));
+        }
+        state.waiting.push_back(job);
+        None
+    }
+
+    /// Gives a place back, or on to the next one that waits.
+    pub(crate) fn leave(&self, slot: Slot) -> Option<(Slot, Job)> {
+        let state = self.tenant(slot.0);
+        let next = {
+            let mut state = state.lock().expect("no panic while counting");
+            let next = state.waiting.pop_front();
+            if next.is_none() {
+                state.active -= 1;
+            }
+            next
+        };
+        if let Some(job) = next {
+            return Some((slot, job));
+        }
+        drop(state);
+        self.tenants.remove_if(&slot.0, |_, state| {
+            Arc::strong_count(state) == 1 && state.lock().is_ok_and(|s| s.active == 0 && s.waiting.is_empty())
+        });
+        None
+    }
+}

@@ -1,0 +1,333 @@
+//! One model call, written to the log as it comes.
+//!
+//! The message's beginning commits with its first words; what follows rides the group flush; the end commits with the
+//! journal and the ledger. An answer that is there all at once is one commit.
+
+use futures_util::StreamExt as _;
+use headwater_llm::{CallContext, LlmEvent, ModelRequest, Settlement};
+use headwater_protocol::api::Run;
+use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role};
+use headwater_protocol::fold::OpenMessage;
+use headwater_protocol::{ErrorCode, MessageId, ModelCallId, Problem, Timestamp, Usage};
+use headwater_store::commit::{MessageWrite, StepWrite, UsageWrite, Writes};
+use headwater_stream::WriteError;
+
+use crate::execute::RunState;
+
+/// How a step ended. What is in it has not been committed yet: it goes with what comes next.
+pub(crate) enum StepEnd {
+    /// With a whole answer.
+    Done { events: Vec<EventBody>, writes: Writes, message: MessageId, text: String, finish_reason: FinishReason },
+    /// With an error.
+    Failed { events: Vec<EventBody>, writes: Writes, problem: Problem },
+    /// Because somebody asked for it.
+    Cancelled { events: Vec<EventBody>, writes: Writes },
+}
+
+/// A usage as five counts.
+pub(crate) fn counts(usage: Usage) -> [u64; 5] {
+    [
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+    ]
+}
+
+/// The row of an assistant's message.
+pub(crate) fn message_write(
+    run: &Run,
+    ord: i64,
+    open: &OpenMessage,
+    status: MessageStatus,
+    created_at: Timestamp,
+    completed_at: Option<Timestamp>,
+) -> MessageWrite {
+    // While it is being written its text is in the log alone.
+    let content = if status == MessageStatus::InProgress { Vec::new() } else { open.parts() };
+    MessageWrite {
+        message_id: open.message.uuid(),
+        thread_id: run.thread.uuid(),
+        user_id: run.user.uuid(),
+        ord,
+        role: Role::Assistant.as_str(),
+        status: status.as_str(),
+        agent_id: Some(run.agent.uuid()),
+        step: Some(open.step),
+        content: serde_json::to_value(content).expect("parts serialise"),
+        created_at: created_at.0,
+        completed_at: completed_at.map(|at| at.0),
+    }
+}
+
+/// What a step has gathered and not yet handed to the log.
+struct Gathered {
+    step: i32,
+    events: Vec<EventBody>,
+    writes: Writes,
+    open: Option<OpenMessage>,
+    begun_at: Timestamp,
+    usage: Usage,
+    cost: Option<headwater_protocol::Money>,
+    last_call: Option<(ModelCallId, String)>,
+}
+
+impl Gathered {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+}
+
+/// Runs one step. `step.started` is in the log already.
+pub(crate) async fn run_step(
+    state: &mut RunState<'_>,
+    step: i32,
+    request: ModelRequest,
+) -> Result<StepEnd, WriteError> {
+    let identity = state.writer.identity();
+    // A cancel, and the run's own time limit, both end the call.
+    let stop = state.cancel.child_token();
+    let context = CallContext {
+        tenant: identity.tenant,
+        user: identity.user,
+        agent: state.run.agent,
+        run: identity.run,
+        step,
+        cancel: stop.clone(),
+    };
+    let mut answer = Box::pin(state.runtime.inner.parts.llm.stream(context, request));
+    let mut gathered = Gathered {
+        step,
+        events: Vec::new(),
+        writes: Writes::default(),
+        open: None,
+        begun_at: Timestamp::now(),
+        usage: Usage::default(),
+        cost: Some(headwater_protocol::Money::ZERO),
+        last_call: None,
+    };
+    let deadline = tokio::time::sleep_until(state.deadline);
+    tokio::pin!(deadline);
+    let mut timed_out = false;
+    let ended = loop {
+        // What has been gathered goes out as soon as the log is free and nothing more is there at once.
+        let waiting = !gathered.is_empty();
+        tokio::select! {
+            biased;
+            event = answer.next(), if state.writer.has_room() => match event {
+                Some(Ok(LlmEvent::Finished { finish_reason })) => break Ok(Some(finish_reason)),
+                Some(Ok(event)) => take(state, &mut gathered, event),
+                Some(Err(problem)) => break Err(problem),
+                // The stream of a call that was stopped ends without a word.
+                None => break Ok(None),
+            },
+            result = state.writer.progress(), if state.writer.is_committing() || (state.writer.is_busy() && !waiting) => {
+                result?;
+            }
+            () = std::future::ready(()), if waiting && !state.writer.is_committing() => {
+                let (events, writes) = (std::mem::take(&mut gathered.events), std::mem::take(&mut gathered.writes));
+                state.writer.begin(events, writes);
+            }
+            () = &mut deadline, if !timed_out => {
+                timed_out = true;
+                stop.cancel();
+            }
+        }
+    };
+    drop(answer);
+    // One commit at a time: what is under way is seen through before the end is written.
+    state.writer.settle().await?;
+    Ok(finish(state, gathered, ended, timed_out))
+}
+
+/// Notes one event of the model.
+fn take(state: &mut RunState<'_>, gathered: &mut Gathered, event: LlmEvent) {
+    match event {
+        LlmEvent::Estimated(estimate) => gathered.events.push(EventBody::CostEstimated {
+            step: gathered.step,
+            model_call: estimate.model_call,
+            model: estimate.model,
+            input_tokens: estimate.input_tokens,
+            expected: estimate.expected,
+            reserve: estimate.reserve,
+        }),
+        LlmEvent::Throttled { wait_ms, queue_pos, reason } => {
+            gathered.events.push(EventBody::Throttled { wait_ms, queue_pos, reason: reason.to_owned() });
+        }
+        LlmEvent::Reasoning(delta) => {
+            open(state, gathered);
+            let open = gathered.open.as_mut().expect("just opened");
+            if open.reasoning.is_none() {
+                open.reasoning_open = true;
+                open.reasoning = Some(String::new());
+                gathered.events.push(EventBody::ReasoningStarted { step: gathered.step, message: open.message });
+                state.writer.hurry();
+            }
+            open.reasoning.get_or_insert_default().push_str(&delta);
+            let message = open.message;
+            push_delta(state, gathered, EventBody::ReasoningDelta { message, delta });
+        }
+        LlmEvent::Text(delta) => {
+            open(state, gathered);
+            let open = gathered.open.as_mut().expect("just opened");
+            if std::mem::take(&mut open.reasoning_open) {
+                let text = open.reasoning.clone().unwrap_or_default();
+                let event = EventBody::ReasoningCompleted { message: open.message, text };
+                gathered.events.push(event);
+            }
+            let open = gathered.open.as_mut().expect("just opened");
+            if open.text.is_empty() {
+                state.writer.hurry();
+            }
+            open.text.push_str(&delta);
+            let message = open.message;
+            push_delta(state, gathered, EventBody::MessageDelta { message, delta });
+        }
+        LlmEvent::Settled(settlement) => settle(state, gathered, settlement),
+        LlmEvent::Finished { .. } => {}
+    }
+}
+
+/// A delta goes with the events before it, if those have not gone out yet; else with the group flush.
+fn push_delta(state: &mut RunState<'_>, gathered: &mut Gathered, body: EventBody) {
+    if gathered.is_empty() {
+        state.writer.delta(body);
+        return;
+    }
+    match (gathered.events.last_mut(), &body) {
+        (Some(EventBody::MessageDelta { delta: text, .. }), EventBody::MessageDelta { delta, .. })
+        | (Some(EventBody::ReasoningDelta { delta: text, .. }), EventBody::ReasoningDelta { delta, .. })
+            if text.len() + delta.len() <= 16 * 1024 =>
+        {
+            text.push_str(delta);
+        }
+        _ => gathered.events.push(body),
+    }
+}
+
+/// Begins the message with its first word.
+fn open(state: &mut RunState<'_>, gathered: &mut Gathered) {
+    if gathered.open.is_some() {
+        return;
+    }
+    let open = OpenMessage::new(MessageId::new(), gathered.step);
+    gathered.begun_at = Timestamp::now();
+    gathered.events.push(EventBody::MessageStarted {
+        step: gathered.step,
+        message: open.message,
+        role: Role::Assistant,
+    });
+    let row = message_write(&state.run, state.ord, &open, MessageStatus::InProgress, gathered.begun_at, None);
+    gathered.writes.messages.push(row);
+    gathered.open = Some(open);
+}
+
+fn settle(state: &mut RunState<'_>, gathered: &mut Gathered, settlement: Settlement) {
+    // The message ends before its call is settled.
+    let failed = settlement.outcome != headwater_llm::Outcome::Completed;
+    close(state, gathered, if failed { MessageStatus::Incomplete } else { MessageStatus::Completed });
+    state.usage = state.usage.plus(settlement.usage);
+    state.cost = state.cost.zip(settlement.cost).map(|(sum, more)| sum.plus(more));
+    state.estimated |= settlement.estimated;
+    gathered.usage = gathered.usage.plus(settlement.usage);
+    gathered.cost = gathered.cost.zip(settlement.cost).map(|(sum, more)| sum.plus(more));
+    gathered.last_call = Some((settlement.model_call, settlement.model.clone()));
+    gathered.writes.usage.push(UsageWrite {
+        model_call: settlement.model_call.uuid(),
+        step: gathered.step,
+        user_id: state.run.user.uuid(),
+        agent_id: state.run.agent.uuid(),
+        model: settlement.model.clone(),
+        usage: counts(settlement.usage),
+        cost_nano_usd: settlement.cost.map(|cost| cost.0),
+        expected_nano_usd: settlement.expected.map(|cost| cost.0),
+        estimated: settlement.estimated,
+        outcome: settlement.outcome.as_str(),
+        attempt: settlement.attempt,
+        queued_ms: settlement.queued_ms,
+        first_token_ms: settlement.first_token_ms,
+        duration_ms: settlement.duration_ms,
+        settled_at: Timestamp::now().0,
+    });
+    gathered.events.push(EventBody::CostSettled {
+        step: gathered.step,
+        model_call: settlement.model_call,
+        model: settlement.model,
+        usage: settlement.usage,
+        cost: settlement.cost,
+        estimated: settlement.estimated,
+        run_cost: state.cost,
+    });
+}
+
+/// Ends the message that is open, if one is.
+fn close(state: &RunState<'_>, gathered: &mut Gathered, status: MessageStatus) -> Option<OpenMessage> {
+    let open = gathered.open.as_ref()?;
+    if gathered.events.iter().any(|event| matches!(event, EventBody::MessageCompleted { .. })) {
+        return None;
+    }
+    gathered.events.extend(open.close(status));
+    let row = message_write(&state.run, state.ord, open, status, gathered.begun_at, Some(Timestamp::now()));
+    // A message that began in this very commit is one row, not two.
+    gathered.writes.messages.retain(|earlier| earlier.message_id != row.message_id);
+    gathered.writes.messages.push(row);
+    None
+}
+
+fn finish(
+    state: &mut RunState<'_>,
+    mut gathered: Gathered,
+    ended: Result<Option<FinishReason>, Problem>,
+    timed_out: bool,
+) -> StepEnd {
+    let problem = match ended {
+        Ok(Some(finish_reason)) => return done(state, gathered, finish_reason),
+        Ok(None) if timed_out => {
+            let limit = state.config.limits.max_duration_ms;
+            Some(Problem::new(ErrorCode::RunTimeout, format!("the run took longer than its {limit} ms")))
+        }
+        Ok(None) => None,
+        Err(problem) => Some(problem),
+    };
+    close(state, &mut gathered, MessageStatus::Incomplete);
+    let Gathered { events, writes, .. } = gathered;
+    match problem {
+        Some(problem) => StepEnd::Failed { events, writes, problem },
+        None => StepEnd::Cancelled { events, writes },
+    }
+}
+
+fn done(state: &mut RunState<'_>, mut gathered: Gathered, finish_reason: FinishReason) -> StepEnd {
+    if gathered.open.is_none() {
+        // A model may answer with nothing at all; the run still has its message.
+        open(state, &mut gathered);
+    }
+    close(state, &mut gathered, MessageStatus::Completed);
+    let open = gathered.open.take().expect("opened above");
+    if let Some((model_call, model)) = gathered.last_call.take() {
+        gathered.writes.step = Some(StepWrite {
+            step: gathered.step,
+            user_id: state.run.user.uuid(),
+            attempt: state.run.attempt,
+            message_id: open.message.uuid(),
+            model_call: model_call.uuid(),
+            model,
+            finish_reason: serde_json::to_value(finish_reason)
+                .ok()
+                .and_then(|v| v.as_str().map(str::to_owned))
+                .unwrap_or_default(),
+            seq: 0,
+            finished_at: Timestamp::now().0,
+        });
+    }
+    gathered.events.push(EventBody::StepFinished {
+        step: gathered.step,
+        finish_reason,
+        usage: gathered.usage,
+        cost: gathered.cost,
+    });
+    state.steps = gathered.step;
+    let Gathered { events, writes, .. } = gathered;
+    StepEnd::Done { events, writes, message: open.message, text: open.text, finish_reason }
+}

@@ -1,0 +1,156 @@
+//! The ring of one run: its last committed frames, and who waits for more.
+//!
+//! Promises that a read of the ring gives exactly what follows a cursor, or says that the ring does not reach back so
+//! far. Holds at most a few KiB, whatever the readers do.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, OnceLock};
+
+use bytes::{Bytes, BytesMut};
+use headwater_protocol::event::Audience;
+use tokio::sync::Notify;
+
+use crate::frame;
+
+/// One flush: a stretch of the log, rendered.
+#[derive(Debug)]
+struct Block {
+    from: u64,
+    to: u64,
+    lines: Box<str>,
+    tenant: OnceLock<Bytes>,
+    user: OnceLock<Bytes>,
+}
+
+impl Block {
+    fn frames(&self, audience: Audience) -> &Bytes {
+        let cell = match audience {
+            Audience::Tenant => &self.tenant,
+            // All users of one run see with the same agent's eyes.
+            Audience::User(_) => &self.user,
+        };
+        cell.get_or_init(|| frame::frames(&self.lines, audience))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    blocks: VecDeque<Block>,
+    bytes: usize,
+    /// The last committed event that this process knows of.
+    tail: u64,
+    /// Whether this process writes the run.
+    live: bool,
+    /// Whether the log has ended.
+    ended: bool,
+}
+
+/// One run, as its readers on this process see it.
+#[derive(Debug, Default)]
+pub struct Channel {
+    ring: Mutex<Ring>,
+    changed: Notify,
+}
+
+/// What a reader finds after its cursor.
+#[derive(Debug)]
+pub enum Read {
+    /// Frames up to `last`; `ended` when the terminal event is among them.
+    Frames {
+        /// Whole frames.
+        frames: Bytes,
+        /// The last event among them.
+        last: u64,
+        /// Whether nothing follows.
+        ended: bool,
+    },
+    /// All has been read; more will come here.
+    AtTail {
+        /// The last event of the log.
+        tail: u64,
+    },
+    /// The ring does not reach back so far, or somebody else writes the run: read the table.
+    Elsewhere,
+}
+
+impl Channel {
+    /// A writer begins here, after `tail`.
+    pub fn attach(&self, tail: u64) {
+        let mut ring = self.lock();
+        *ring = Ring { tail, live: true, ..Ring::default() };
+        drop(ring);
+        self.changed.notify_waiters();
+    }
+
+    /// The writer has gone. What it committed is in the table.
+    pub fn detach(&self) {
+        let mut ring = self.lock();
+        ring.live = false;
+        ring.blocks.clear();
+        ring.bytes = 0;
+        drop(ring);
+        self.changed.notify_waiters();
+    }
+
+    /// Adds what has just been committed.
+    pub fn publish(&self, from: u64, to: u64, lines: &str, ended: bool, ring_bytes: usize) {
+        let mut ring = self.lock();
+        debug_assert_eq!(ring.tail + 1, from, "the ring is dense");
+        ring.tail = to;
+        ring.ended = ended;
+        ring.bytes += lines.len();
+        ring.blocks.push_back(Block { from, to, lines: lines.into(), tenant: OnceLock::new(), user: OnceLock::new() });
+        // The newest block stays, however large: it has been delivered to nobody yet.
+        while ring.bytes > ring_bytes && ring.blocks.len() > 1 {
+            if let Some(old) = ring.blocks.pop_front() {
+                ring.bytes -= old.lines.len();
+            }
+        }
+        drop(ring);
+        self.changed.notify_waiters();
+    }
+
+    /// What follows a cursor.
+    pub fn read(&self, after: u64, audience: Audience) -> Read {
+        let ring = self.lock();
+        if !ring.live {
+            return Read::Elsewhere;
+        }
+        if after >= ring.tail {
+            return if after == ring.tail && !ring.ended { Read::AtTail { tail: ring.tail } } else { Read::Elsewhere };
+        }
+        if ring.blocks.front().is_none_or(|first| first.from > after + 1) {
+            return Read::Elsewhere;
+        }
+        let mut wanted = ring.blocks.iter().filter(|block| block.to > after);
+        let first = wanted.next().expect("the tail is after the cursor");
+        let first_frames = frame::frames_after(first.frames(audience), after);
+        let frames = if ring.tail == first.to {
+            first_frames
+        } else {
+            let mut all = BytesMut::from(first_frames);
+            wanted.for_each(|block| all.extend_from_slice(block.frames(audience)));
+            all.freeze()
+        };
+        Read::Frames { frames, last: ring.tail, ended: ring.ended }
+    }
+
+    /// Whether a writer of this process is attached.
+    pub fn is_live(&self) -> bool {
+        self.lock().live
+    }
+
+    /// Resolves at the next change. Must be made before looking, so that nothing is missed in between.
+    pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Makes all waiting readers look again.
+    pub fn poke(&self) {
+        self.changed.notify_waiters();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Ring> {
+        self.ring.lock().expect("no panic while the ring is held")
+    }
+}

@@ -1,0 +1,130 @@
+//! Frames of server-sent events, as WHATWG defines them.
+//!
+//! Each event is one `id`, one `event` and one `data` line, LF only. Control frames carry no id, so they never move a
+//! reader's `Last-Event-ID`; only `stream.reset` does.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use headwater_protocol::api::RunSnapshot;
+use headwater_protocol::event::{Audience, render_for, seq_of, type_of};
+use headwater_protocol::{RunId, Timestamp};
+
+/// How long a browser waits before it comes back, in milliseconds, unless told otherwise.
+pub const RETRY_MS: u64 = 2000;
+
+/// The heartbeat: a comment, which no client sees as an event.
+pub const HEARTBEAT: Bytes = Bytes::from_static(b": hb\n\n");
+
+/// Frames of stored lines, for one audience.
+pub fn frames(lines: &str, audience: Audience) -> Bytes {
+    // `id`, `event` and `data` add about seventy bytes to a line.
+    let mut out = Vec::with_capacity(lines.len() + 80 * (1 + lines.len() / 200));
+    for line in lines.lines().filter(|line| !line.is_empty()) {
+        let seen = render_for(line, audience);
+        write_frame(&mut out, &seen);
+    }
+    Bytes::from(out)
+}
+
+fn write_frame(out: &mut Vec<u8>, line: &str) {
+    let seq = seq_of(line).unwrap_or_default();
+    write!(out, "id: {seq:016}\nevent: {}\ndata: {line}\n\n", type_of(line)).expect("writing to memory");
+}
+
+/// The part of rendered frames that comes after a cursor.
+pub fn frames_after(frames: &Bytes, after: u64) -> Bytes {
+    let text = &frames[..];
+    let mut at = 0;
+    while at < text.len() {
+        let seq =
+            text[at..].get(4..20).and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|t| t.parse().ok());
+        if seq.is_none_or(|seq: u64| seq > after) {
+            break;
+        }
+        // JSON holds no raw line breaks, so the first empty line is the frame's end.
+        at = text[at..].windows(2).position(|pair| pair == b"\n\n").map_or(text.len(), |end| at + end + 2);
+    }
+    frames.slice(at..)
+}
+
+fn control(run: RunId, kind: &str, fields: &str) -> String {
+    let ts = Timestamp::now();
+    format!("event: {kind}\ndata: {{\"v\":1,\"ts\":\"{ts}\",\"run\":\"{run}\",\"type\":\"{kind}\"{fields}}}\n\n")
+}
+
+/// "You have all there is; what follows is live."
+pub fn caught_up(run: RunId, tail: u64) -> String {
+    control(run, "stream.caught_up", &format!(",\"tail\":{tail}"))
+}
+
+/// Why a stream ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// The server is shutting down.
+    Drain,
+    /// It has been open for long enough.
+    MaxAge,
+    /// The credential is no longer good.
+    Auth,
+    /// The run is over.
+    Done,
+}
+
+/// "This connection ends now", and when to come back, if at all.
+pub fn closing(run: RunId, reason: Closing, retry_ms: Option<u64>) -> String {
+    let name = match reason {
+        Closing::Drain => "drain",
+        Closing::MaxAge => "max_age",
+        Closing::Auth => "auth",
+        Closing::Done => "done",
+    };
+    let retry = retry_ms.map_or("null".to_owned(), |ms| ms.to_string());
+    let frame = control(run, "stream.closing", &format!(",\"reason\":\"{name}\",\"retry_ms\":{retry}"));
+    match retry_ms {
+        // Browsers read the field, not the payload.
+        Some(ms) => format!("retry: {ms}\n{frame}"),
+        None => frame,
+    }
+}
+
+/// "Your cursor points to nowhere; here is where the run stands, go on from there."
+pub fn reset(run: RunId, reason: &str, as_of_seq: u64, snapshot: &RunSnapshot) -> String {
+    let snapshot = serde_json::to_string(snapshot).expect("snapshots serialise");
+    let fields = format!(",\"reason\":\"{reason}\",\"as_of_seq\":{as_of_seq},\"snapshot\":{snapshot}");
+    format!("id: {as_of_seq:016}\n{}", control(run, "stream.reset", &fields))
+}
+
+/// "Come back in a moment", for trouble that must not end an `EventSource` for good.
+pub fn overloaded(reason: &str) -> Bytes {
+    Bytes::from(format!("retry: 5000\n: {reason}\n\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwater_protocol::MessageId;
+    use headwater_protocol::event::{EventBody, render};
+
+    fn lines(n: u64) -> String {
+        let (run, message) = (RunId::new(), MessageId::new());
+        let mut out = Vec::new();
+        for seq in 1..=n {
+            let body = EventBody::MessageDelta { message, delta: format!("{seq}\n\nx") };
+            render(&mut out, seq, Timestamp::now(), run, &body);
+            out.push(b'\n');
+        }
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn a_cursor_cuts_between_frames() {
+        let all = frames(&lines(5), Audience::Tenant);
+        assert!(all.starts_with(b"id: 0000000000000001\nevent: message.delta\ndata: {\"v\":1,\"seq\":1,"));
+        for after in 0..=6 {
+            let rest = frames_after(&all, after);
+            let ids = String::from_utf8(rest.to_vec()).expect("UTF-8").matches("\nevent: ").count() as u64;
+            assert_eq!(ids, 5_u64.saturating_sub(after), "after {after}");
+        }
+    }
+}

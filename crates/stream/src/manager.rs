@@ -1,0 +1,167 @@
+//! The manager: which runs this process writes or reads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use headwater_protocol::RunId;
+use headwater_store::{Committer, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::Channel;
+use crate::quota::{Caps, Quota};
+use crate::wake::WakeBus;
+use crate::writer::{RunIdentity, RunWriter};
+
+/// How streams behave.
+#[derive(Debug, Clone)]
+pub struct StreamOptions {
+    /// At most one flush of deltas per run in this time.
+    pub coalesce: Duration,
+    /// Unless so many bytes are waiting.
+    pub flush_bytes: usize,
+    /// What the ring of a run holds.
+    pub ring_bytes: usize,
+    /// A comment after so long without bytes.
+    pub heartbeat: Duration,
+    /// A native stream is ended after so long, for the client to come back.
+    pub rotate: Duration,
+    /// Plus or minus so much.
+    pub rotate_jitter: Duration,
+    /// How often a reader of another process' run looks into the table.
+    pub remote_poll: Duration,
+    /// How long a credential is believed without asking again, while a stream is open.
+    pub recheck: Duration,
+    /// Un-flushed bytes of one run, beyond which its model's stream is not read.
+    pub pending_bytes_per_run: usize,
+    /// Un-flushed bytes of all runs.
+    pub pending_bytes_total: usize,
+    /// Caps on readers.
+    pub caps: Caps,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self {
+            coalesce: Duration::from_millis(20),
+            flush_bytes: 4096,
+            ring_bytes: 8192,
+            heartbeat: Duration::from_secs(15),
+            rotate: Duration::from_secs(600),
+            rotate_jitter: Duration::from_secs(30),
+            remote_poll: Duration::from_secs(1),
+            recheck: Duration::from_secs(3),
+            pending_bytes_per_run: 64 * 1024,
+            pending_bytes_total: 256 * 1024 * 1024,
+            caps: Caps { per_user: 64, per_tenant: 4096, replay_bytes_per_minute: 16 * 1024 * 1024 },
+        }
+    }
+}
+
+/// One log per run: writers, rings and readers of this process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct MessageStreamManager {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) committer: Committer,
+    pub(crate) options: StreamOptions,
+    pub(crate) channels: DashMap<RunId, Arc<Channel>>,
+    pub(crate) bus: Arc<dyn WakeBus>,
+    pub(crate) quota: Arc<Quota>,
+    pub(crate) pending: AtomicUsize,
+    pub(crate) drain: CancellationToken,
+}
+
+impl MessageStreamManager {
+    /// A manager without runs. When `drain` is cancelled, readers are told to come back and are closed.
+    pub fn new(
+        store: Store,
+        committer: Committer,
+        options: StreamOptions,
+        bus: Arc<dyn WakeBus>,
+        drain: CancellationToken,
+    ) -> Self {
+        let quota = Quota::new(options.caps);
+        let inner = Inner {
+            store,
+            committer,
+            options,
+            channels: DashMap::new(),
+            bus,
+            quota,
+            pending: AtomicUsize::new(0),
+            drain,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The one writer of a run that this process owns, after `tail`.
+    pub fn writer(&self, identity: RunIdentity, tail: u64) -> RunWriter {
+        let channel = ChannelRef::new(&self.inner, identity.run);
+        channel.attach(tail);
+        RunWriter::new(self.clone(), channel, identity, tail)
+    }
+
+    /// Makes local readers of a run look again; what a hint from another replica does.
+    pub fn poke(&self, run: RunId) {
+        if let Some(channel) = self.inner.channels.get(&run) {
+            channel.poke();
+        }
+    }
+
+    /// Whether the process-wide bound on un-flushed bytes is reached.
+    pub(crate) fn is_full(&self) -> bool {
+        self.inner.pending.load(Ordering::Relaxed) >= self.inner.options.pending_bytes_total
+    }
+
+    /// Streams that are open on this process.
+    pub fn open_streams(&self) -> usize {
+        self.inner.quota.open_streams()
+    }
+
+    /// Runs that have a ring or readers on this process.
+    pub fn channels(&self) -> usize {
+        self.inner.channels.len()
+    }
+}
+
+/// A channel that is in the map for as long as somebody holds it.
+#[derive(Debug)]
+pub(crate) struct ChannelRef {
+    manager: Arc<Inner>,
+    run: RunId,
+    channel: Arc<Channel>,
+}
+
+impl ChannelRef {
+    pub(crate) fn new(manager: &Arc<Inner>, run: RunId) -> Self {
+        let channel = manager.channels.entry(run).or_default().clone();
+        Self { manager: manager.clone(), run, channel }
+    }
+
+    /// Another handle on the channel alone.
+    pub(crate) fn shared(&self) -> Arc<Channel> {
+        self.channel.clone()
+    }
+}
+
+impl std::ops::Deref for ChannelRef {
+    type Target = Channel;
+    fn deref(&self) -> &Channel {
+        &self.channel
+    }
+}
+
+impl Drop for ChannelRef {
+    fn drop(&mut self) {
+        // The map's and this one: nobody else holds it. New holders come through the map, whose entry is locked here.
+        self.manager
+            .channels
+            .remove_if(&self.run, |_, channel| Arc::ptr_eq(channel, &self.channel) && Arc::strong_count(channel) <= 2);
+    }
+}

@@ -1,0 +1,369 @@
+//! Readers: a cursor and a socket, no queue.
+//!
+//! A reader takes what its cursor has not seen from the ring, or in pages from the table when the ring does not reach
+//! back so far or another process writes the run. It asks for the next block only when the last one has been taken off
+//! its hands, so a slow one costs a cursor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, StreamExt as _};
+use headwater_protocol::event::{Audience, Visibility};
+use headwater_protocol::{RunId, Scope, Timestamp, UserId};
+use headwater_store::StoreError;
+use headwater_store::scoped::{EventRange, LogPage};
+use tokio::time::Instant;
+
+use crate::channel::Read;
+use crate::frame::{self, Closing, RETRY_MS};
+use crate::manager::{ChannelRef, Inner, MessageStreamManager};
+use crate::quota::OpenStream;
+use crate::view;
+
+/// Segments in one page of the table: about 256 KiB once a run is packed, far less before.
+const PAGE_SEGMENTS: i64 = 64;
+
+/// Where a reader begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursor {
+    /// Strictly after this event.
+    After(u64),
+    /// With what comes next.
+    Now,
+}
+
+/// Whether a credential is still good; asked now and then while a stream is open.
+pub type Recheck = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+
+/// Who reads what.
+#[derive(Clone)]
+pub struct ReaderParams {
+    /// Who is asking.
+    pub scope: Scope,
+    /// Whether to show what end users see, or everything.
+    pub as_user: bool,
+    /// From where.
+    pub cursor: Cursor,
+    /// When the credential stops working.
+    pub expires_at: Option<Timestamp>,
+    /// Whether the client comes back by itself when the stream is rotated.
+    pub rotates: bool,
+    /// Asked now and then.
+    pub recheck: Option<Recheck>,
+}
+
+/// What came of opening a stream.
+pub enum Opened {
+    /// Blocks of whole frames.
+    Stream {
+        /// The blocks.
+        blocks: BoxStream<'static, Bytes>,
+        /// Whether deltas of this log have been dropped.
+        compacted: bool,
+    },
+    /// The run is over and the reader has seen all of it.
+    NothingLeft,
+    /// There is no such run for this scope.
+    NotFound,
+}
+
+/// Why a stream is not opened, told inside a 200 to an `EventSource` and by status to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// So many streams are open already.
+    TooManyStreams(usize),
+}
+
+/// How an audience is made once the run's visibility is known.
+pub fn audience(as_user: bool, visibility: Visibility) -> Audience {
+    if as_user { Audience::User(visibility) } else { Audience::Tenant }
+}
+
+impl MessageStreamManager {
+    /// Opens a stream of a run's events.
+    pub async fn open(&self, run: RunId, params: ReaderParams) -> Result<Result<Opened, Trouble>, StoreError> {
+        let storage = self.inner.store.scoped(params.scope);
+        // Registered before the first look, so that what is committed in between is not missed.
+        let channel = ChannelRef::new(&self.inner, run);
+        let after = match params.cursor {
+            Cursor::After(seq) => seq,
+            Cursor::Now => i64::MAX as u64,
+        };
+        let Some(page) = storage.events_read(run, EventRange { after, segments: PAGE_SEGMENTS }).await? else {
+            return Ok(Ok(Opened::NotFound));
+        };
+        let owner = page.user;
+        let after = match params.cursor {
+            Cursor::After(seq) => seq,
+            Cursor::Now => page.tail,
+        };
+        if page.status.is_terminal() && after == page.tail {
+            return Ok(Ok(Opened::NothingLeft));
+        }
+        let open = match self.inner.quota.open(params.scope.tenant, owner) {
+            Ok(open) => open,
+            Err(cap) => return Ok(Err(Trouble::TooManyStreams(cap))),
+        };
+        let compacted = page.earliest > 1;
+        let audience = audience(params.as_user, page.visibility);
+        let mut reader = Reader::new(&self.inner, channel, open, run, owner, params, audience, after);
+        let trimmed = after > 0 && after + 1 < page.earliest;
+        let first = if after > page.tail || trimmed {
+            let reason = if trimmed { "trimmed" } else { "cursor_ahead" };
+            let Some(snapshot) = storage.run_snapshot(run).await? else { return Ok(Ok(Opened::NotFound)) };
+            let as_of_seq = snapshot.run.as_of_seq;
+            reader.after = as_of_seq;
+            reader.terminal_seen = snapshot.run.status.is_terminal();
+            First::Frame(frame::reset(run, reason, as_of_seq, &view::snapshot_for(snapshot, audience)))
+        } else if page.last > after {
+            First::Page(page)
+        } else {
+            First::Nothing
+        };
+        Ok(Ok(Opened::Stream { blocks: reader.blocks(first).boxed(), compacted }))
+    }
+
+    /// Streams a run that this process has just created, from its beginning: its creation was the authorisation.
+    pub fn open_created(
+        &self,
+        run: RunId,
+        owner: UserId,
+        params: ReaderParams,
+        visibility: Visibility,
+    ) -> Result<Opened, Trouble> {
+        let channel = ChannelRef::new(&self.inner, run);
+        let open = self.inner.quota.open(params.scope.tenant, owner).map_err(Trouble::TooManyStreams)?;
+        let audience = audience(params.as_user, visibility);
+        let reader = Reader::new(&self.inner, channel, open, run, owner, params, audience, 0);
+        Ok(Opened::Stream { blocks: reader.blocks(First::Nothing).boxed(), compacted: false })
+    }
+}
+
+/// What a stream begins with.
+enum First {
+    Nothing,
+    Frame(String),
+    Page(LogPage),
+}
+
+struct Reader {
+    manager: Arc<Inner>,
+    channel: ChannelRef,
+    run: RunId,
+    owner: UserId,
+    params: ReaderParams,
+    audience: Audience,
+    after: u64,
+    /// The log has ended and all of it was sent.
+    terminal_seen: bool,
+    caught_up: bool,
+    rotate_at: Instant,
+    checked_at: Instant,
+    _open: OpenStream,
+}
+
+/// What to do next.
+enum Next {
+    Send(Bytes),
+    SendAndClose(Bytes),
+    /// The database is away or there is nothing yet.
+    Wait,
+}
+
+impl Reader {
+    #[expect(clippy::too_many_arguments, reason = "called twice, right above")]
+    fn new(
+        manager: &Arc<Inner>,
+        channel: ChannelRef,
+        open: OpenStream,
+        run: RunId,
+        owner: UserId,
+        params: ReaderParams,
+        audience: Audience,
+        after: u64,
+    ) -> Self {
+        let now = Instant::now();
+        let jitter = manager.options.rotate_jitter.as_millis() as u64;
+        // The run's own random bits spread streams that were opened together.
+        let spread = if jitter == 0 { 0 } else { (run.uuid().as_u128() as u64) % (2 * jitter) };
+        let rotate = manager.options.rotate + Duration::from_millis(spread);
+        let rotate = rotate.saturating_sub(manager.options.rotate_jitter);
+        Self {
+            manager: manager.clone(),
+            channel,
+            run,
+            owner,
+            params,
+            audience,
+            after,
+            terminal_seen: false,
+            caught_up: false,
+            rotate_at: now + rotate,
+            checked_at: now,
+            _open: open,
+        }
+    }
+
+    fn blocks(mut self, first: First) -> impl futures_util::Stream<Item = Bytes> + Send {
+        async_stream::stream! {
+            // The browser's waiting time rides in the same block as the first frame.
+            let mut prefix = Some(format!("retry: {RETRY_MS}\n"));
+            let mut with_prefix = move |bytes: Bytes| match prefix.take() {
+                Some(prefix) => [prefix.as_bytes(), &bytes].concat().into(),
+                None => bytes,
+            };
+            let next = match first {
+                First::Nothing => None,
+                First::Frame(frame) => Some(Next::Send(frame.into())),
+                First::Page(page) => Some(self.page(page)),
+            };
+            if let Some(next) = next {
+                match next {
+                    Next::Send(bytes) => yield with_prefix(bytes),
+                    Next::SendAndClose(bytes) => {
+                        yield with_prefix(bytes);
+                        return;
+                    }
+                    Next::Wait => {}
+                }
+            }
+            let mut quiet_since = Instant::now();
+            loop {
+                // Made before looking, so that a change in between is not missed. Borrowed from its own handle, so
+                // that the reader itself stays free.
+                let channel = self.channel.shared();
+                let changed = channel.changed();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if let Some(closing) = self.must_close().await {
+                    yield with_prefix(closing);
+                    return;
+                }
+                match self.next().await {
+                    Next::Send(bytes) => {
+                        yield with_prefix(bytes);
+                        quiet_since = Instant::now();
+                        continue;
+                    }
+                    Next::SendAndClose(bytes) => {
+                        yield with_prefix(bytes);
+                        return;
+                    }
+                    Next::Wait => {}
+                }
+                let heartbeat = quiet_since + self.manager.options.heartbeat;
+                let poll = Instant::now() + self.manager.options.remote_poll;
+                let live = self.channel.is_live();
+                let until = self.wake_at(heartbeat, (!live).then_some(poll));
+                tokio::select! {
+                    () = &mut changed => {}
+                    () = tokio::time::sleep_until(until) => {}
+                    () = self.manager.drain.cancelled() => {}
+                }
+                if Instant::now() >= heartbeat {
+                    yield with_prefix(frame::HEARTBEAT);
+                    quiet_since = Instant::now();
+                }
+            }
+        }
+    }
+
+    /// When to look again if nothing happens.
+    fn wake_at(&self, heartbeat: Instant, poll: Option<Instant>) -> Instant {
+        let mut until = heartbeat.min(poll.unwrap_or(heartbeat));
+        if self.params.rotates {
+            until = until.min(self.rotate_at);
+        }
+        if let Some(expires_at) = self.params.expires_at {
+            let left = expires_at.plus_ms(60_000).ms() - Timestamp::now().ms();
+            until = until.min(Instant::now() + Duration::from_millis(left.max(0) as u64));
+        }
+        until
+    }
+
+    /// The last block, when the stream has to end between two events.
+    async fn must_close(&mut self) -> Option<Bytes> {
+        if self.manager.drain.is_cancelled() {
+            // Spread over two seconds, so that a restart is not met by everybody at once.
+            let retry = 250 + (self.run.uuid().as_u128() as u64) % 1750;
+            return Some(frame::closing(self.run, Closing::Drain, Some(retry)).into());
+        }
+        if self.params.expires_at.is_some_and(|at| at.plus_ms(60_000) <= Timestamp::now()) {
+            return Some(frame::closing(self.run, Closing::Auth, Some(RETRY_MS)).into());
+        }
+        if self.checked_at.elapsed() >= self.manager.options.recheck
+            && let Some(recheck) = self.params.recheck.clone()
+        {
+            self.checked_at = Instant::now();
+            if !recheck().await {
+                return Some(frame::closing(self.run, Closing::Auth, Some(RETRY_MS)).into());
+            }
+        }
+        if self.params.rotates && Instant::now() >= self.rotate_at {
+            return Some(frame::closing(self.run, Closing::MaxAge, Some(100)).into());
+        }
+        None
+    }
+
+    async fn next(&mut self) -> Next {
+        if self.terminal_seen {
+            return Next::SendAndClose(frame::closing(self.run, Closing::Done, None).into());
+        }
+        match self.channel.read(self.after, self.audience) {
+            Read::Frames { frames, last, ended } => {
+                self.after = last;
+                if ended { self.finish(frames) } else { Next::Send(frames) }
+            }
+            Read::AtTail { tail } => self.at_tail(tail),
+            Read::Elsewhere => self.from_table().await,
+        }
+    }
+
+    async fn from_table(&mut self) -> Next {
+        let storage = self.manager.store.scoped(self.params.scope);
+        let range = EventRange { after: self.after, segments: PAGE_SEGMENTS };
+        match storage.events_read(self.run, range).await {
+            Ok(Some(page)) => self.page(page),
+            // Deleted meanwhile: nothing more will ever come.
+            Ok(None) => Next::SendAndClose(frame::closing(self.run, Closing::Done, None).into()),
+            Err(error) => {
+                tracing::warn!(%error, run.id = %self.run, "a reader could not read the log; it tries again");
+                Next::Wait
+            }
+        }
+    }
+
+    fn page(&mut self, page: LogPage) -> Next {
+        if page.last == self.after {
+            if page.status.is_terminal() && page.tail <= self.after {
+                self.terminal_seen = true;
+                return Next::SendAndClose(frame::closing(self.run, Closing::Done, None).into());
+            }
+            return self.at_tail(page.tail);
+        }
+        let tenant = self.params.scope.tenant;
+        if !self.manager.quota.replayed(tenant, self.owner, page.lines.len()) {
+            return Next::SendAndClose(frame::overloaded("too many bytes replayed in a minute"));
+        }
+        self.after = page.last;
+        let frames = frame::frames(&page.lines, self.audience);
+        if page.status.is_terminal() && page.last == page.tail { self.finish(frames) } else { Next::Send(frames) }
+    }
+
+    fn at_tail(&mut self, tail: u64) -> Next {
+        if self.caught_up {
+            return Next::Wait;
+        }
+        self.caught_up = true;
+        Next::Send(frame::caught_up(self.run, tail).into())
+    }
+
+    /// The terminal event and the end of the stream, in one write.
+    fn finish(&mut self, frames: Bytes) -> Next {
+        self.terminal_seen = true;
+        let closing = frame::closing(self.run, Closing::Done, None);
+        Next::SendAndClose([&frames[..], closing.as_bytes()].concat().into())
+    }
+}

@@ -1,0 +1,26 @@
+//! Runs and snapshots as each audience may see them.
+
+use headwater_protocol::api::{Run, RunSnapshot};
+use headwater_protocol::event::{Audience, message_for_user, problem_for_user};
+use headwater_store::scoped::Snapshot;
+
+/// A run as `audience` may see it.
+pub fn run_for(mut run: Run, audience: Audience) -> Run {
+    let Audience::User(visible) = audience else { return run };
+    if !visible.cost {
+        run.cost = None;
+    }
+    run.error = run.error.map(problem_for_user);
+    run
+}
+
+/// A snapshot as `audience` may see it.
+pub fn snapshot_for(snapshot: Snapshot, audience: Audience) -> RunSnapshot {
+    let messages = match audience {
+        Audience::Tenant => snapshot.messages,
+        Audience::User(visible) => {
+            snapshot.messages.into_iter().map(|message| message_for_user(message, visible)).collect()
+        }
+    };
+    RunSnapshot { run: run_for(snapshot.run, audience), messages, pending: Vec::new() }
+}
