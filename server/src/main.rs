@@ -1,1 +1,5 @@
-fn main() {}
+//! The `headwater` binary.
+
+fn main() -> std::process::ExitCode {
+    headwater::cli::main()
+}

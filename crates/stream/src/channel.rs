@@ -135,6 +135,12 @@ impl Channel {
         Read::Frames { frames, last: ring.tail, ended: ring.ended }
     }
 
+    /// Whether the log has ended, as far as this process knows.
+    pub fn has_ended(&self) -> bool {
+        let ring = self.lock();
+        ring.live && ring.ended
+    }
+
     /// Whether a writer of this process is attached.
     pub fn is_live(&self) -> bool {
         self.lock().live

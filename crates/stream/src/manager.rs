@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use headwater_protocol::RunId;
-use headwater_store::{Committer, Store};
+use headwater_protocol::{RunId, Scope};
+use headwater_store::{Committer, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::Channel;
@@ -111,6 +111,35 @@ impl MessageStreamManager {
     pub fn poke(&self, run: RunId) {
         if let Some(channel) = self.inner.channels.get(&run) {
             channel.poke();
+        }
+    }
+
+    /// Waits until a run has ended, at most this long. A run that this scope cannot see has ended long ago.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn wait_for_end(&self, scope: Scope, run: RunId, at_most: Duration) -> Result<(), StoreError> {
+        let until = tokio::time::Instant::now() + at_most;
+        let channel = ChannelRef::new(&self.inner, run);
+        let storage = self.inner.store.scoped(scope);
+        loop {
+            let changed = channel.changed();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if channel.has_ended() {
+                return Ok(());
+            }
+            // While the run is written here its ring tells; else the table does.
+            let live = channel.is_live();
+            if !live && storage.run_get(run).await?.is_none_or(|(run, _)| run.status.is_terminal()) {
+                return Ok(());
+            }
+            let poll = tokio::time::Instant::now() + self.inner.options.remote_poll;
+            tokio::select! {
+                () = &mut changed => {}
+                () = tokio::time::sleep_until(until) => return Ok(()),
+                () = tokio::time::sleep_until(poll), if !live => {}
+            }
         }
     }
 

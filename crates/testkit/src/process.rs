@@ -23,7 +23,10 @@ impl ServerProcess {
     pub fn start(binary: &Path, arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
         let mut command = Command::new(binary);
         for (name, _) in std::env::vars().filter(|(name, _)| {
-            name.starts_with("HEADWATER_") || name.starts_with("DATABASE_") || name.starts_with("OPENAI_") || name == "PORT"
+            name.starts_with("HEADWATER_")
+                || name.starts_with("DATABASE_")
+                || name.starts_with("OPENAI_")
+                || name == "PORT"
         }) {
             command.env_remove(name);
         }

@@ -1,9 +1,9 @@
 //! Reading the log.
 
-use headwater_protocol::{RunId, UserId};
 use headwater_protocol::api::RunStatus;
 use headwater_protocol::event::{Visibility, seq_of};
 use headwater_protocol::fold::Fold;
+use headwater_protocol::{RunId, UserId};
 use tokio_postgres::types::Json;
 
 use super::{UserScopedStorage, runs};

@@ -5,8 +5,11 @@
 //! Never waits with a timer of its own for what the caller wants: the caller does.
 
 use std::collections::VecDeque;
+use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::FutureExt;
 use headwater_protocol::event::FinishReason;
 use headwater_protocol::{ErrorCode, Usage};
 use reqwest::Response;
@@ -20,6 +23,9 @@ use crate::sse::{SseDecoder, SseError, SseEvent};
 
 /// How long to wait for the end of the body behind `[DONE]`: a connection read to its end can serve the next call.
 const TAIL: Duration = Duration::from_millis(20);
+
+/// The most HTTP chunks that are joined into one piece.
+const MAX_JOINED: usize = 64;
 
 /// An answer that has begun.
 #[derive(Debug)]
@@ -79,18 +85,35 @@ impl Answer {
             if self.seen.done {
                 return self.end().await;
             }
-            let seen = &mut self.seen;
-            let fed = match self.response.chunk().await {
-                Ok(Some(bytes)) => self.sse.feed(&bytes, |event| seen.event(event)),
-                // Some servers end without the blank line; only the marker itself is taken from such a rest.
-                Ok(None) => self
-                    .sse
-                    .finish(|event| if event.data.trim_ascii() == b"[DONE]" { seen.event(event) } else { Ok(()) })
-                    .and_then(|()| if seen.done { Ok(()) } else { Err(seen.truncated("ended its answer early")) }),
-                Err(_) => Err(seen.truncated("lost the connection in the middle of its answer")),
-            };
-            self.failure = fed.err();
+            let read = self.response.chunk().await;
+            self.take(read);
+            // HTTP chunks come one by one even when many came in one packet: hyper's connection is a task of its own and
+            // hands over one at a time. Letting it have a turn after each joins what came together.
+            for _ in 0..MAX_JOINED {
+                if self.seen.done || self.failure.is_some() || self.seen.ready.is_empty() {
+                    break;
+                }
+                one_turn().await;
+                match self.response.chunk().now_or_never() {
+                    Some(read) => self.take(read),
+                    None => break,
+                }
+            }
         }
+    }
+
+    fn take(&mut self, read: reqwest::Result<Option<Bytes>>) {
+        let seen = &mut self.seen;
+        let taken = match read {
+            Ok(Some(bytes)) => self.sse.feed(&bytes, |event| seen.event(event)),
+            // Some servers end without the blank line; only the marker itself is taken from such a rest.
+            Ok(None) => self
+                .sse
+                .finish(|event| if event.data.trim_ascii() == b"[DONE]" { seen.event(event) } else { Ok(()) })
+                .and_then(|()| if seen.done { Ok(()) } else { Err(seen.truncated("ended its answer early")) }),
+            Err(_) => Err(seen.truncated("lost the connection in the middle of its answer")),
+        };
+        self.failure = taken.err();
     }
 
     async fn end(&mut self) -> Result<Piece, Failure> {
@@ -163,6 +186,20 @@ impl Seen {
             }
         }
     }
+}
+
+/// Lets the other tasks that are ready go first, once.
+async fn one_turn() {
+    let mut had = false;
+    std::future::poll_fn(|cx| {
+        if had {
+            return Poll::Ready(());
+        }
+        had = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn finish_reason(reason: &str) -> Result<FinishReason, Failure> {

@@ -43,12 +43,12 @@ pub(crate) struct OpenAi {
 
 impl OpenAi {
     pub(super) fn new(name: &str, config: &ProviderConfig) -> Result<Self, GatewayError> {
-        let base = config.base_url.as_deref().unwrap_or(OPENAI).trim_end_matches('/');
         let bad_url = || GatewayError::BaseUrl { provider: name.to_owned() };
-        let url = Url::parse(&format!("{base}/chat/completions")).map_err(|_| bad_url())?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        let mut url = Url::parse(config.base_url.as_deref().unwrap_or(OPENAI)).map_err(|_| bad_url())?;
+        if !matches!(url.scheme(), "http" | "https") {
             return Err(bad_url());
         }
+        url.path_segments_mut().map_err(|()| bad_url())?.pop_if_empty().extend(["chat", "completions"]);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));

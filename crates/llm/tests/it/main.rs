@@ -1,0 +1,13 @@
+//! The gateway against a model server over real HTTP, and the decoder against any cut of its bytes.
+
+mod cancelling;
+mod faults;
+mod money;
+mod queueing;
+mod raw;
+mod retries;
+mod scripted;
+mod sse;
+mod success;
+mod support;
+mod timeouts;

@@ -1,0 +1,260 @@
+//! From a request's credential to a [`Caller`].
+//!
+//! In this order: credential, tenant and user allowed at all, request rate. What the caller may do is the route's
+//! business, what it may see the database's.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use headwater_protocol::api::USER_SCOPES;
+use headwater_protocol::{ErrorCode, KeyId, Problem, RunId, TenantId, Timestamp};
+use http::HeaderMap;
+use http::request::Parts;
+
+use super::caller::{Caller, CallerKind, Operator, UserRef};
+use super::tickets;
+use crate::error::ApiError;
+use crate::http::cors::AllowedOrigins;
+use crate::http::{LoggedAs, RateSubject};
+use crate::wiring::AppState;
+
+/// Where a ticket is good: on `GET /v1/runs/{run}` and its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteKind {
+    /// Everywhere else.
+    Plain,
+    /// There.
+    Ticket(RunId),
+}
+
+impl RouteKind {
+    fn of(request: &Parts) -> Self {
+        if request.method != http::Method::GET {
+            return Self::Plain;
+        }
+        let path = request.uri.path().strip_prefix("/v1/runs/").unwrap_or_default();
+        let run = path.strip_suffix("/events").unwrap_or(path);
+        run.parse().map_or(Self::Plain, Self::Ticket)
+    }
+}
+
+/// Checks the credential and the request rate; puts the caller where extractors find it.
+pub async fn authenticate(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    // Apart from its body, which cannot be looked at from two threads.
+    let (mut parts, body) = request.into_parts();
+    let credential = match identify(&state, &parts).await {
+        Ok(credential) => credential,
+        Err(error) => return error.into_response(),
+    };
+    let rate = match &credential {
+        Credential::Operator => Ok(None),
+        Credential::Caller(caller, _) => {
+            let key = match &caller.kind {
+                CallerKind::Key { key, .. } => Some(*key),
+                CallerKind::Token | CallerKind::Ticket { .. } => None,
+            };
+            state.rates.check(RateSubject { key, user: caller.user.known(), tenant: Some(caller.tenant) }).map(Some)
+        }
+    };
+    let (origins, identity) = match &credential {
+        Credential::Operator => (None, LoggedAs::default()),
+        Credential::Caller(caller, origins) => {
+            (Some(origins.clone()), LoggedAs { tenant: Some(caller.tenant), user: caller.user.known() })
+        }
+    };
+    let mut response = match rate {
+        Err(error) => error.into_response(),
+        Ok(headers) => {
+            match credential {
+                Credential::Operator => {
+                    parts.extensions.insert(Operator);
+                }
+                Credential::Caller(caller, _) => {
+                    parts.extensions.insert(caller);
+                }
+            }
+            let mut response = next.run(Request::from_parts(parts, body)).await;
+            if let Some(headers) = headers {
+                headers.apply(response.headers_mut());
+            }
+            response
+        }
+    };
+    if let Some(origins) = origins {
+        response.extensions_mut().insert(AllowedOrigins(origins));
+    }
+    response.extensions_mut().insert(identity);
+    response
+}
+
+enum Credential {
+    Operator,
+    Caller(Caller, Arc<[String]>),
+}
+
+async fn identify(state: &AppState, request: &Parts) -> Result<Credential, ApiError> {
+    let missing = || Problem::new(ErrorCode::Unauthenticated, "send Authorization: Bearer with a key or a token");
+    let headers = &request.headers;
+    if let Some(ticket) = ticket_of(request) {
+        let RouteKind::Ticket(run) = RouteKind::of(request) else { return Err(missing().into()) };
+        return by_ticket(state, &ticket, run).await;
+    }
+    let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
+    let value = values.next().ok_or_else(missing)?;
+    if values.next().is_some() {
+        return Err(Problem::new(ErrorCode::Unauthenticated, "send one Authorization header").into());
+    }
+    let text = value.to_str().map_err(|_| missing())?;
+    let (scheme, secret) = text.split_once(' ').ok_or_else(missing)?;
+    let secret = secret.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || secret.is_empty() {
+        return Err(missing().into());
+    }
+    if secret.starts_with("hw_op_") {
+        if state.auth.is_operator(secret) {
+            return Ok(Credential::Operator);
+        }
+        return Err(unknown().into());
+    }
+    if secret.starts_with("hw_sk_") {
+        return by_key(state, secret, headers).await;
+    }
+    by_token(state, secret, headers).await
+}
+
+fn unknown() -> Problem {
+    Problem::new(ErrorCode::Unauthenticated, "this credential is unknown or revoked")
+}
+
+fn ticket_of(request: &Parts) -> Option<String> {
+    let query = request.uri.query()?;
+    let ticket = query.split('&').find_map(|pair| pair.strip_prefix("ticket="))?;
+    Some(percent_encoding::percent_decode_str(ticket).decode_utf8_lossy().into_owned())
+}
+
+async fn by_key(state: &AppState, secret: &str, headers: &HeaderMap) -> Result<Credential, ApiError> {
+    // A malformed secret is refused without waking the database.
+    if secret.len() != "hw_sk_".len() + 43 {
+        return Err(unknown().into());
+    }
+    let grant = state.auth.key(secret).await?.ok_or_else(unknown)?;
+    if grant.expires_at.is_some_and(|at| at <= jiff::Timestamp::now()) {
+        return Err(Problem::new(ErrorCode::TokenExpired, "the key has expired").into());
+    }
+    let tenant = TenantId::from_uuid(grant.tenant);
+    if !grant.active {
+        return Err(Problem::new(ErrorCode::TenantSuspended, "the operator has suspended this tenant").into());
+    }
+    let user = match user_header(headers)? {
+        None => UserRef::None,
+        Some(text) => match text.parse() {
+            Ok(id) => {
+                // One that is not there is like any other unknown object.
+                let known = state.auth.access(tenant, id).await?.is_some_and(|access| access.user_active.is_some());
+                if !known {
+                    return Err(Problem::new(ErrorCode::NotFound, "there is no such user").into());
+                }
+                UserRef::Known(id)
+            }
+            Err(_) => {
+                headwater_protocol::api::check_external_id("header:Headwater-User", &text).map_err(|problem| {
+                    ApiError::invalid_request("header:Headwater-User", problem.message().to_owned())
+                })?;
+                match state.auth.user_find(tenant, &text).await? {
+                    Some(user) => UserRef::Known(user),
+                    None => UserRef::Unknown(text),
+                }
+            }
+        },
+    };
+    let key = KeyId::from_uuid(grant.key);
+    let caller = Caller {
+        tenant,
+        user,
+        kind: CallerKind::Key { key, secret_hash: state.auth.hash(secret) },
+        scopes: grant.scopes.clone().into(),
+        agents: None,
+        expires_at: grant.expires_at.map(Timestamp),
+    };
+    Ok(Credential::Caller(caller, grant.origins.clone().into()))
+}
+
+async fn by_token(state: &AppState, token: &str, headers: &HeaderMap) -> Result<Credential, ApiError> {
+    let claims = state.auth.tokens.read(token)?;
+    let caller = Caller {
+        tenant: claims.ten,
+        user: UserRef::Known(claims.sub),
+        kind: CallerKind::Token,
+        scopes: claims.scope.split_ascii_whitespace().map(str::to_owned).collect(),
+        agents: claims.agents.map(Into::into),
+        expires_at: Some(Timestamp::from_ms(claims.exp * 1000)),
+    };
+    let origins = user_origins(state, &caller).await?;
+    if let Some(text) = user_header(headers)? {
+        let same = text == claims.sub.to_string()
+            || state.auth.user_find(claims.ten, &text).await?.is_some_and(|user| user == claims.sub);
+        if !same {
+            return Err(Problem::new(ErrorCode::Forbidden, "Headwater-User is not this token's user").into());
+        }
+    }
+    Ok(Credential::Caller(caller, origins))
+}
+
+async fn by_ticket(state: &AppState, ticket: &str, run: RunId) -> Result<Credential, ApiError> {
+    let claims = state.auth.tickets.read(ticket)?;
+    let expired = || Problem::new(ErrorCode::TokenExpired, "the ticket has expired: get a new one");
+    let now = Timestamp::now();
+    if claims.made_at.plus_ms(tickets::MAX_AGE_MS) <= now {
+        return Err(expired().into());
+    }
+    if claims.run != run {
+        return Err(Problem::new(ErrorCode::NotFound, "there is no such run").into());
+    }
+    let caller = Caller {
+        tenant: claims.tenant,
+        user: UserRef::Known(claims.user),
+        kind: CallerKind::Ticket { run },
+        scopes: USER_SCOPES.iter().filter(|scope| **scope == "runs:read").map(|s| (*s).to_owned()).collect(),
+        agents: None,
+        expires_at: Some(claims.made_at.plus_ms(tickets::MAX_AGE_MS)),
+    };
+    let origins = user_origins(state, &caller).await?;
+    let fresh = now < claims.made_at.plus_ms(tickets::FIRST_USE_MS);
+    let storage = state.store.scoped(caller.scope());
+    let Some(known) = storage.ticket_use(claims.id, run, fresh, now).await? else {
+        return Err(Problem::new(ErrorCode::NotFound, "there is no such run").into());
+    };
+    if known.revoked {
+        return Err(unknown().into());
+    }
+    if !known.used || known.run_finished_at.is_some_and(|at| at.plus_ms(tickets::AFTER_END_MS) <= now) {
+        return Err(expired().into());
+    }
+    Ok(Credential::Caller(caller, origins))
+}
+
+/// Whether the caller's tenant and user may act, and the tenant's origins.
+async fn user_origins(state: &AppState, caller: &Caller) -> Result<Arc<[String]>, ApiError> {
+    let user = caller.user.known().ok_or_else(unknown)?;
+    let access = state.auth.access(caller.tenant, user).await?.ok_or_else(unknown)?;
+    if !access.tenant_active {
+        return Err(Problem::new(ErrorCode::TenantSuspended, "the operator has suspended this tenant").into());
+    }
+    match access.user_active {
+        Some(true) => Ok(access.origins.clone().into()),
+        Some(false) => Err(Problem::new(ErrorCode::UserBlocked, "the tenant has blocked this user").into()),
+        None => Err(unknown().into()),
+    }
+}
+
+fn user_header(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let mut values = headers.get_all("headwater-user").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().ok().map(str::trim).filter(|text| !text.is_empty());
+    match (text, values.next()) {
+        (Some(text), None) => Ok(Some(text.to_owned())),
+        _ => Err(ApiError::invalid_request("header:Headwater-User", "must be one external_id or usr_… id")),
+    }
+}

@@ -1,0 +1,172 @@
+//! Who is calling.
+//!
+//! Owns the five kinds of credentials, the caches in front of the database, and the middleware that turns a request's
+//! credential into a [`Caller`]. Promises that a revoked key, a blocked user or a suspended tenant is refused on every
+//! replica within the cache's few seconds, and that no secret is stored, logged or compared byte by byte.
+//! Never decides what a caller may see: its scope does, in the database.
+
+mod caller;
+mod middleware;
+mod tickets;
+mod tokens;
+
+pub use caller::{Caller, CallerKind, Operator, UserRef};
+pub use middleware::{RouteKind, authenticate};
+pub use tickets::Tickets;
+pub use tokens::{Claims, Tokens};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use headwater_protocol::{Scope, TenantId, Timestamp, UserId};
+use headwater_store::scoped::UserAccess;
+use headwater_store::unscoped::KeyGrant;
+use headwater_store::{Store, StoreError};
+use moka::future::Cache;
+
+use crate::keys::MasterKey;
+
+/// Everything that credentials are checked with.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    store: Store,
+    pepper: Arc<hmac::Key>,
+    operator: Arc<hmac::Tag>,
+    operator_key: Arc<hmac::Key>,
+    /// Signs and reads user tokens.
+    pub tokens: Arc<Tokens>,
+    /// Signs and reads tickets.
+    pub tickets: Arc<Tickets>,
+    keys: Cache<[u8; 32], Option<Arc<KeyGrant>>>,
+    access: Cache<(TenantId, UserId), Option<Arc<UserAccess>>>,
+    users: Cache<(TenantId, String), UserId>,
+    origins: Cache<String, bool>,
+}
+
+impl Auth {
+    /// Checks credentials against this store, remembering answers for `cache`.
+    pub fn new(store: Store, master: &MasterKey, operator_key: &str, cache: Duration) -> Self {
+        // The operator's key is compared as a MAC under a random key: equal time, whatever is presented.
+        let random = hmac::Key::new(hmac::HMAC_SHA256, crate::keys::new_secret("").as_bytes());
+        Self {
+            store,
+            pepper: Arc::new(master.pepper()),
+            operator: Arc::new(hmac::sign(&random, operator_key.as_bytes())),
+            operator_key: Arc::new(random),
+            tokens: Arc::new(Tokens::new(master)),
+            tickets: Arc::new(Tickets::new(master)),
+            keys: Cache::builder().max_capacity(10_000).time_to_live(cache).build(),
+            access: Cache::builder().max_capacity(100_000).time_to_live(cache).build(),
+            users: Cache::builder().max_capacity(100_000).time_to_live(cache).build(),
+            origins: Cache::builder().max_capacity(1_000).time_to_live(cache).build(),
+        }
+    }
+
+    /// Whether this is the operator's key.
+    pub fn is_operator(&self, secret: &str) -> bool {
+        hmac::verify(&self.operator_key, secret.as_bytes(), (*self.operator).as_ref()).is_ok()
+    }
+
+    /// The hash under which a key's secret is stored.
+    pub fn hash(&self, secret: &str) -> [u8; 32] {
+        let tag = hmac::sign(&self.pepper, secret.as_bytes());
+        tag.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+
+    /// What a key is good for. Unknown secrets are remembered too, so that guessing does not reach the database at will.
+    async fn key(&self, secret: &str) -> Result<Option<Arc<KeyGrant>>, StoreError> {
+        let hash = self.hash(secret);
+        let read = async {
+            let unscoped = self.store.unscoped("a key's hash is looked up before any scope exists");
+            Ok(unscoped.auth_key(&hash).await?.map(Arc::new))
+        };
+        self.keys.try_get_with(hash, read).await.map_err(shared)
+    }
+
+    /// Whether a user may act.
+    pub async fn access(&self, tenant: TenantId, user: UserId) -> Result<Option<Arc<UserAccess>>, StoreError> {
+        let scope = Scope { tenant, user: Some(user) };
+        let read = async { Ok(self.store.scoped(scope).user_access().await?.map(Arc::new)) };
+        self.access.try_get_with((tenant, user), read).await.map_err(shared)
+    }
+
+    /// The user with this external id, if there is one.
+    pub async fn user_find(&self, tenant: TenantId, external_id: &str) -> Result<Option<UserId>, StoreError> {
+        let key = (tenant, external_id.to_owned());
+        if let Some(user) = self.users.get(&key).await {
+            return Ok(Some(user));
+        }
+        let found = self.store.scoped(Scope { tenant, user: None }).user_by_external_id(external_id).await?;
+        if let Some(user) = &found {
+            self.users.insert(key, user.id).await;
+        }
+        Ok(found.map(|user| user.id))
+    }
+
+    /// The user with this external id, made if there is none.
+    pub async fn user_ensure(&self, tenant: TenantId, external_id: &str) -> Result<UserId, StoreError> {
+        let storage = self.store.scoped(Scope { tenant, user: None });
+        let user = storage.user_ensure(external_id, Timestamp::now()).await?;
+        self.users.insert((tenant, external_id.to_owned()), user).await;
+        Ok(user)
+    }
+
+    /// Whether some tenant lists this origin.
+    pub async fn origin_known(&self, origin: &str) -> bool {
+        let store = self.store.clone();
+        let read = async { store.unscoped("a preflight carries no credential").tenant_origin_known(origin).await };
+        self.origins.try_get_with(origin.to_owned(), read).await.unwrap_or(false)
+    }
+
+    /// Forgets what is known of a user and of keys, at once on this process.
+    pub async fn forget(&self, tenant: TenantId, user: Option<UserId>) {
+        match user {
+            Some(user) => {
+                self.access.invalidate(&(tenant, user)).await;
+                // By external id it may be cached under any name.
+                self.users.invalidate_all();
+            }
+            None => {
+                self.keys.invalidate_all();
+                self.access.invalidate_all();
+                self.origins.invalidate_all();
+            }
+        }
+    }
+
+    /// Whether a credential is still good, asked now and then while a stream is open.
+    pub async fn is_still_good(&self, caller: &Caller) -> bool {
+        let good = match (&caller.kind, caller.user.known()) {
+            (CallerKind::Key { secret_hash, .. }, _) => match self.keys.get(secret_hash).await {
+                Some(grant) => grant.is_some_and(|grant| grant.active),
+                None => {
+                    let unscoped = self.store.unscoped("a key's hash is looked up before any scope exists");
+                    match unscoped.auth_key(secret_hash).await {
+                        Ok(grant) => {
+                            let grant = grant.map(Arc::new);
+                            self.keys.insert(*secret_hash, grant.clone()).await;
+                            grant.is_some_and(|grant| grant.active)
+                        }
+                        // The database is away: nobody is thrown out for that.
+                        Err(_) => true,
+                    }
+                }
+            },
+            (_, Some(user)) => match self.access(caller.tenant, user).await {
+                Ok(access) => access.is_some_and(|access| access.tenant_active && access.user_active == Some(true)),
+                Err(_) => true,
+            },
+            (_, None) => false,
+        };
+        good
+    }
+}
+
+/// An error that several waiting requests share.
+fn shared(error: Arc<StoreError>) -> StoreError {
+    match &*error {
+        StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()),
+        other => StoreError::Database(other.to_string()),
+    }
+}

@@ -1,0 +1,248 @@
+//! `headwater doctor`: looks at settings, database, wall and providers as the server would, and says of each finding
+//! what to do. Changes nothing. Ends with 1 if there is a finding.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use headwater_llm::{Protocol, ProviderConfig};
+use headwater_store::StoreError;
+use headwater_store::migrate::known_version;
+use secrecy::ExposeSecret as _;
+
+use super::data_dir::{DEV_ENV, DataDir};
+use super::{Chain, env_file, myself, output, settings};
+use crate::config::Settings;
+use crate::wiring;
+
+const OPENAI: &str = "https://api.openai.com/v1";
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// A file with settings, as config/default.toml
+    #[arg(long, value_name = "FILE", env = "HEADWATER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Headwater's data directory; its dev.env is used unless DATABASE_URL is set
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+pub(super) async fn run(args: DoctorArgs) -> anyhow::Result<()> {
+    let mut report = Report::default();
+    examine(&args, &mut report).await?;
+    match report.findings {
+        0 => output::line("all is well"),
+        count => {
+            output::line(&format!("{count} finding{}", if count == 1 { "" } else { "s" }))?;
+            Err(super::Exit(1).into())
+        }
+    }
+}
+
+async fn examine(args: &DoctorArgs, report: &mut Report) -> anyhow::Result<()> {
+    let (defaults, place) = defaults(args)?;
+    let settings = match settings::load_with(args.config.as_deref(), &defaults) {
+        Ok(settings) => settings,
+        Err(error) => {
+            return report.finding("settings", &Chain(&error).to_string(), "mend what is named, and look again");
+        }
+    };
+    report.good("settings", &place)?;
+    for warning in settings.warnings() {
+        report.finding("settings", &warning, "set it, or take the provider out of the settings")?;
+    }
+    let keys = check_keys(&settings, report)?;
+    check_providers(&settings, report).await?;
+    if keys {
+        check_database(&settings, report).await?;
+    }
+    Ok(())
+}
+
+/// What a developer's own server runs with, unless the environment names a database.
+fn defaults(args: &DoctorArgs) -> anyhow::Result<(BTreeMap<String, String>, String)> {
+    let data = DataDir::at(args.data_dir.as_deref());
+    let set =
+        ["DATABASE_URL", "DATABASE_APP_URL"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
+    Ok(match data.read(DEV_ENV)? {
+        Some(text) if !set => {
+            let place = format!("read, with those of {}", data.file(DEV_ENV).display());
+            (env_file::parse(&text), place)
+        }
+        Some(_) | None => (BTreeMap::new(), "read from the environment".to_owned()),
+    })
+}
+
+/// Whether there is a master key that can be used.
+fn check_keys(settings: &Settings, report: &mut Report) -> anyhow::Result<bool> {
+    let usable = match settings::master_key(settings) {
+        Ok(_) => {
+            report.good("master key", "set")?;
+            true
+        }
+        Err(error) => {
+            let text = Chain(&error).to_string();
+            let (what, todo) = text.split_once("; ").unwrap_or((&text, "set HEADWATER_MASTER_KEY"));
+            report.finding("master key", what, todo)?;
+            false
+        }
+    };
+    match &settings.auth.operator_key {
+        Some(key) if !key.expose_secret().starts_with("hw_op_") => report.finding(
+            "operator key",
+            "HEADWATER_OPERATOR_KEY does not begin with hw_op_",
+            "unset it (it then follows from the master key), or set one that begins so",
+        )?,
+        Some(_) => report.good("operator key", "set")?,
+        None => report.good("operator key", "follows from the master key")?,
+    }
+    Ok(usable)
+}
+
+async fn check_database(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
+    let database = &settings.database;
+    let Some(url) = database.app_url.as_ref().or(database.url.as_ref()) else {
+        let text = settings::no_database().to_string();
+        let (what, todo) = text.split_once("; ").unwrap_or((&text, "set DATABASE_URL"));
+        return report.finding("database", what, todo);
+    };
+    let shown = settings::shown(url.expose_secret());
+    let store = wiring::store(settings, &settings::master_key(settings)?)?;
+    if let Err(error) = store.ping().await {
+        let todo = what_to_do(&error);
+        return report.finding("database", &format!("{shown}: {error}"), &todo);
+    }
+    report.good("database", &format!("{shown} answers"))?;
+    match store.check_role().await? {
+        Ok(()) => report.good("role", "the server logs in as one that owns nothing")?,
+        Err(reason) => report.finding("role", &reason, "set DATABASE_APP_URL to the app role, or unset it")?,
+    }
+
+    let unscoped = store.unscoped("the doctor looks at the whole installation");
+    let known = known_version();
+    let version = match unscoped.schema_version().await {
+        Ok(version) => version,
+        Err(error) => {
+            let todo = format!("run `{} migrate`", myself());
+            return report.finding("schema", &format!("it is not there ({error})"), &todo);
+        }
+    };
+    match version.cmp(&known) {
+        std::cmp::Ordering::Equal => report.good("schema", &format!("version {version}"))?,
+        std::cmp::Ordering::Less => {
+            let what = format!("it is at version {version}, this release wants {known}");
+            report.finding("schema", &what, &format!("run `{} migrate`", myself()))?;
+        }
+        std::cmp::Ordering::Greater => {
+            let what = format!("it is at version {version}, this release knows {known}");
+            report.finding("schema", &what, "use the release that migrated it, or a later one")?;
+        }
+    }
+
+    let broken = store.lint(&settings.database.role_prefix).await?;
+    if broken.is_empty() {
+        report.good("wall", "every rule holds")?;
+    }
+    for finding in broken {
+        let what = format!("{}: {}", finding.rule, finding.object);
+        let todo = "undo what was changed by hand in this database; tenants may not be apart until then";
+        report.finding("wall", &what, todo)?;
+    }
+    match unscoped.sweep().await? {
+        0 => report.good("runs", "each has an owner, or is over")?,
+        count => report.finding(
+            "runs",
+            &format!("{count} without a living owner"),
+            "start a server on this database: it ends them at its start and again one lease time later",
+        )?,
+    }
+    store.close();
+    Ok(())
+}
+
+/// By what Postgres said.
+fn what_to_do(error: &StoreError) -> String {
+    let words = error.to_string();
+    if words.contains("28P01") || words.contains("28000") {
+        return format!(
+            "the application role cannot log in: run `{} migrate` with the same HEADWATER_MASTER_KEY as the server",
+            myself()
+        );
+    }
+    if words.contains("3D000") {
+        return "make that database, or name another one in DATABASE_URL".to_owned();
+    }
+    if words.contains("42501") {
+        return format!("the application role may not enter this database: run `{} migrate`", myself());
+    }
+    format!("start it (`{} dev` brings its own while it runs), or set DATABASE_URL to where it is", myself())
+}
+
+async fn check_providers(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
+    let providers = settings.provider_configs();
+    let http = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
+    for (name, provider) in &providers {
+        let what = format!("provider {name}");
+        match provider.protocol {
+            Protocol::Scripted => report.good(&what, "built in")?,
+            Protocol::OpenAiChat => match ask(&http, provider).await {
+                Ok(words) => report.good(&what, &words)?,
+                Err((finding, todo)) => report.finding(&what, &finding, &todo)?,
+            },
+        }
+    }
+    if providers.values().all(|provider| provider.protocol == Protocol::Scripted) {
+        report.note(
+            "providers",
+            "only the built-in one; set OPENAI_API_KEY or HEADWATER__PROVIDERS__NAME__BASE_URL for more",
+        )?;
+    }
+    Ok(())
+}
+
+/// Asks a provider for its models, which costs nothing. `Err` is a finding and what to do.
+async fn ask(http: &reqwest::Client, provider: &ProviderConfig) -> Result<String, (String, String)> {
+    let base = provider.base_url.as_deref().unwrap_or(OPENAI).trim_end_matches('/');
+    let mut request = http.get(format!("{base}/models"));
+    if let Some(key) = &provider.api_key {
+        request = request.bearer_auth(key.expose_secret());
+    }
+    let answer = request.send().await.map_err(|error| {
+        let cause = Chain(&anyhow::Error::new(error.without_url())).to_string();
+        (format!("{base} does not answer ({cause})"), "look at its base_url, and at the network from here".to_owned())
+    })?;
+    let status = answer.status().as_u16();
+    match status {
+        401 | 403 if provider.api_key.is_none() => {
+            Err((format!("{base} wants a key"), "set its api_key_env to the variable that holds one".to_owned()))
+        }
+        401 | 403 => {
+            Err((format!("{base} refuses the key (status {status})"), "set a key that is good there".to_owned()))
+        }
+        500.. => Err((format!("{base} is in trouble (status {status})"), "try later; runs fail until then".to_owned())),
+        // Some have no list of models; that they answer is all we wanted to know.
+        _ => Ok(format!("{base} answers")),
+    }
+}
+
+#[derive(Default)]
+struct Report {
+    findings: usize,
+}
+
+impl Report {
+    fn good(&mut self, what: &str, words: &str) -> anyhow::Result<()> {
+        output::line(&format!("ok    {what:<14}  {words}"))
+    }
+
+    fn note(&mut self, what: &str, words: &str) -> anyhow::Result<()> {
+        output::line(&format!("note  {what:<14}  {words}"))
+    }
+
+    fn finding(&mut self, what: &str, words: &str, todo: &str) -> anyhow::Result<()> {
+        self.findings += 1;
+        output::line(&format!("BAD   {what:<14}  {words}\n      {:<14}  → {todo}", ""))
+    }
+}

@@ -1,0 +1,28 @@
+//! Where logs go: stdout as the settings say, or, in dev mode, stderr in lines for a person.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+use crate::config::{LogFormat, Settings};
+
+/// As the settings say, on stdout.
+pub(super) fn as_set(settings: &Settings) {
+    let lines = fmt().with_env_filter(EnvFilter::new(&settings.log.level));
+    // The tests of the command line may have been first.
+    let _ = match settings.log.format {
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => lines.with_ansi(std::io::stdout().is_terminal()).try_init(),
+    };
+}
+
+/// The same in dev mode, where what was not set is as a person likes it: warnings, in words, beside the output.
+pub(super) fn for_dev(settings: &Settings) {
+    if settings.is_explicit("log.format") {
+        return as_set(settings);
+    }
+    let level = if settings.is_explicit("log.level") { &settings.log.level } else { "warn" };
+    let lines = fmt().with_env_filter(EnvFilter::new(level)).with_writer(std::io::stderr);
+    let _ = lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).compact().try_init();
+}

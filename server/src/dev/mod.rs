@@ -1,0 +1,3 @@
+//! What there is in dev mode only.
+
+pub mod page;

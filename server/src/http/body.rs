@@ -1,0 +1,172 @@
+//! Bodies on their way in and out of a connection.
+//!
+//! Owns the timeout between two reads of a request's body, the size limit, and the count of requests in flight that a
+//! connection's other timeouts depend on. Promises that a body which stops half-way ends in 408 and a larger one than
+//! allowed in 413, read no further than the limit.
+
+use std::error::Error as StdError;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use headwater_protocol::ErrorCode;
+use http::HeaderMap;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::conn::Shared;
+use crate::error::ApiError;
+
+/// Request extension: the largest body that an extractor reads.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimit(pub usize);
+
+impl Default for BodyLimit {
+    fn default() -> Self {
+        Self(1_048_576)
+    }
+}
+
+/// The client sent a part of the body and then nothing for too long.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("no part of the request body came for {} ms", .0.as_millis())]
+pub struct BodyTimeout(pub Duration);
+
+/// A request's body, with a timeout on each read.
+pub(super) struct TimedBody {
+    inner: Incoming,
+    timeout: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+    shared: Arc<Shared>,
+}
+
+impl TimedBody {
+    /// The body as handlers get it.
+    pub(super) fn wrap(inner: Incoming, timeout: Duration, shared: &Arc<Shared>) -> Body {
+        if inner.is_end_stream() {
+            return Body::empty();
+        }
+        Body::new(Self { inner, timeout, sleep: None, shared: Arc::clone(shared) })
+    }
+}
+
+impl HttpBody for TimedBody {
+    type Data = Bytes;
+    type Error = Box<dyn StdError + Send + Sync>;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
+            self.sleep = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let timeout = self.timeout;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + timeout)));
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(Some(Err(BodyTimeout(timeout).into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        if !self.inner.is_end_stream() {
+            // Answered before it was read: the rest may still be on its way.
+            self.shared.linger();
+        }
+    }
+}
+
+/// Counts a request as in flight until its answer's body is done with.
+pub(super) struct InFlight(Arc<Shared>);
+
+impl InFlight {
+    pub(super) fn begin(shared: &Arc<Shared>) -> Self {
+        shared.begin();
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// An answer's body, and the request it keeps in flight.
+pub(super) struct TrackedBody {
+    pub(super) inner: Body,
+    pub(super) _in_flight: InFlight,
+}
+
+impl HttpBody for TrackedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// The whole body, if it is no larger than `limit`.
+pub async fn read_body(headers: &HeaderMap, mut body: Body, limit: BodyLimit) -> Result<Bytes, ApiError> {
+    let BodyLimit(limit) = limit;
+    let too_large = || {
+        ApiError::new(ErrorCode::BodyTooLarge, format!("the body is larger than {limit} bytes"))
+            .with("max_bytes", limit)
+    };
+    let announced =
+        headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    let mut first = Bytes::new();
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if first.len() + whole.len() + data.len() > limit {
+            return Err(too_large());
+        }
+        // Most bodies come in one piece, which then is not copied.
+        if first.is_empty() && whole.is_empty() {
+            first = data;
+            continue;
+        }
+        if whole.is_empty() {
+            whole.extend_from_slice(&std::mem::take(&mut first));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+/// What became of a body that did not end well.
+fn broken(error: axum::Error) -> ApiError {
+    let mut source: Option<&(dyn StdError + 'static)> = Some(&error);
+    while let Some(cause) = source {
+        if cause.is::<BodyTimeout>() {
+            return ApiError::new(ErrorCode::RequestTimeout, "the rest of the request body did not come in time");
+        }
+        source = cause.source();
+    }
+    ApiError::new(ErrorCode::InvalidRequest, "the request body ended early").with_cause(error)
+}

@@ -1,0 +1,243 @@
+//! The accept loop: HTTP/1.1 and HTTP/2 (prior knowledge) on one port.
+//!
+//! Owns sockets from accept to close. Promises that no client holds one without using it (see [`conn`](super::conn)),
+//! that a shortage of file descriptors or connections ends neither the process nor what is open, and that a stop is
+//! orderly: *soft* takes no more connections and lets what is in flight end, *hard* drops what is left.
+//! Never decides what a request means, and spawns nothing outside of the tracker.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use headwater_protocol::ErrorCode;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::body::{InFlight, TimedBody, TrackedBody};
+use super::canned;
+use super::conn::{Conn, Shared, Timeouts};
+use super::socket::limit_unsent;
+use crate::config::ServerSettings;
+
+/// The unsent bytes of one connection that the kernel may hold.
+const UNSENT_BYTES: u32 = 128 << 10;
+/// The least that hyper accepts as a cap on its buffers. The cap is also the largest head.
+const MIN_BUFFER: usize = 8 << 10;
+/// How long nothing is accepted after a failure that the next attempt would meet as well.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections beyond the cap that are told so at a time; further ones are just closed.
+const MAX_REFUSALS: usize = 128;
+/// How long telling them may take.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+
+/// The limits of the listener.
+#[derive(Debug, Clone)]
+pub struct ListenOptions {
+    /// From accepting to the first byte.
+    pub first_byte_timeout: Duration,
+    /// From the first byte of a head to its last.
+    pub head_timeout: Duration,
+    /// Between two reads of a body.
+    pub body_timeout: Duration,
+    /// For a connection without a request in flight.
+    pub keep_alive: Duration,
+    /// For a write without progress.
+    pub write_stall: Duration,
+    /// The largest head.
+    pub max_header_bytes: usize,
+    /// Open connections.
+    pub max_connections: usize,
+}
+
+impl From<&ServerSettings> for ListenOptions {
+    fn from(settings: &ServerSettings) -> Self {
+        Self {
+            first_byte_timeout: Duration::from_millis(settings.first_byte_timeout_ms),
+            head_timeout: Duration::from_millis(settings.request_header_timeout_ms),
+            body_timeout: Duration::from_millis(settings.request_header_timeout_ms),
+            keep_alive: Duration::from_millis(settings.keep_alive_ms),
+            write_stall: Duration::from_millis(settings.write_stall_ms),
+            max_header_bytes: settings.max_header_bytes,
+            max_connections: settings.max_connections,
+        }
+    }
+}
+
+/// Accepts and serves until `soft`, then waits for what is in flight; returns when every connection is closed, which
+/// `hard` brings about at once. `router` has its [`layers`](super::layers).
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: ListenOptions,
+    tracker: TaskTracker,
+    soft: CancellationToken,
+    hard: CancellationToken,
+) {
+    let all = u32::try_from(options.max_connections.clamp(1, Semaphore::MAX_PERMITS >> 4)).unwrap_or(u32::MAX >> 4);
+    let places = Arc::new(Semaphore::new(all as usize));
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
+    let builder = Arc::new(builder(&options, &tracker));
+    let options = Arc::new(options);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = soft.cancelled() => break,
+            () = hard.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot accept connections, trying again");
+                tokio::select! {
+                    () = soft.cancelled() => break,
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
+                }
+            }
+        };
+        // Events are small and each is wanted at once.
+        let prepared = stream.set_nodelay(true).and_then(|()| limit_unsent(&stream, UNSENT_BYTES));
+        if let Err(error) = prepared {
+            tracing::debug!(error = %error, "a connection was gone before it was accepted");
+            continue;
+        }
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            if let Ok(refusal) = Arc::clone(&refusals).try_acquire_owned() {
+                tracker.spawn(refuse(stream, refusal));
+            }
+            continue;
+        };
+        let shared = Arc::new(Shared::default());
+        let service =
+            Service { router: router.clone(), shared: Arc::clone(&shared), body_timeout: options.body_timeout };
+        let timeouts = Timeouts {
+            first_byte: options.first_byte_timeout,
+            head: options.head_timeout,
+            keep_alive: options.keep_alive,
+            write_stall: options.write_stall,
+        };
+        let conn = Conn::new(stream, shared, timeouts);
+        tracker.spawn(connection(Arc::clone(&builder), conn, service, place, soft.clone(), hard.clone()));
+    }
+    drop(listener);
+    // Every connection holds a place until it is closed.
+    drop(places.acquire_many(all).await);
+}
+
+/// Errors of a connection that ended while it waited in the backlog: the next one may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+fn builder(options: &ListenOptions, tracker: &TaskTracker) -> Builder<Tracked> {
+    let buffer = options.max_header_bytes.max(MIN_BUFFER);
+    let mut builder = Builder::new(Tracked(tracker.clone()));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Ours: hyper's own would count the time between two requests as well.
+        .header_read_timeout(None)
+        .max_buf_size(buffer);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(buffer);
+    builder
+}
+
+async fn connection(
+    builder: Arc<Builder<Tracked>>,
+    conn: Conn,
+    service: Service,
+    _place: OwnedSemaphorePermit,
+    soft: CancellationToken,
+    hard: CancellationToken,
+) {
+    let mut conn = pin!(builder.serve_connection(TokioIo::new(conn), service));
+    let ended = tokio::select! {
+        biased;
+        () = hard.cancelled() => return,
+        ended = conn.as_mut() => Some(ended),
+        () = soft.cancelled() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            conn.as_mut().graceful_shutdown();
+            tokio::select! {
+                biased;
+                () = hard.cancelled() => return,
+                ended = conn => ended,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error = %error, "a connection ended early");
+    }
+}
+
+/// Tells a client beyond the cap to come back, and lets it read that.
+async fn refuse(mut stream: TcpStream, _refusal: OwnedSemaphorePermit) {
+    let answer = canned::close_with(ErrorCode::Overloaded, "too many connections at the moment; try again", &[]);
+    let telling = async {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await?;
+        let mut scratch = [0; 1024];
+        while stream.read(&mut scratch).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // Whether it heard us changes nothing.
+    drop(tokio::time::timeout(REFUSAL_TIME, telling).await);
+}
+
+/// What hyper needs to run HTTP/2's requests, within our tracker.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Tracked
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
+
+/// The router, as one connection calls it.
+struct Service {
+    router: Router,
+    shared: Arc<Shared>,
+    body_timeout: Duration,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response<TrackedBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let in_flight = InFlight::begin(&self.shared);
+        let request = request.map(|body| TimedBody::wrap(body, self.body_timeout, &self.shared));
+        let answer = self.router.clone().oneshot(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            Ok(response.map(|inner| TrackedBody { inner, _in_flight: in_flight }))
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Every route on one screen.
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use axum::{Json, Router};
+use headwater_protocol::Problem;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::authenticate;
+use crate::http::fallback;
+use crate::routes::{agents, dev, docs, health, runs, tenants, threads, tokens, usage, users};
+use crate::wiring::AppState;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Headwater", description = "Multi-tenant agent runtime. Errors are application/problem+json (RFC 9457)."),
+    components(schemas(Problem, headwater_protocol::event::Event, headwater_protocol::event::EventBody)),
+    modifiers(&Security)
+)]
+struct ApiDoc;
+
+struct Security;
+
+impl utoipa::Modify for Security {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An operator's key (hw_op_…), a tenant's key (hw_sk_…) or a user's token."))
+            .build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        openapi.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+    }
+}
+
+fn api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(ApiDoc::openapi())
+        // The operator
+        .routes(routes!(tenants::tenants_create, tenants::tenants_list))
+        .routes(routes!(tenants::tenants_get, tenants::tenants_update, tenants::tenants_delete))
+        .routes(routes!(tenants::tenant_keys_create, tenants::tenant_keys_list))
+        .routes(routes!(tenants::tenant_keys_revoke))
+        // A tenant, its users and their tokens
+        .routes(routes!(tenants::tenant_get, tenants::tenant_update))
+        .routes(routes!(users::users_create, users::users_list))
+        .routes(routes!(users::users_get, users::users_update, users::users_delete))
+        .routes(routes!(tokens::me))
+        .routes(routes!(tokens::user_tokens_create))
+        // Agents
+        .routes(routes!(agents::agents_create, agents::agents_list))
+        .routes(routes!(agents::agents_get, agents::agents_put, agents::agents_update, agents::agents_archive))
+        .routes(routes!(agents::agent_versions_list))
+        .routes(routes!(agents::agent_versions_get))
+        .routes(routes!(agents::models_list))
+        // Threads and messages
+        .routes(routes!(threads::threads_create, threads::threads_list))
+        .routes(routes!(threads::threads_get, threads::threads_update, threads::threads_delete))
+        .routes(routes!(threads::messages_create, threads::messages_list))
+        .routes(routes!(threads::messages_get))
+        // Runs
+        .routes(routes!(runs::runs_create, runs::runs_list))
+        .routes(routes!(runs::thread_runs_create, runs::thread_runs_list))
+        .routes(routes!(runs::runs_get))
+        .routes(routes!(runs::runs_events))
+        .routes(routes!(runs::runs_cancel))
+        .routes(routes!(runs::runs_tickets_create))
+        // Usage
+        .routes(routes!(usage::usage_get))
+        .routes(routes!(usage::usage_calls_list))
+}
+
+/// The whole application, before the edge's layers. `page`: with the development page.
+pub fn router(state: AppState, page: bool) -> Router {
+    let (authenticated, document) = api().split_for_parts();
+    // Credentials are checked on every route of the API; the few that are open to everybody stand below.
+    let authenticated = authenticated.route_layer(from_fn_with_state(state.clone(), authenticate));
+    let open = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/docs", get(docs::operations))
+        .route("/docs/errors", get(docs::errors))
+        .route("/openapi.json", get(move || std::future::ready(Json(document))));
+    let mut router = authenticated.merge(open);
+    if page {
+        router = router.merge(dev::routes());
+    }
+    router
+        .fallback(fallback::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
+        // Bodies are bounded where they are read, with a problem that says so.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(state)
+}
+
+/// The OpenAPI document, as `/openapi.json` and `headwater openapi` give it.
+pub fn openapi() -> serde_json::Value {
+    let (_, document) = api().split_for_parts();
+    serde_json::to_value(document).expect("the document serialises")
+}

@@ -1,0 +1,24 @@
+//! Whether the process lives and whether it can work. Open to everybody, and telling nothing else.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use headwater_protocol::ErrorCode;
+use serde_json::json;
+
+use crate::error::ApiError;
+use crate::wiring::AppState;
+
+/// The process is there. Asks nobody, wakes nothing.
+pub async fn healthz() -> Response {
+    Json(json!({ "status": "ok" })).into_response()
+}
+
+/// The process can take work: the database answers and it is not shutting down.
+pub async fn readyz(State(state): State<AppState>) -> Result<Response, ApiError> {
+    if state.draining.is_cancelled() {
+        return Err(ApiError::new(ErrorCode::Draining, "this process is shutting down"));
+    }
+    state.store.ping().await?;
+    Ok(Json(json!({ "status": "ready" })).into_response())
+}

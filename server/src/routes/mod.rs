@@ -1,0 +1,63 @@
+//! Handlers: extractors in, one method of one crate, the answer mapped. No SQL, no business rule, no spawn.
+//!
+//! The order of checks is the same everywhere: credential and rate (middleware), scope, the object in the path, the
+//! body, state, capacity.
+
+pub mod agents;
+pub mod body;
+pub mod dev;
+pub mod docs;
+pub mod health;
+pub mod lists;
+pub mod runs;
+pub mod streams;
+pub mod tenants;
+pub mod threads;
+pub mod tokens;
+pub mod usage;
+pub mod users;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use headwater_protocol::{ErrorCode, Problem};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::error::ApiError;
+
+/// The header that says an answer is that of an earlier request.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// An id in a path. What is malformed does not exist.
+pub fn id<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, ApiError> {
+    text.parse().map_err(|_| missing(what))
+}
+
+/// 404: it does not exist, or not for this caller.
+pub fn missing(what: &str) -> ApiError {
+    Problem::new(ErrorCode::NotFound, format!("there is no such {what}")).into()
+}
+
+/// 201 with the object and where it is.
+pub fn created(object: &impl serde::Serialize, location: &str, replayed: bool) -> Response {
+    let mut response = (StatusCode::CREATED, Json(object)).into_response();
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::from_str(location) {
+        headers.insert(http::header::LOCATION, location);
+    }
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// 204.
+pub fn no_content() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+/// `already_exists` for a unique value that is taken.
+pub fn taken(param: &str, existing: Option<String>) -> Problem {
+    let mut problem = Problem::new(ErrorCode::AlreadyExists, format!("{param} is taken"));
+    problem.extra.insert("existing".into(), existing.into());
+    problem
+}

@@ -1,0 +1,549 @@
+//! Runs, their events, tickets and their end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use headwater_agent::{Accepted, NewRunRequest, ThreadTarget};
+use headwater_protocol::api::{
+    Agent, CancelParams, EventPage, InlineThread, List, OnConflict, OnDisconnect, Run, RunParams, RunSnapshot, Ticket,
+};
+use headwater_protocol::event::{Actor, ActorKind, Event, render_for};
+use headwater_protocol::{ErrorCode, Problem, RunId, Scope, ThreadId, Timestamp, UserId};
+use headwater_store::create::RunIdempotency;
+use headwater_store::scoped::{EventRange, RunFilter};
+use headwater_stream::reader::{Recheck, audience};
+use headwater_stream::{Cursor, Opened, ReaderParams, view};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
+
+use super::body::ApiBody;
+use super::lists::{ListQuery, list, words};
+use super::{REPLAYED, agents, created, id, missing, streams};
+use crate::auth::{Caller, CallerKind};
+use crate::error::ApiError;
+use crate::http::query::ApiQuery;
+use crate::keys::hex;
+use crate::wiring::AppState;
+
+/// How long an answer may be waited for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaitQuery {
+    wait_ms: Option<u64>,
+    /// Read by authentication; named here so that it is no unknown parameter.
+    #[serde(rename = "ticket")]
+    _ticket: Option<String>,
+}
+
+impl WaitQuery {
+    fn wait(&self) -> Result<Option<Duration>, ApiError> {
+        match self.wait_ms {
+            None | Some(0) => Ok(None),
+            Some(ms @ 1..=25_000) => Ok(Some(Duration::from_millis(ms))),
+            Some(_) => Err(ApiError::invalid_request("query:wait_ms", "must be at most 25000")),
+        }
+    }
+}
+
+/// Filters of the list of runs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunsQuery {
+    limit: Option<i64>,
+    after: Option<String>,
+    order: Option<String>,
+    status: Option<String>,
+    agent: Option<String>,
+    thread: Option<String>,
+    schedule: Option<String>,
+    external_id: Option<String>,
+    user: Option<String>,
+    created_after: Option<String>,
+    created_before: Option<String>,
+}
+
+/// Where to begin reading events.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsQuery {
+    after: Option<String>,
+    limit: Option<i64>,
+    #[serde(rename = "ticket")]
+    _ticket: Option<String>,
+}
+
+// ── Making runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Runs an agent on a new thread.
+#[utoipa::path(post, path = "/v1/runs", tag = "runs", request_body = RunParams,
+    responses((status = 201, body = Run), (status = "default", body = Problem)))]
+pub async fn runs_create(
+    State(state): State<AppState>,
+    caller: Caller,
+    headers: HeaderMap,
+    ApiQuery(wait): ApiQuery<WaitQuery>,
+    body: ApiBody,
+) -> Result<Response, ApiError> {
+    caller.require("runs:write")?;
+    create(state, caller, headers, wait, body, None).await
+}
+
+/// Runs an agent on a thread.
+#[utoipa::path(post, path = "/v1/threads/{thread}/runs", tag = "runs", params(("thread" = String, Path)), request_body = RunParams,
+    responses((status = 201, body = Run), (status = "default", body = Problem)))]
+pub async fn thread_runs_create(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(thread): Path<String>,
+    headers: HeaderMap,
+    ApiQuery(wait): ApiQuery<WaitQuery>,
+    body: ApiBody,
+) -> Result<Response, ApiError> {
+    caller.require("runs:write")?;
+    let storage = state.store.scoped(caller.scope());
+    let thread = storage.thread_get(id(&thread, "thread")?).await?.ok_or_else(|| missing("thread"))?;
+    create(state, caller, headers, wait, body, Some((thread.id, thread.user))).await
+}
+
+async fn create(
+    state: AppState,
+    caller: Caller,
+    headers: HeaderMap,
+    wait: WaitQuery,
+    body: ApiBody,
+    thread: Option<(ThreadId, UserId)>,
+) -> Result<Response, ApiError> {
+    let wait = wait.wait()?;
+    let params: RunParams = body.parse()?;
+    params.check()?;
+    if thread.is_some() && params.thread.is_some() {
+        return Err(Problem::invalid("/thread", "the path names the thread already").into());
+    }
+    // On a thread the user is the thread's: a key without a user may not speak for one.
+    let user = match (&thread, caller.user.known()) {
+        (Some((_, owner)), Some(user)) if *owner == user => user,
+        _ => caller.ensure_user(&state).await?,
+    };
+    let once = body.idempotency(&state, &caller)?;
+    let mut accepted = None;
+    // An agent that is changed between reading it and accepting the run is read again.
+    for _ in 0..3 {
+        let agent = agent_for(&state, &caller, &params).await?;
+        let request = request(&state, &caller, user, &params, agent, thread, once.key())?;
+        match state.runtime.create(request).await {
+            Err(problem) if problem.extra.contains_key("agent_changed") => {
+                state.forget_agent(caller.tenant, &params.agent).await
+            }
+            other => {
+                accepted = Some(other?);
+                break;
+            }
+        }
+    }
+    let accepted = accepted.ok_or_else(|| not_an_agent(&params.agent))?;
+    let scope = Scope { tenant: caller.tenant, user: Some(user) };
+    let (run, visibility, replayed) = match accepted {
+        Accepted::New { run, visibility } => (*run, visibility, false),
+        Accepted::Replay(run) => {
+            let (run, visibility) = state.store.scoped(scope).run_get(run).await?.ok_or_else(|| missing("run"))?;
+            (run, visibility, true)
+        }
+    };
+    let location = format!("/v1/runs/{}", run.id);
+    if streams::wants_stream(&headers) {
+        let params = reader(&state, &caller, scope, Cursor::After(0));
+        let opened = if replayed {
+            // Whoever lost the first answer goes on where it was cut.
+            let cursor = cursor(headers.get("last-event-id"), None)?;
+            state.streams.open(run.id, ReaderParams { cursor, ..params }).await?
+        } else {
+            state.streams.open_created(run.id, user, params, visibility)
+        };
+        let mut response = streams::stream(StatusCode::CREATED, opened);
+        if let Ok(location) = HeaderValue::from_str(&location) {
+            response.headers_mut().insert(http::header::LOCATION, location);
+        }
+        if replayed {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        return Ok(response);
+    }
+    drop(once);
+    let audience = audience(caller.sees_as_user(), visibility);
+    let run = match wait {
+        None => run,
+        Some(wait) => {
+            state.streams.wait_for_end(scope, run.id, wait).await?;
+            state.store.scoped(scope).run_get(run.id).await?.ok_or_else(|| missing("run"))?.0
+        }
+    };
+    Ok(created(&view::run_for(run, audience), &location, replayed))
+}
+
+fn not_an_agent(text: &str) -> Problem {
+    Problem::new(ErrorCode::AgentNotFound, format!("there is no agent {}", text.chars().take(80).collect::<String>()))
+}
+
+/// The agent that a run names, in the version it names.
+async fn agent_for(state: &AppState, caller: &Caller, params: &RunParams) -> Result<Agent, ApiError> {
+    let agent = state.agent(caller, &params.agent).await?.ok_or_else(|| not_an_agent(&params.agent))?;
+    if agent.archived_at.is_some() {
+        return Err(not_an_agent(&params.agent).into());
+    }
+    if let Some(allowed) = &caller.agents
+        && !allowed.iter().any(|allowed| *allowed == agent.name || *allowed == agent.id.to_string())
+    {
+        return Err(not_an_agent(&params.agent).into());
+    }
+    match params.agent_version {
+        None => Ok(agent),
+        Some(version) if version == agent.active_version => Ok(agent),
+        Some(version) => {
+            let scope = Scope { tenant: caller.tenant, user: None };
+            let found = state.store.scoped(scope).agent_version(agent.id, version).await?;
+            found.ok_or_else(|| Problem::invalid("/agent_version", "there is no such version").into())
+        }
+    }
+}
+
+/// What a run of this agent is, with everything checked that needs no database.
+fn request(
+    state: &AppState,
+    caller: &Caller,
+    user: UserId,
+    params: &RunParams,
+    agent: Agent,
+    thread: Option<(ThreadId, UserId)>,
+    idempotency: Option<&headwater_store::pool::Idempotency>,
+) -> Result<NewRunRequest, ApiError> {
+    let overrides = params.overrides();
+    if !caller.is_key() {
+        for (field, name) in overrides.fields() {
+            if !agent.config.user_overrides.contains(&field) {
+                let problem =
+                    Problem::new(ErrorCode::OverrideNotAllowed, format!("this agent does not let users set {name}"));
+                return Err(problem.with("param", format!("/{name}")).into());
+            }
+        }
+        if overrides.limits.as_ref().is_some_and(|limits| !limits.is_within(&agent.config.limits)) {
+            let problem = Problem::new(ErrorCode::OverrideNotAllowed, "limits may only be lowered");
+            return Err(problem.with("param", "/limits").into());
+        }
+    }
+    let effective = headwater_agent::accept::effective(agent.config.clone(), &overrides);
+    effective.check()?;
+    state.llm.check_model(&effective.model)?;
+    for fallback in &effective.fallbacks {
+        state.llm.check_model(&fallback.model)?;
+    }
+    let on_conflict = params.on_conflict.unwrap_or(agent.config.on_conflict);
+    if matches!(on_conflict, OnConflict::Interrupt | OnConflict::Rollback | OnConflict::Steer) {
+        return Err(Problem::invalid("/on_conflict", "this release has reject and enqueue").into());
+    }
+    let on_disconnect = params.on_disconnect.unwrap_or(agent.config.on_disconnect);
+    if on_disconnect != OnDisconnect::Continue {
+        return Err(Problem::invalid("/on_disconnect", "this release has continue").into());
+    }
+    let InlineThread { external_id, metadata } = params.thread.clone().unwrap_or_default();
+    Ok(NewRunRequest {
+        tenant: caller.tenant,
+        user,
+        agent,
+        overrides,
+        thread: match thread {
+            Some((thread, _)) => ThreadTarget::Existing(thread),
+            None => ThreadTarget::New { external_id, metadata },
+        },
+        content: params.input.clone().into_parts("/input")?,
+        on_conflict,
+        on_disconnect,
+        external_id: params.external_id.clone(),
+        metadata: params.metadata.clone().unwrap_or_default(),
+        idempotency: idempotency.map(|once| RunIdempotency {
+            actor: once.actor,
+            idempotency_key: once.key.clone(),
+            fingerprint: hex(&once.fingerprint),
+        }),
+    })
+}
+
+// ── Reading runs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Lists runs.
+#[utoipa::path(get, path = "/v1/runs", tag = "runs",
+    responses((status = 200, body = List<Run>), (status = "default", body = Problem)))]
+pub async fn runs_list(
+    State(state): State<AppState>,
+    caller: Caller,
+    ApiQuery(query): ApiQuery<RunsQuery>,
+) -> Result<Json<List<Run>>, ApiError> {
+    caller.require("runs:read")?;
+    list_runs(&state, &caller, query, None).await
+}
+
+/// Lists a thread's runs.
+#[utoipa::path(get, path = "/v1/threads/{thread}/runs", tag = "runs", params(("thread" = String, Path)),
+    responses((status = 200, body = List<Run>), (status = "default", body = Problem)))]
+pub async fn thread_runs_list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(thread): Path<String>,
+    ApiQuery(query): ApiQuery<RunsQuery>,
+) -> Result<Json<List<Run>>, ApiError> {
+    caller.require("runs:read")?;
+    let storage = state.store.scoped(caller.scope());
+    let thread = storage.thread_get(id(&thread, "thread")?).await?.ok_or_else(|| missing("thread"))?;
+    list_runs(&state, &caller, query, Some(thread.id)).await
+}
+
+async fn list_runs(
+    state: &AppState,
+    caller: &Caller,
+    query: RunsQuery,
+    thread: Option<ThreadId>,
+) -> Result<Json<List<Run>>, ApiError> {
+    let page = ListQuery { limit: query.limit, after: query.after, order: query.order }.page()?;
+    let statuses: Vec<&str> = headwater_protocol::api::RunStatus::ALL.iter().map(|status| status.as_str()).collect();
+    let time = |name: &str, text: Option<String>| -> Result<Option<Timestamp>, ApiError> {
+        let bad = |_| ApiError::invalid_request(format!("query:{name}"), "must be an RFC 3339 instant");
+        text.map(|text| text.parse().map_err(bad)).transpose()
+    };
+    let bad_id = |name: &str| ApiError::invalid_request(format!("query:{name}"), "must be an id");
+    let named_thread = match &query.thread {
+        Some(text) => Some(text.parse().map_err(|_| bad_id("thread"))?),
+        None => None,
+    };
+    let agent = match &query.agent {
+        Some(text) => match text.parse() {
+            Ok(agent) => Some(agent),
+            // A name that no agent has matches nothing.
+            Err(_) => {
+                Some(agents::find(state, caller, text).await?.map_or_else(headwater_protocol::AgentId::new, |a| a.id))
+            }
+        },
+        None => None,
+    };
+    if query.schedule.is_some() {
+        // This release has no schedules: no run was made by one.
+        return Ok(Json(List::page(Vec::new(), None)));
+    }
+    let filter = RunFilter {
+        status: words("status", query.status.as_deref(), &statuses)?,
+        agent,
+        thread: thread.or(named_thread),
+        external_id: query.external_id,
+        user: super::threads::user_filter(state, caller, query.user.as_deref()).await?,
+        created_after: time("created_after", query.created_after)?,
+        created_before: time("created_before", query.created_before)?,
+    };
+    let runs = state.store.scoped(caller.scope()).run_list(&filter, page).await?;
+    let runs = list(runs, page, |(run, _)| run.id.uuid());
+    let as_user = caller.sees_as_user();
+    Ok(Json(runs.map(|(run, visibility)| view::run_for(run, audience(as_user, visibility)))))
+}
+
+/// A run with its messages, exactly as of `as_of_seq`.
+#[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs", params(("run" = String, Path)),
+    responses((status = 200, body = RunSnapshot), (status = "default", body = Problem)))]
+pub async fn runs_get(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(run): Path<String>,
+    ApiQuery(wait): ApiQuery<WaitQuery>,
+) -> Result<Json<RunSnapshot>, ApiError> {
+    let run = id(&run, "run")?;
+    caller.require_run(run, "runs:read")?;
+    if let Some(wait) = wait.wait()? {
+        state.streams.wait_for_end(caller.scope(), run, wait).await?;
+    }
+    let snapshot = state.store.scoped(caller.scope()).run_snapshot(run).await?.ok_or_else(|| missing("run"))?;
+    let audience = audience(caller.sees_as_user(), snapshot.visibility);
+    Ok(Json(view::snapshot_for(snapshot, audience)))
+}
+
+/// A run's events: a stream, or pages with `Accept: application/json`.
+#[utoipa::path(get, path = "/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path)),
+    responses((status = 200, body = EventPage), (status = 204), (status = "default", body = Problem)))]
+pub async fn runs_events(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(run): Path<String>,
+    headers: HeaderMap,
+    ApiQuery(query): ApiQuery<EventsQuery>,
+) -> Result<Response, ApiError> {
+    let run: RunId = id(&run, "run")?;
+    caller.require_run(run, "runs:read")?;
+    let cursor = cursor(headers.get("last-event-id"), query.after.as_deref())?;
+    if streams::wants_json(&headers) {
+        return events_page(&state, &caller, run, cursor, query.limit).await;
+    }
+    let opened = state.streams.open(run, reader(&state, &caller, caller.scope(), cursor)).await?;
+    match opened {
+        Ok(Opened::NotFound) => Err(missing("run")),
+        Ok(Opened::NothingLeft) => Ok(StatusCode::NO_CONTENT.into_response()),
+        other => Ok(streams::stream(StatusCode::OK, other)),
+    }
+}
+
+async fn events_page(
+    state: &AppState,
+    caller: &Caller,
+    run: RunId,
+    cursor: Cursor,
+    limit: Option<i64>,
+) -> Result<Response, ApiError> {
+    let limit = match limit.unwrap_or(200) {
+        limit @ 1..=1000 => limit as usize,
+        _ => return Err(ApiError::invalid_request("query:limit", "must be 1 to 1000")),
+    };
+    let storage = state.store.scoped(caller.scope());
+    let after = match cursor {
+        Cursor::After(seq) => seq,
+        Cursor::Now => i64::MAX as u64,
+    };
+    // A segment holds one event or more, so as many segments as events are asked for are enough.
+    let page = storage.events_read(run, EventRange { after, segments: limit as i64 }).await?;
+    let page = page.ok_or_else(|| missing("run"))?;
+    let after = if cursor == Cursor::Now { page.tail } else { after };
+    let audience = audience(caller.sees_as_user(), page.visibility);
+    let trimmed = after > 0 && after + 1 < page.earliest;
+    if after > page.tail || trimmed {
+        let code = if trimmed { ErrorCode::HistoryTrimmed } else { ErrorCode::CursorAhead };
+        let snapshot = storage.run_snapshot(run).await?.ok_or_else(|| missing("run"))?;
+        let snapshot = serde_json::to_value(view::snapshot_for(snapshot, audience)).map_err(ApiError::internal)?;
+        let problem = Problem::new(code, format!("the log holds events {} to {}", page.earliest, page.tail));
+        return Err(problem.with("earliest", page.earliest).with("tail", page.tail).with("snapshot", snapshot).into());
+    }
+    let mut data: Vec<Event> = Vec::new();
+    for line in page.lines.lines().take(limit) {
+        data.push(serde_json::from_str(&render_for(line, audience)).map_err(ApiError::internal)?);
+    }
+    let last = data.last().map_or(after, |event| event.seq);
+    let page = EventPage {
+        object: "list".into(),
+        has_more: last < page.tail,
+        next_cursor: (!data.is_empty()).then(|| format!("{last:016}")),
+        data,
+        earliest: page.earliest,
+        tail: page.tail,
+        compacted: page.earliest > 1,
+        status: page.status,
+    };
+    Ok(Json(page).into_response())
+}
+
+/// The position after which to read: `Last-Event-ID`, else `after`, else the beginning.
+fn cursor(last_event_id: Option<&HeaderValue>, after: Option<&str>) -> Result<Cursor, ApiError> {
+    let bad = || Problem::new(ErrorCode::InvalidCursor, "the cursor must be the id of an event, or now");
+    // A browser sends an empty header when it has seen nothing yet.
+    let text = match last_event_id {
+        Some(value) => Some(value.to_str().map_err(|_| bad())?).filter(|text| !text.is_empty()),
+        None => None,
+    };
+    match text.or(after) {
+        None => Ok(Cursor::After(0)),
+        Some("now") => Ok(Cursor::Now),
+        Some(text) if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() && text.len() <= 20 => {
+            let seq: u64 = text.parse().map_err(|_| bad())?;
+            Ok(Cursor::After(seq.min(i64::MAX as u64 - 1)))
+        }
+        Some(_) => Err(bad().into()),
+    }
+}
+
+fn reader(state: &AppState, caller: &Caller, scope: Scope, cursor: Cursor) -> ReaderParams {
+    let (auth, who) = (state.auth.clone(), caller.clone());
+    let recheck: Recheck = Arc::new(move || {
+        let (auth, who) = (auth.clone(), who.clone());
+        Box::pin(async move { auth.is_still_good(&who).await })
+    });
+    ReaderParams {
+        scope,
+        as_user: caller.sees_as_user(),
+        cursor,
+        expires_at: caller.expires_at,
+        rotates: true,
+        recheck: Some(recheck),
+    }
+}
+
+// ── Ending runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Asks for a run's end. On a finished run: the run, unchanged.
+#[utoipa::path(post, path = "/v1/runs/{run}/cancel", tag = "runs", params(("run" = String, Path)), request_body = CancelParams,
+    responses((status = 200, body = Run), (status = "default", body = Problem)))]
+pub async fn runs_cancel(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(run): Path<String>,
+    body: ApiBody,
+) -> Result<Json<Run>, ApiError> {
+    caller.require("runs:write")?;
+    let run: RunId = id(&run, "run")?;
+    let storage = state.store.scoped(caller.scope());
+    storage.run_get(run).await?.ok_or_else(|| missing("run"))?;
+    let params: CancelParams = body.parse()?;
+    if let Some(Some(reason)) = &params.reason {
+        headwater_protocol::api::check_name("/reason", reason, 256)?;
+        tracing::info!(run.id = %run, %reason, "a run is cancelled");
+    }
+    if !state.runtime.cancel(caller.scope(), run, caller.actor()).await? {
+        return Err(missing("run"));
+    }
+    state.streams.wait_for_end(caller.scope(), run, Duration::from_secs(5)).await?;
+    let (run, visibility) = storage.run_get(run).await?.ok_or_else(|| missing("run"))?;
+    Ok(Json(view::run_for(run, audience(caller.sees_as_user(), visibility))))
+}
+
+/// Ends what still runs on a thread or for a user, newest first, before it is erased.
+pub async fn cancel_live(
+    state: &AppState,
+    scope: Scope,
+    thread: Option<ThreadId>,
+    user: Option<UserId>,
+) -> Result<(), ApiError> {
+    let by = || Actor { kind: ActorKind::System, id: None, reason: Some("deleted".into()) };
+    for (run, user) in state.store.scoped(scope).runs_live(thread, user).await? {
+        let scope = Scope { tenant: scope.tenant, user: Some(user) };
+        state.runtime.cancel(scope, run, by()).await?;
+        state.streams.wait_for_end(scope, run, Duration::from_secs(2)).await?;
+    }
+    Ok(())
+}
+
+/// A body that says nothing.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParams {}
+
+/// Makes a ticket: a key to this run's events that may stand in a URL. Stores nothing until it is used.
+#[utoipa::path(post, path = "/v1/runs/{run}/tickets", tag = "runs", params(("run" = String, Path)),
+    responses((status = 201, body = Ticket), (status = "default", body = Problem)))]
+pub async fn runs_tickets_create(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(run): Path<String>,
+    body: ApiBody,
+) -> Result<Response, ApiError> {
+    if let CallerKind::Ticket { .. } = caller.kind {
+        return Err(Problem::new(ErrorCode::Forbidden, "a ticket makes no tickets").into());
+    }
+    caller.require("runs:read")?;
+    let run: RunId = id(&run, "run")?;
+    let (found, _) = state.store.scoped(caller.scope()).run_get(run).await?.ok_or_else(|| missing("run"))?;
+    let NoParams {} = body.parse()?;
+    let (ticket, claims) = state.auth.tickets.mint(caller.tenant, found.user, run);
+    let ticket = Ticket {
+        object: "ticket".into(),
+        events_url: format!("/v1/runs/{run}/events?ticket={ticket}"),
+        ticket,
+        run,
+        expires_at: claims.made_at.plus_ms(60_000),
+    };
+    let mut response = (StatusCode::CREATED, Json(ticket)).into_response();
+    response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}

@@ -1,0 +1,416 @@
+//! How the parts are put together, and how they come to rest.
+//!
+//! Owns the start (check the database, register this process, take what dead ones left behind, listen) and the end, in
+//! phases: refuse new work, let runs finish until the deadline, close streams at an event boundary, take leave.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use headwater_agent::{AgentRuntime, RuntimeOptions, RuntimeParts};
+use headwater_llm::{GatewayLlmService, GatewayOptions};
+use headwater_protocol::api::Agent;
+use headwater_protocol::{ReplicaId, TenantId};
+use headwater_store::migrate::{Roles, known_version};
+use headwater_store::{Committer, Creator, Store, StoreError, StoreOptions};
+use headwater_stream::quota::Caps;
+use headwater_stream::{LocalWakeBus, MessageStreamManager, StreamOptions};
+use moka::future::Cache;
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::{Auth, Caller};
+use crate::config::Settings;
+use crate::error::ApiError;
+use crate::http::{EdgeOptions, KnownOrigins, ListenOptions, RateLimits};
+use crate::keys::MasterKey;
+use crate::router;
+use crate::routes::body::InProgress;
+use crate::routes::dev::PageUser;
+
+/// What handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// Postgres.
+    pub store: Store,
+    /// Credentials.
+    pub auth: Auth,
+    /// Request rates.
+    pub rates: Arc<RateLimits>,
+    /// The logs of runs.
+    pub streams: MessageStreamManager,
+    /// The models.
+    pub llm: GatewayLlmService,
+    /// The runs.
+    pub runtime: AgentRuntime,
+    /// Requests with an idempotency key that are under way.
+    pub in_progress: InProgress,
+    /// Cancelled when the process begins to shut down.
+    pub draining: CancellationToken,
+    /// Whom the development page acts for, once that is there.
+    pub page_user: Arc<OnceLock<PageUser>>,
+    agents: Cache<(TenantId, String), Arc<Agent>>,
+}
+
+impl AppState {
+    /// The agent that a new run names. Remembered: that it is still the active version is checked when the run is
+    /// accepted, in the same transaction.
+    pub async fn agent(&self, caller: &Caller, name: &str) -> Result<Option<Agent>, ApiError> {
+        let key = (caller.tenant, name.to_owned());
+        if let Some(agent) = self.agents.get(&key).await {
+            return Ok(Some((*agent).clone()));
+        }
+        let found = crate::routes::agents::find(self, caller, name).await?;
+        if let Some(agent) = &found {
+            self.agents.insert(key, Arc::new(agent.clone())).await;
+        }
+        Ok(found)
+    }
+
+    /// Reads an agent anew next time.
+    pub async fn forget_agent(&self, tenant: TenantId, name: &str) {
+        self.agents.invalidate(&(tenant, name.to_owned())).await;
+    }
+}
+
+/// A server that listens.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The same as a URL that this machine can open.
+    pub url: String,
+    /// What its handlers work with.
+    pub state: AppState,
+    soft: CancellationToken,
+    hard: CancellationToken,
+    stopped: CancellationToken,
+}
+
+/// Starts a server with these settings. `page`: serve the development page and its token endpoint.
+pub async fn start(settings: Settings, page: bool) -> anyhow::Result<Running> {
+    let listener = listen(&settings).await?;
+    start_on(settings, page, listener).await
+}
+
+/// Takes the port, before anything else is begun.
+pub async fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
+    let (host, port) = (settings.server.host.as_str(), settings.server.port);
+    match TcpListener::bind((host, port)).await {
+        Ok(listener) => Ok(listener),
+        // A machine without IPv6 still has a network.
+        Err(_) if host == "::" => {
+            TcpListener::bind(("0.0.0.0", port)).await.with_context(|| format!("port {port} cannot be listened on"))
+        }
+        Err(error) => Err(error).with_context(|| format!("{host}:{port} cannot be listened on")),
+    }
+}
+
+/// Starts a server on a port that was taken before.
+pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> anyhow::Result<Running> {
+    // Two TLS libraries in one process panic at first use; this names the one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = crate::http::raise_open_files();
+    let master = master_key(&settings)?;
+    let store = store(&settings, &master)?;
+    check_database(&store, &settings).await?;
+
+    let (tasks, soft, hard) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+    let (stop_writers, drain) = (CancellationToken::new(), CancellationToken::new());
+    let replica = ReplicaId(uuid::Uuid::now_v7());
+    let lease = Duration::from_millis(settings.lease.ms);
+    let unscoped = store.unscoped("a process announces itself");
+    unscoped.ensure_partitions().await.context("the log's partitions")?;
+    unscoped.replica_register(replica, lease.as_millis() as i64).await.context("this process' lease")?;
+
+    let flushes = settings.database.flush_connections;
+    let committer = Committer::start(store.clone(), replica, flushes, &tasks, &stop_writers);
+    let creator = Creator::start(store.clone(), replica, 2, &tasks, &stop_writers);
+    let bus = Arc::new(LocalWakeBus);
+    let streams = MessageStreamManager::new(store.clone(), committer, stream_options(&settings), bus, drain.clone());
+    let llm = GatewayLlmService::new(GatewayOptions {
+        providers: settings.provider_configs(),
+        max_concurrent: settings.llm.max_concurrent,
+        max_waiting_per_tenant: settings.llm.max_waiting_per_tenant,
+        max_attempts: settings.llm.max_attempts,
+        ..GatewayOptions::default()
+    })?;
+    let runtime = AgentRuntime::new(
+        RuntimeParts {
+            store: store.clone(),
+            creator,
+            streams: streams.clone(),
+            llm: llm.clone(),
+            replica,
+            tasks: tasks.clone(),
+            hard: hard.clone(),
+        },
+        RuntimeOptions {
+            max_active_per_tenant: settings.runs.max_active_per_tenant,
+            max_queued_per_tenant: settings.runs.max_queued_per_tenant,
+            max_queued_per_thread: settings.runs.max_queued_per_thread,
+            lease,
+            accept_timeout: Duration::from_secs(10),
+        },
+    );
+    let operator_key = settings
+        .auth
+        .operator_key
+        .as_ref()
+        .map_or_else(|| master.derive_operator_key(), |key| key.expose_secret().to_owned());
+    let cache = Duration::from_millis(settings.auth.cache_ms);
+    let auth = Auth::new(store.clone(), &master, &operator_key, cache);
+    let state = AppState {
+        store: store.clone(),
+        auth: auth.clone(),
+        rates: Arc::new(RateLimits::new(&settings.limits)),
+        streams,
+        llm,
+        runtime: runtime.clone(),
+        in_progress: InProgress::default(),
+        draining: soft.clone(),
+        page_user: Arc::default(),
+        agents: Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(60)).build(),
+    };
+    let known_origins = KnownOrigins::new(move |origin: &str| {
+        let (auth, origin) = (auth.clone(), origin.to_owned());
+        async move { auth.origin_known(&origin).await }
+    });
+    let edge = EdgeOptions { max_body_bytes: settings.server.max_body_bytes, known_origins };
+    let app = crate::http::layers(router::router(state.clone(), page), edge);
+
+    let address = listener.local_addr()?;
+    spawn(&tasks, "listener", {
+        let (options, tasks) = (ListenOptions::from(&settings.server), tasks.clone());
+        let (soft, hard) = (soft.clone(), hard.clone());
+        async move {
+            crate::http::serve(listener, app, options, tasks, soft, hard).await;
+        }
+    });
+    spawn(&tasks, "lease", keep_lease(store.clone(), replica, lease, runtime, stop_writers.clone(), hard.clone()));
+
+    let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+    let url = format!("http://{host}:{}", address.port());
+    let drain_after = Duration::from_millis(settings.server.drain_ms);
+    let stopped = CancellationToken::new();
+    let running = Running {
+        address,
+        url,
+        state: state.clone(),
+        soft: soft.clone(),
+        hard: hard.clone(),
+        stopped: stopped.clone(),
+    };
+    let rest = Rest { state, tasks, soft, hard, stop_writers, drain, replica, lease, drain_after };
+    // Outside of the tracker, which it waits for.
+    #[expect(clippy::disallowed_methods, reason = "the one task that outlives all others: it waits for them")]
+    tokio::spawn(async move {
+        rest.come_to_rest().await;
+        stopped.cancel();
+    });
+    Ok(running)
+}
+
+fn master_key(settings: &Settings) -> anyhow::Result<MasterKey> {
+    let Some(text) = &settings.auth.master_key else {
+        bail!(
+            "HEADWATER_MASTER_KEY is not set: `openssl rand -hex 32` makes one; every process of an installation needs the same"
+        );
+    };
+    Ok(MasterKey::from_hex(text.expose_secret())?)
+}
+
+/// The store of these settings: logged in as the `app` role.
+pub fn store(settings: &Settings, master: &MasterKey) -> anyhow::Result<Store> {
+    let database = &settings.database;
+    let (url, login) = match (&database.app_url, &database.url) {
+        (Some(app), _) => (app.expose_secret().to_owned(), None),
+        (None, Some(url)) => {
+            let role = Roles::new(&database.role_prefix)?.app();
+            (url.expose_secret().to_owned(), Some((role, master.derive_app_password())))
+        }
+        (None, None) => bail!("DATABASE_URL is not set: a URL of the Postgres to use"),
+    };
+    let options = StoreOptions {
+        url,
+        login,
+        max_connections: database.max_connections,
+        // Two more for accepting runs.
+        flush_connections: database.flush_connections + 2,
+        acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),
+    };
+    Ok(Store::new(&options)?)
+}
+
+/// Refuses a database that is not ours, not up to date, or past whose wall this role can see.
+async fn check_database(store: &Store, settings: &Settings) -> anyhow::Result<()> {
+    if let Err(reason) = store.check_role().await.context("the database cannot be reached")? {
+        bail!(reason);
+    }
+    let known = known_version();
+    let version = store.unscoped("the schema belongs to no tenant").schema_version().await;
+    match version {
+        Ok(version) if version < known => {
+            bail!("the database's schema is at version {version}, this build needs {known}: run `headwater migrate`")
+        }
+        // One step ahead is a release that is just being rolled out; it works with this one.
+        Ok(version) if version > known + 1 => {
+            bail!(
+                "the database's schema is at version {version}, which this build ({known}) does not know: deploy a newer one"
+            )
+        }
+        Ok(_) => {}
+        Err(StoreError::Unavailable(reason)) => bail!("the database cannot be reached: {reason}"),
+        Err(_) => bail!("the database has no Headwater schema: run `headwater migrate`"),
+    }
+    let findings = store.lint(&settings.database.role_prefix).await?;
+    for finding in &findings {
+        tracing::error!(rule = %finding.rule, object = %finding.object, "the wall has a hole");
+    }
+    if !findings.is_empty() {
+        bail!("the database breaks {} rules of tenant isolation; `headwater doctor` lists them", findings.len());
+    }
+    Ok(())
+}
+
+fn stream_options(settings: &Settings) -> StreamOptions {
+    let stream = &settings.stream;
+    StreamOptions {
+        coalesce: Duration::from_millis(stream.coalesce_ms),
+        flush_bytes: stream.flush_bytes,
+        ring_bytes: stream.ring_bytes,
+        heartbeat: Duration::from_millis(stream.heartbeat_ms),
+        rotate: Duration::from_millis(stream.rotate_ms),
+        rotate_jitter: Duration::from_millis(stream.rotate_jitter_ms),
+        pending_bytes_per_run: stream.pending_bytes_per_run,
+        pending_bytes_total: stream.pending_bytes_total,
+        caps: Caps {
+            per_user: stream.max_open_per_user,
+            per_tenant: stream.max_open_per_tenant,
+            replay_bytes_per_minute: stream.replay_bytes_per_minute as u64,
+        },
+        ..StreamOptions::default()
+    }
+}
+
+/// Renews the lease three times in its length; takes what dead processes left behind, at start and one lease later.
+async fn keep_lease(
+    store: Store,
+    replica: ReplicaId,
+    lease: Duration,
+    runtime: AgentRuntime,
+    stop: CancellationToken,
+    hard: CancellationToken,
+) {
+    let unscoped = store.unscoped("a process keeps its lease");
+    let sweep = |when: &'static str| {
+        let runtime = runtime.clone();
+        async move {
+            match runtime.claim_orphans().await {
+                Ok(0) => {}
+                Ok(runs) => tracing::warn!(runs, when, "took over runs that a dead process left behind"),
+                Err(error) => tracing::warn!(%error, when, "could not look for runs that nobody owns"),
+            }
+        }
+    };
+    sweep("start").await;
+    // Postgres itself may have just started: what is claimable then shows one lease later, and a little.
+    let mut late_sweeps =
+        [lease + lease / 10, lease * 2 + lease / 2].into_iter().map(|after| tokio::time::Instant::now() + after);
+    let mut next_sweep = late_sweeps.next();
+    loop {
+        let sweep_at = next_sweep.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3600));
+        tokio::select! {
+            () = tokio::time::sleep(lease / 3) => {}
+            () = tokio::time::sleep_until(sweep_at), if next_sweep.is_some() => {
+                sweep("one lease later").await;
+                next_sweep = late_sweeps.next();
+            }
+            () = stop.cancelled() => return,
+        }
+        match unscoped.replica_renew(replica, lease.as_millis() as i64).await {
+            Ok(true) => {}
+            Ok(false) => {
+                // Another process took our runs. Nothing of ours can be written any more; a fresh start can.
+                tracing::error!("this process lost its lease to another one; it ends");
+                hard.cancel();
+                return;
+            }
+            Err(error) => tracing::warn!(%error, "the lease could not be renewed; trying again"),
+        }
+    }
+}
+
+fn spawn(tasks: &TaskTracker, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    use tracing::Instrument as _;
+    tasks.spawn(task.instrument(tracing::debug_span!("task", name)));
+}
+
+impl Running {
+    /// Resolves when the server has come to rest by itself: it lost its lease.
+    pub async fn failed(&self) {
+        self.stopped.cancelled().await;
+    }
+
+    /// Comes to rest: runs finish until the deadline, streams are closed at an event boundary.
+    pub async fn shutdown(&self) {
+        self.soft.cancel();
+        self.stopped.cancelled().await;
+    }
+
+    /// Ends everything at once; what is under way is ended by whoever claims it.
+    pub fn abort(&self) {
+        self.hard.cancel();
+    }
+}
+
+/// What the end of a server needs.
+struct Rest {
+    state: AppState,
+    tasks: TaskTracker,
+    soft: CancellationToken,
+    hard: CancellationToken,
+    stop_writers: CancellationToken,
+    drain: CancellationToken,
+    replica: ReplicaId,
+    lease: Duration,
+    drain_after: Duration,
+}
+
+impl Rest {
+    /// Comes to rest: refuses new connections, lets runs finish, closes streams at an event boundary, takes leave.
+    async fn come_to_rest(&self) {
+        // Phase 1: not ready, no new connections; requests under way go on.
+        tokio::select! {
+            () = self.soft.cancelled() => {}
+            () = self.hard.cancelled() => self.soft.cancel(),
+        }
+        // Phase 2: runs finish, until the deadline. Their readers see the end.
+        let deadline = tokio::time::Instant::now() + self.drain_after;
+        while self.state.runtime.live_runs() > 0 && tokio::time::Instant::now() < deadline && !self.hard.is_cancelled()
+        {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(20)) => {}
+                () = self.hard.cancelled() => {}
+            }
+        }
+        // Phase 3: the streams that are left are told to come back.
+        self.drain.cancel();
+        let closing = tokio::time::Instant::now() + Duration::from_secs(2);
+        while self.state.streams.open_streams() > 0 && tokio::time::Instant::now() < closing {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Phase 4: writers, lease, connections. What still runs is claimed by another process at once.
+        self.hard.cancel();
+        self.stop_writers.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout(self.lease, self.tasks.wait()).await;
+        let unscoped = self.state.store.unscoped("a process takes leave");
+        if let Err(error) = unscoped.replica_retire(self.replica).await {
+            tracing::warn!(%error, "could not take leave; the lease will run out");
+        }
+        self.state.store.close();
+    }
+}
