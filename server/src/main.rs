@@ -1,5 +1,5 @@
 //! The `headwater` binary.
 
-fn main() -> std::process::ExitCode {
+fn main() {
     headwater::cli::main()
 }

@@ -139,7 +139,8 @@ async fn bring_up(args: DevArgs) -> anyhow::Result<Up> {
     let config = args.config.and_then(|file| file.canonicalize().ok()).map(|file| file.display().to_string());
     let variables: Vec<_> = variables.into_iter().chain(config.map(|config| ("HEADWATER_CONFIG", config))).collect();
     data.write(DEV_ENV, &env_file::render("written by headwater dev at each start: set -a; . dev.env", &variables))?;
-    output::print(&greeting(&running.url, &key, &data, &database, &model, args.data_dir.is_some()))?;
+    // Whether anybody reads it or not, the server runs.
+    let _ = output::print(&greeting(&running.url, &key, &data, &database, &model, args.data_dir.is_some()));
     Ok(Up { running, database, _lock: lock })
 }
 

@@ -27,8 +27,8 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         running = Box::pin(wiring::start(settings, false)) => running?,
         () = signals.next() => return Err(super::Exit(130).into()),
     };
-    // For whoever waits for it, whatever the logs leave out.
-    output::line(&format!("listening on {}", running.url))?;
+    // For whoever waits for it, whatever the logs leave out; whether anybody reads it or not, the server runs.
+    let _ = output::line(&format!("listening on {}", running.url));
     let asked = tokio::select! {
         () = signals.next() => true,
         () = running.failed() => false,

@@ -314,6 +314,8 @@ export class RunStream {
     for (const type of TYPES) {
       source.addEventListener(type, (message) => {
         if (turn === this.#turn) this.#event(JSON.parse(message.data));
+        // Without this it would come back once more, to be told 204.
+        if (this.state === "over") source.close();
       });
     }
   }
@@ -340,7 +342,6 @@ export class RunStream {
     if (!this.cursor.accept(event.seq)) return;
     this.#failed = 0;
     this.#on.event(event);
-    // Nothing follows a terminal event; without this EventSource would ask once more, to be told 204.
     if (TERMINAL.has(event.type)) this.#over();
   }
 
@@ -365,8 +366,9 @@ export class RunStream {
     return this.#turn;
   }
 
+  /** Nothing follows a terminal event but the end of the connection, which may be read to the end. */
   #over() {
-    this.#begin();
+    clearTimeout(this.#timer);
     this.#tell("over", "the run is over");
   }
 
