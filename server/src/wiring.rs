@@ -181,6 +181,12 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let edge = EdgeOptions { max_body_bytes: settings.server.max_body_bytes, known_origins };
     let app = crate::http::layers(router::router(state.clone(), page), edge);
 
+    spawn(&tasks, "warm", {
+        // Loading the vocabulary takes a while; the first run should not wait for it.
+        let llm = state.llm.clone();
+        async move { llm.estimator().warm().await }
+    });
+
     let address = listener.local_addr()?;
     spawn(&tasks, "listener", {
         let (options, tasks) = (ListenOptions::from(&settings.server), tasks.clone());

@@ -11,6 +11,8 @@ use headwater_protocol::fold::OpenMessage;
 use headwater_protocol::{ErrorCode, MessageId, ModelCallId, Problem, Timestamp, Usage};
 use headwater_store::commit::{MessageWrite, StepWrite, UsageWrite, Writes};
 use headwater_stream::WriteError;
+use std::time::Duration;
+use tokio::time::Instant;
 
 use crate::execute::RunState;
 
@@ -71,11 +73,25 @@ struct Gathered {
     usage: Usage,
     cost: Option<headwater_protocol::Money>,
     last_call: Option<(ModelCallId, String)>,
+    /// Until when an estimate alone may wait for the first words, to share their commit.
+    hold: Option<Instant>,
 }
+
+/// How long an estimate waits for the first words. Models that answer sooner save a commit; of the others it is known
+/// before they cost much.
+const HOLD: Duration = Duration::from_millis(50);
 
 impl Gathered {
     fn is_empty(&self) -> bool {
         self.events.is_empty()
+    }
+
+    /// When this is to be written.
+    async fn due(&mut self) {
+        let only_estimate = self.events.iter().all(|event| matches!(event, EventBody::CostEstimated { .. }));
+        if only_estimate && !self.is_empty() {
+            tokio::time::sleep_until(*self.hold.get_or_insert_with(|| Instant::now() + HOLD)).await;
+        }
     }
 }
 
@@ -106,6 +122,7 @@ pub(crate) async fn run_step(
         usage: Usage::default(),
         cost: Some(headwater_protocol::Money::ZERO),
         last_call: None,
+        hold: None,
     };
     let deadline = tokio::time::sleep_until(state.deadline);
     tokio::pin!(deadline);
@@ -125,7 +142,8 @@ pub(crate) async fn run_step(
             result = state.writer.progress(), if state.writer.is_committing() || (state.writer.is_busy() && !waiting) => {
                 result?;
             }
-            () = std::future::ready(()), if waiting && !state.writer.is_committing() => {
+            () = gathered.due(), if waiting && !state.writer.is_committing() => {
+                gathered.hold = None;
                 let (events, writes) = (std::mem::take(&mut gathered.events), std::mem::take(&mut gathered.writes));
                 state.writer.begin(events, writes);
             }

@@ -41,6 +41,9 @@ struct Ring {
     tail: u64,
     /// Whether this process writes the run.
     live: bool,
+    /// Which of the run's writers on this process is the last. What an earlier one still says does not count: the run
+    /// was taken from it, and what it committed before that is in the table.
+    writer: u64,
     /// Whether the log has ended.
     ended: bool,
 }
@@ -74,17 +77,23 @@ pub enum Read {
 }
 
 impl Channel {
-    /// A writer begins here, after `tail`.
-    pub fn attach(&self, tail: u64) {
+    /// A writer begins here, after `tail`. Returns its number.
+    pub fn attach(&self, tail: u64) -> u64 {
         let mut ring = self.lock();
-        *ring = Ring { tail, live: true, ..Ring::default() };
+        let writer = ring.writer + 1;
+        *ring = Ring { tail, live: true, writer, ..Ring::default() };
         drop(ring);
         self.changed.notify_waiters();
+        writer
     }
 
     /// The writer has gone. What it committed is in the table.
-    pub fn detach(&self) {
+    pub fn detach(&self, writer: u64) {
         let mut ring = self.lock();
+        // A log that has ended stays as it is for the readers that are here: nothing can follow.
+        if ring.writer != writer || ring.ended {
+            return;
+        }
         ring.live = false;
         ring.blocks.clear();
         ring.bytes = 0;
@@ -93,8 +102,14 @@ impl Channel {
     }
 
     /// Adds what has just been committed.
-    pub fn publish(&self, from: u64, to: u64, lines: &str, ended: bool, ring_bytes: usize) {
+    pub fn publish(&self, writer: u64, from: u64, to: u64, lines: &str, ended: bool, ring_bytes: usize) {
         let mut ring = self.lock();
+        if ring.writer != writer || !ring.live {
+            drop(ring);
+            // Readers are on the table, which has it.
+            self.changed.notify_waiters();
+            return;
+        }
         debug_assert_eq!(ring.tail + 1, from, "the ring is dense");
         ring.tail = to;
         ring.ended = ended;

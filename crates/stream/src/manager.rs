@@ -103,7 +103,6 @@ impl MessageStreamManager {
     /// The one writer of a run that this process owns, after `tail`.
     pub fn writer(&self, identity: RunIdentity, tail: u64) -> RunWriter {
         let channel = ChannelRef::new(&self.inner, identity.run);
-        channel.attach(tail);
         RunWriter::new(self.clone(), channel, identity, tail)
     }
 

@@ -53,6 +53,8 @@ struct InFlight {
 pub struct RunWriter {
     manager: MessageStreamManager,
     channel: ChannelRef,
+    /// Which of the run's writers on this process this is.
+    number: u64,
     identity: RunIdentity,
     /// The last event that is committed.
     tail: u64,
@@ -67,9 +69,11 @@ pub struct RunWriter {
 
 impl RunWriter {
     pub(crate) fn new(manager: MessageStreamManager, channel: ChannelRef, identity: RunIdentity, tail: u64) -> Self {
+        let number = channel.attach(tail);
         Self {
             manager,
             channel,
+            number,
             identity,
             tail,
             pending: Vec::new(),
@@ -93,7 +97,7 @@ impl RunWriter {
 
     /// Shows readers what was committed elsewhere in this process: the events that came with the run's creation.
     pub fn publish_created(&mut self, lines: &str, to: u64) {
-        self.channel.publish(self.tail + 1, to, lines, false, self.manager.inner.options.ring_bytes);
+        self.channel.publish(self.number, self.tail + 1, to, lines, false, self.manager.inner.options.ring_bytes);
         self.tail = to;
     }
 
@@ -180,14 +184,21 @@ impl RunWriter {
             Verdict::Ok { next } => {
                 self.tail = in_flight.to;
                 let ring_bytes = self.manager.inner.options.ring_bytes;
-                self.channel.publish(in_flight.from, in_flight.to, &in_flight.lines, in_flight.ended, ring_bytes);
+                self.channel.publish(
+                    self.number,
+                    in_flight.from,
+                    in_flight.to,
+                    &in_flight.lines,
+                    in_flight.ended,
+                    ring_bytes,
+                );
                 self.manager.inner.bus.publish(self.identity.run);
                 Ok(next)
             }
             Verdict::Stale | Verdict::Ended | Verdict::Gone => {
                 self.fenced = true;
                 self.forget_pending();
-                self.channel.detach();
+                self.channel.detach(self.number);
                 Err(WriteError::Fenced)
             }
             Verdict::Failed(reason) => Err(WriteError::Refused(reason)),
@@ -251,6 +262,6 @@ impl RunWriter {
 impl Drop for RunWriter {
     fn drop(&mut self) {
         self.forget_pending();
-        self.channel.detach();
+        self.channel.detach(self.number);
     }
 }

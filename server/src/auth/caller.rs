@@ -114,16 +114,20 @@ impl Caller {
         }
     }
 
-    /// The user to write for, made if it does not exist.
-    pub async fn ensure_user(&self, state: &AppState) -> Result<UserId, ApiError> {
+    /// The same caller with a user that exists: made now if this is its first write. From here on it is that user who
+    /// acts, also for idempotency keys: a repeated first write finds what the first one made.
+    pub async fn into_user(mut self, state: &AppState) -> Result<Self, ApiError> {
         match &self.user {
-            UserRef::Known(user) => Ok(*user),
-            UserRef::Unknown(external_id) => Ok(state.auth.user_ensure(self.tenant, external_id).await?),
+            UserRef::Known(_) => {}
+            UserRef::Unknown(external_id) => {
+                self.user = UserRef::Known(state.auth.user_ensure(self.tenant, external_id).await?);
+            }
             UserRef::None => {
                 let detail = "say for which user: send the header Headwater-User with a tenant's key";
-                Err(Problem::new(ErrorCode::UserRequired, detail).into())
+                return Err(Problem::new(ErrorCode::UserRequired, detail).into());
             }
         }
+        Ok(self)
     }
 
     /// Whose idempotency keys these are.

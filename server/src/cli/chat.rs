@@ -15,6 +15,7 @@ use headwater_client::{Cursor, Options, RunStream, StreamItem, StreamOptions};
 use serde::{Deserialize, Serialize};
 
 use super::data_dir::DataDir;
+use super::env_file::quote;
 use super::remote::{Credential, Remote, RemoteArgs};
 use super::signals::Signals;
 use super::transcript::{Piece, Printed, Transcript};
@@ -121,7 +122,8 @@ impl Chat {
         }?;
         let outcome = self.print(stream, Transcript::default()).await?;
         if let (Outcome::Over(Some(thread)), false) = (&outcome, goes_on) {
-            output::dim(&format!("{} chat --thread {thread} \"…\" goes on with this conversation\n", myself()));
+            let command = self.command(&format!("--thread {thread}"));
+            output::dim(&format!("{command} \"…\" goes on with this conversation\n"));
         }
         Ok(outcome)
     }
@@ -203,8 +205,12 @@ impl Chat {
     }
 
     fn resume_command(&self, run: RunId) -> String {
-        use super::env_file::quote;
-        let mut command = format!("{} chat --resume {run}", myself());
+        self.command(&format!("--resume {run}"))
+    }
+
+    /// How to call this command again, with the same user and server.
+    fn command(&self, options: &str) -> String {
+        let mut command = format!("{} chat {options}", myself());
         if self.args.user != "alice" {
             command.push_str(&format!(" --user {}", quote(&self.args.user)));
         }

@@ -52,7 +52,7 @@ fn tell(inbox: &mpsc::Receiver<String>) {
             Ok(next) => Ok(next),
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) if std::io::stderr().is_terminal() => {
-                let bar = ProgressBar::new_spinner().with_style(
+                let bar = ProgressBar::new_spinner().with_elapsed(PATIENCE).with_style(
                     ProgressStyle::with_template("{spinner} {msg} ({elapsed})").expect("the template is right"),
                 );
                 bar.set_message(words);

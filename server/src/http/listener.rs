@@ -21,6 +21,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -37,6 +38,8 @@ const UNSENT_BYTES: u32 = 128 << 10;
 const MIN_BUFFER: usize = 8 << 10;
 /// How long nothing is accepted after a failure that the next attempt would meet as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often such a failure is told.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Connections beyond the cap that are told so at a time; further ones are just closed.
 const MAX_REFUSALS: usize = 128;
 /// How long telling them may take.
@@ -90,6 +93,7 @@ pub async fn serve(
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let builder = Arc::new(builder(&options, &tracker));
     let options = Arc::new(options);
+    let mut told: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -101,7 +105,10 @@ pub async fn serve(
             Ok((stream, _)) => stream,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
-                tracing::warn!(error = %error, "cannot accept connections, trying again");
+                if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+                    told = Some(Instant::now());
+                    tracing::warn!(error = %error, "cannot accept connections, trying again");
+                }
                 tokio::select! {
                     () = soft.cancelled() => break,
                     () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
@@ -151,6 +158,8 @@ fn builder(options: &ListenOptions, tracker: &TaskTracker) -> Builder<Tracked> {
         .timer(TokioTimer::new())
         // Ours: hyper's own would count the time between two requests as well.
         .header_read_timeout(None)
+        // They may not: `conn` watches for it, with less memory.
+        .half_close(true)
         .max_buf_size(buffer);
     builder
         .http2()

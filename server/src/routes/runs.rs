@@ -122,11 +122,8 @@ async fn create(
     if thread.is_some() && params.thread.is_some() {
         return Err(Problem::invalid("/thread", "the path names the thread already").into());
     }
-    // On a thread the user is the thread's: a key without a user may not speak for one.
-    let user = match (&thread, caller.user.known()) {
-        (Some((_, owner)), Some(user)) if *owner == user => user,
-        _ => caller.ensure_user(&state).await?,
-    };
+    let caller = caller.into_user(&state).await?;
+    let user = caller.user.known().ok_or_else(|| missing("user"))?;
     let once = body.idempotency(&state, &caller)?;
     let mut accepted = None;
     // An agent that is changed between reading it and accepting the run is read again.

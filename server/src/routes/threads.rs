@@ -69,9 +69,8 @@ pub async fn threads_create(
     caller.require("threads:write")?;
     let settings: ThreadSettings = body.parse()?;
     settings.check()?;
-    let user = caller.ensure_user(&state).await?;
-    let scope = headwater_protocol::Scope { tenant: caller.tenant, user: Some(user) };
-    let storage = state.store.scoped(scope);
+    let caller = caller.into_user(&state).await?;
+    let storage = state.store.scoped(caller.scope());
     let guard = body.idempotency(&state, &caller)?;
     let (thread, replayed): (ThreadId, bool) =
         match storage.thread_create(&settings, Timestamp::now(), guard.key()).await {

@@ -72,7 +72,7 @@ const show = {
     answers.get(message)?.article.remove();
     answers.delete(message);
   }),
-  "run.failed": (event) => complain(`The run failed (${event.code}): ${event.message ?? "no details for users"}`),
+  "run.failed": (event) => complain(`The run failed: ${event.message ?? event.error.title} (${event.code})`),
   "run.cancelled": () => complain("The run was stopped."),
 };
 
