@@ -1,2 +1,115 @@
-//! x
-fn main() {}
+//! `cargo xtask`: what a developer and CI do with this repository, with nothing to install beside cargo.
+//!
+//! Owns the order in which tools are called. Promises that a command's exit code tells whether all of it went well, that
+//! CI runs nothing that a developer cannot run by the same name, and that nothing here needs a network of its own.
+//! Never holds a rule of the product.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `cargo` | calling cargo, and finding what it built |
+//! | `test` | every test there is, around one throw-away Postgres |
+//! | `openapi` | the checked-in document against the code |
+//! | `load` | release builds and the load test |
+
+mod cargo;
+mod load;
+mod openapi;
+mod test;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::cargo::cargo;
+
+/// The daily commands of this repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Every test there is; arguments go to `cargo test` (`-p headwater-store some_name`)
+    Test {
+        /// Passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        arguments: Vec<OsString>,
+    },
+    /// rustfmt --check, and clippy with warnings as errors
+    Lint,
+    /// Format all code
+    Fmt,
+    /// Compare docs/openapi.json with the code
+    Openapi {
+        /// Write it instead
+        #[arg(long)]
+        write: bool,
+    },
+    /// The load test, on release builds; arguments go to it (default: `all`)
+    Load {
+        /// Passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        arguments: Vec<OsString>,
+    },
+    /// What CI runs: lint, openapi, test
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let Some(command) = Cli::parse().command else {
+        // Without a command: what there is. Not an error.
+        return match Cli::command().print_help() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    };
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Test { arguments } => test::run(&arguments),
+        Command::Lint => lint(),
+        Command::Fmt => cargo(["fmt", "--all"]),
+        Command::Openapi { write } => openapi::run(&openapi::current()?, write),
+        Command::Load { arguments } => load::run(&arguments),
+        Command::Ci => ci(),
+    }
+}
+
+fn lint() -> anyhow::Result<()> {
+    cargo(["fmt", "--all", "--check"])?;
+    cargo(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])
+}
+
+fn ci() -> anyhow::Result<()> {
+    lint()?;
+    // The tests' own build of the server tells the document: another one would compile everything once more.
+    let built = test::build(&[])?;
+    openapi::run(&openapi::of(built.program("headwater")?)?, false)?;
+    test::run_built(&built, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_hold_together() {
+        Cli::command().debug_assert();
+        assert!(Cli::try_parse_from(["cargo xtask"]).expect("lists the commands").command.is_none());
+        let cli = Cli::try_parse_from(["cargo xtask", "test", "-p", "x", "--", "--nocapture"]).expect("passed on");
+        let Some(Command::Test { arguments }) = cli.command else { panic!("it is test") };
+        assert_eq!(arguments, ["-p", "x", "--", "--nocapture"]);
+    }
+}

@@ -46,6 +46,9 @@ impl Ending {
         match self {
             Ending::Failed(error) => {
                 write.status = Some(RunStatus::Failed.as_str());
+                let mut error = error.clone();
+                // A provider's words may hold what Postgres cannot.
+                error.detail = error.detail.map(|detail| detail.replace('\0', "\u{fffd}"));
                 write.error = serde_json::to_value(error).ok();
             }
             Ending::Cancelled(_) => {

@@ -23,12 +23,17 @@ use crate::step::{self, StepEnd, counts};
 /// Messages of a thread that are read at most. What does not fit the model's window leaves anyway.
 const HISTORY: i64 = 2000;
 
+/// Segments of a log beyond which it is packed at its end.
+const SCATTERED: usize = 8;
+
 /// How the loop came to its end.
 pub(crate) enum Outcome {
     /// The terminal event is committed. `next`: the thread's next run, ours now.
     Ended {
         /// The run and the token it was taken with.
         next: Option<(RunId, LeaseToken)>,
+        /// Whether the log lies in so many pieces that it should be packed.
+        scattered: bool,
     },
     /// Somebody else owns the run.
     Lost,
@@ -60,7 +65,7 @@ pub(crate) async fn execute(runtime: &AgentRuntime, job: Job, cancel: &Cancellat
         Err(outcome) => return outcome,
     };
     match state.work(only_input, started).await {
-        Ok(next) => Outcome::Ended { next },
+        Ok(next) => Outcome::Ended { next, scattered: state.writer.segments() > SCATTERED },
         Err(WriteError::Fenced) => Outcome::Lost,
         Err(WriteError::Refused(reason)) => {
             tracing::error!(%reason, "the log refused a run's events");

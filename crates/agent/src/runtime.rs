@@ -230,8 +230,12 @@ impl AgentRuntime {
         self.inner.parts.tasks.spawn(
             async move {
                 let done = AssertUnwindSafe(execute::execute(&runtime, job, &cancel)).catch_unwind().await;
+                let mut scattered = false;
                 let next = match done {
-                    Ok(Outcome::Ended { next }) => next,
+                    Ok(Outcome::Ended { next, scattered: pieces }) => {
+                        scattered = pieces;
+                        next
+                    }
                     Ok(Outcome::Lost) => None,
                     Ok(Outcome::Abandoned(problem)) => runtime.end_own(identity, Ending::Failed(problem)).await,
                     Err(panic) => {
@@ -249,6 +253,13 @@ impl AgentRuntime {
                 runtime.give_back(Some(slot));
                 if let Some((run, token)) = next {
                     runtime.take_up(identity.tenant, identity.user, run, token).await;
+                }
+                if scattered {
+                    let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
+                    // Only a matter of space: a log that is not packed reads the same.
+                    if let Err(error) = runtime.inner.parts.store.scoped(scope).run_pack(identity.run).await {
+                        tracing::debug!(%error, "a log was not packed");
+                    }
                 }
             }
             .instrument(span),

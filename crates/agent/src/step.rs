@@ -6,7 +6,7 @@
 use futures_util::StreamExt as _;
 use headwater_llm::{CallContext, LlmEvent, ModelRequest, Settlement};
 use headwater_protocol::api::Run;
-use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role};
+use headwater_protocol::event::{EventBody, FinishReason, MAX_EVENT_BYTES, MessageStatus, Role};
 use headwater_protocol::fold::OpenMessage;
 use headwater_protocol::{ErrorCode, MessageId, ModelCallId, Problem, Timestamp, Usage};
 use headwater_store::commit::{MessageWrite, StepWrite, UsageWrite, Writes};
@@ -73,8 +73,47 @@ struct Gathered {
     usage: Usage,
     cost: Option<headwater_protocol::Money>,
     last_call: Option<(ModelCallId, String)>,
+    text_room: Room,
+    reasoning_room: Room,
     /// Until when an estimate alone may wait for the first words, to share their commit.
     hold: Option<Instant>,
+}
+
+/// What still fits into one text part, counted as JSON writes it, so that no event outgrows its bound.
+struct Room {
+    left: usize,
+    full: bool,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        // The envelope and the other fields of an event take less than 4 KiB.
+        Self { left: MAX_EVENT_BYTES - 4096, full: false }
+    }
+}
+
+impl Room {
+    /// The part of a delta that fits. Postgres stores no NUL in JSON; a model that says one gets the mark for what
+    /// cannot be shown.
+    fn take(&mut self, delta: &str) -> Option<String> {
+        let mut taken = String::with_capacity(delta.len());
+        for c in delta.chars() {
+            let c = if c == '\0' { char::REPLACEMENT_CHARACTER } else { c };
+            let bytes = match c {
+                '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+                c if c < ' ' => 6,
+                c => c.len_utf8(),
+            };
+            if bytes > self.left {
+                self.left = 0;
+                self.full = true;
+                break;
+            }
+            self.left -= bytes;
+            taken.push(c);
+        }
+        (!taken.is_empty()).then_some(taken)
+    }
 }
 
 /// How long an estimate waits for the first words. Models that answer sooner save a commit; of the others it is known
@@ -122,12 +161,18 @@ pub(crate) async fn run_step(
         usage: Usage::default(),
         cost: Some(headwater_protocol::Money::ZERO),
         last_call: None,
+        text_room: Room::default(),
+        reasoning_room: Room::default(),
         hold: None,
     };
     let deadline = tokio::time::sleep_until(state.deadline);
     tokio::pin!(deadline);
     let mut timed_out = false;
     let ended = loop {
+        if gathered.text_room.full && !stop.is_cancelled() {
+            // More than a message can hold: the call ends here, and what it cost is settled as for any that is stopped.
+            stop.cancel();
+        }
         // What has been gathered goes out as soon as the log is free and nothing more is there at once.
         let waiting = !gathered.is_empty();
         tokio::select! {
@@ -174,6 +219,7 @@ fn take(state: &mut RunState<'_>, gathered: &mut Gathered, event: LlmEvent) {
             gathered.events.push(EventBody::Throttled { wait_ms, queue_pos, reason: reason.to_owned() });
         }
         LlmEvent::Reasoning(delta) => {
+            let Some(delta) = gathered.reasoning_room.take(&delta) else { return };
             open(state, gathered);
             let open = gathered.open.as_mut().expect("just opened");
             if open.reasoning.is_none() {
@@ -187,6 +233,7 @@ fn take(state: &mut RunState<'_>, gathered: &mut Gathered, event: LlmEvent) {
             push_delta(state, gathered, EventBody::ReasoningDelta { message, delta });
         }
         LlmEvent::Text(delta) => {
+            let Some(delta) = gathered.text_room.take(&delta) else { return };
             open(state, gathered);
             let open = gathered.open.as_mut().expect("just opened");
             if std::mem::take(&mut open.reasoning_open) {
@@ -243,7 +290,7 @@ fn open(state: &mut RunState<'_>, gathered: &mut Gathered) {
 
 fn settle(state: &mut RunState<'_>, gathered: &mut Gathered, settlement: Settlement) {
     // The message ends before its call is settled.
-    let failed = settlement.outcome != headwater_llm::Outcome::Completed;
+    let failed = settlement.outcome != headwater_llm::Outcome::Completed && !gathered.text_room.full;
     close(state, gathered, if failed { MessageStatus::Incomplete } else { MessageStatus::Completed });
     state.usage = state.usage.plus(settlement.usage);
     state.cost = state.cost.zip(settlement.cost).map(|(sum, more)| sum.plus(more));
@@ -301,6 +348,7 @@ fn finish(
 ) -> StepEnd {
     let problem = match ended {
         Ok(Some(finish_reason)) => return done(state, gathered, finish_reason),
+        Ok(None) if gathered.text_room.full => return done(state, gathered, FinishReason::Length),
         Ok(None) if timed_out => {
             let limit = state.config.limits.max_duration_ms;
             Some(Problem::new(ErrorCode::RunTimeout, format!("the run took longer than its {limit} ms")))
@@ -348,4 +396,28 @@ fn done(state: &mut RunState<'_>, mut gathered: Gathered, finish_reason: FinishR
     state.steps = gathered.step;
     let Gathered { events, writes, .. } = gathered;
     StepEnd::Done { events, writes, message: open.message, text: open.text, finish_reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_never_outgrows_an_event() {
+        let mut room = Room::default();
+        let mut text = String::new();
+        while let Some(more) = room.take(&"line \"quoted\"\n".repeat(1000)) {
+            text.push_str(&more);
+        }
+        assert!(room.full);
+        let json = serde_json::to_string(&text).expect("serialises");
+        assert!(json.len() <= MAX_EVENT_BYTES - 4096 + 2, "{}", json.len());
+        assert!(json.len() > MAX_EVENT_BYTES - 8192, "and nothing is given away");
+    }
+
+    #[test]
+    fn what_postgres_cannot_hold_is_replaced() {
+        assert_eq!(Room::default().take("a\0b").as_deref(), Some("a\u{fffd}b"));
+        assert_eq!(Room::default().take(""), None);
+    }
 }

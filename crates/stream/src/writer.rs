@@ -64,6 +64,8 @@ pub struct RunWriter {
     urgent: bool,
     in_flight: Option<InFlight>,
     last_flush: Option<Instant>,
+    /// Segments that this writer has committed.
+    segments: usize,
     fenced: bool,
 }
 
@@ -81,6 +83,7 @@ impl RunWriter {
             urgent: false,
             in_flight: None,
             last_flush: None,
+            segments: 0,
             fenced: false,
         }
     }
@@ -93,6 +96,11 @@ impl RunWriter {
     /// The last committed event.
     pub fn tail(&self) -> u64 {
         self.tail
+    }
+
+    /// Segments that this writer has committed: many small ones are worth packing once the run has ended.
+    pub fn segments(&self) -> usize {
+        self.segments
     }
 
     /// Shows readers what was committed elsewhere in this process: the events that came with the run's creation.
@@ -183,6 +191,7 @@ impl RunWriter {
         match verdict {
             Verdict::Ok { next } => {
                 self.tail = in_flight.to;
+                self.segments += 1;
                 let ring_bytes = self.manager.inner.options.ring_bytes;
                 self.channel.publish(
                     self.number,

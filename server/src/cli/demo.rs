@@ -4,7 +4,7 @@
 //! nothing that is as it should be: a key that still works is kept, an agent that somebody has edited stays edited.
 
 use anyhow::Context as _;
-use headwater_client::protocol::api::{AgentConfig, KeyParams, UserSettings};
+use headwater_client::protocol::api::{Agent, AgentConfig, KeyParams, UserSettings};
 use headwater_client::protocol::{TenantId, UserId};
 use headwater_client::{AgentParams, Client, Error, Options};
 use serde_json::json;
@@ -22,7 +22,7 @@ const INSTRUCTIONS: &str = "You are a helpful assistant. Answer in plain words a
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Model {
     /// `PROVIDER/model-id`.
-    pub(super) id: String,
+    id: String,
     /// Somebody asked for just this one.
     asked_for: bool,
 }
@@ -41,16 +41,11 @@ impl Model {
         Self { id: format!("openai/{}", model.trim_start_matches("openai/")), asked_for: asked.is_some() }
     }
 
-    /// Whether it is the built-in one.
-    pub(super) fn is_scripted(&self) -> bool {
-        self.id.starts_with("scripted/")
-    }
-
     /// Whether an agent with this model is to have ours instead: where its own comes from the other source, which is
     /// no longer (or not yet) the one to use. What somebody set by hand stays.
     fn replaces(&self, current: &str) -> bool {
         let source = |model: &str| model.split('/').next().map(str::to_owned);
-        let other = if self.is_scripted() { "openai" } else { "scripted" };
+        let other = if self.id.starts_with("scripted/") { "openai" } else { "scripted" };
         current != self.id && (self.asked_for || source(current).as_deref() == Some(other))
     }
 }
@@ -64,6 +59,8 @@ pub(super) struct Demo {
     pub(super) user: UserId,
     /// A key of the tenant.
     pub(super) key: String,
+    /// The model that the agent uses.
+    pub(super) model: String,
 }
 
 /// Makes what is not there, on the server at `url`.
@@ -82,8 +79,8 @@ pub(super) async fn prepare(
     };
     let client = remote::client(url, &key, None)?;
     let user = make_user(&client).await.context("could not make the user alice")?;
-    make_agent(&client, model).await.context("could not make the agent assistant")?;
-    Ok(Demo { tenant, user, key })
+    let agent = make_agent(&client, model).await.context("could not make the agent assistant")?;
+    Ok(Demo { tenant, user, key, model: agent.config.model })
 }
 
 async fn find_tenant(operator: &Client) -> Result<TenantId, Error> {
@@ -126,18 +123,17 @@ fn is_absent(error: &Error) -> bool {
     error.problem().is_some_and(|problem| problem.status == 404)
 }
 
-async fn make_agent(client: &Client, model: &Model) -> Result<(), Error> {
+async fn make_agent(client: &Client, model: &Model) -> Result<Agent, Error> {
     match client.agents_get(AGENT).await {
         Ok(agent) if model.replaces(&agent.config.model) => {
-            client.agents_update(AGENT, &json!({ "model": model.id })).await.map(drop)
+            client.agents_update(AGENT, &json!({ "model": model.id })).await
         }
-        Ok(_) => Ok(()),
         Err(error) if is_absent(&error) => {
             let mut config = AgentConfig::with_model(&model.id);
             config.instructions = Some(INSTRUCTIONS.into());
-            client.agents_create(&AgentParams::new(AGENT, config), Options::new()).await.map(drop)
+            client.agents_create(&AgentParams::new(AGENT, config), Options::new()).await
         }
-        Err(error) => Err(error),
+        got => got,
     }
 }
 

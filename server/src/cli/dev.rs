@@ -124,7 +124,7 @@ async fn bring_up(args: DevArgs) -> anyhow::Result<Up> {
     let place = data.path().display().to_string();
     let last_key = last.get("HEADWATER_API_KEY");
     let prepared = demo::prepare(&running.url, &operator_key, last_key, &place, &model).await;
-    let Demo { tenant, user, key } = prepared.context("the server is up, but refuses its own set-up")?;
+    let Demo { tenant, user, key, model } = prepared.context("the server is up, but refuses its own set-up")?;
     let _ = running.state.page_user.set(PageUser { tenant, user });
     drop(progress);
 
@@ -171,18 +171,19 @@ fn taken(error: &anyhow::Error, port: u16) -> Option<anyhow::Error> {
 }
 
 /// The first lines. A dozen at most.
-fn greeting(url: &str, key: &str, data: &DataDir, database: &Database, model: &Model, own_dir: bool) -> String {
+fn greeting(url: &str, key: &str, data: &DataDir, database: &Database, model: &str, own_dir: bool) -> String {
     let env = env_file::quote(&data.file(DEV_ENV).display().to_string());
     let dir = if own_dir {
         format!(" --data-dir {}", env_file::quote(&data.path().display().to_string()))
     } else {
         String::new()
     };
-    let id = &model.id;
-    let model = if model.is_scripted() {
-        format!("{id}, built in: it only says what it was asked. For a real one set OPENAI_API_KEY and start again")
-    } else {
-        format!("{id}, with OPENAI_API_KEY")
+    let model = match model.split('/').next() {
+        Some("scripted") => {
+            format!("{model}, built in: it cannot think. For a real one set OPENAI_API_KEY and start again")
+        }
+        Some("openai") => format!("{model} (OPENAI_MODEL names another)"),
+        _ => model.to_owned(),
     };
     format!(
         "Headwater {version}, dev mode, with {database}

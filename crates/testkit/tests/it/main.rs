@@ -1,0 +1,3 @@
+//! Tests of the testkit's own programs.
+
+mod test_postgres;

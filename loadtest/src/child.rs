@@ -1,0 +1,116 @@
+//! A process of the measurement, kept on its core.
+//!
+//! Promises that it ends with us, and that its output goes to a file: a pipe would cost the load generator time for
+//! each line of it.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use crate::sys;
+
+const START: Duration = Duration::from_secs(60);
+const END: Duration = Duration::from_secs(40);
+
+/// A running process that listens.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts it on a core and waits until it has said where it listens. None of our own settings reach it.
+    pub(crate) async fn start(name: &str, mut command: Command, core: usize, dir: &Path) -> anyhow::Result<Self> {
+        for (variable, _) in std::env::vars_os() {
+            let text = variable.to_string_lossy();
+            if ["HEADWATER_", "DATABASE_", "OPENAI_"].iter().any(|p| text.starts_with(p)) || text == "PORT" {
+                // What the caller set on the command stays.
+                if !command.get_envs().any(|(set, _)| set == variable) {
+                    command.env_remove(&variable);
+                }
+            }
+        }
+        let log = dir.join(format!("{name}.log"));
+        let out = File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
+        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        sys::pin_child(&mut command, core);
+        let mut child = command.spawn().with_context(|| format!("{:?} does not start", command.get_program()))?;
+        let began = Instant::now();
+        loop {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            if let Some(address) = listening(&text) {
+                return Ok(Self { child, address, log });
+            }
+            if child.try_wait()?.is_some() || began.elapsed() > START {
+                let _ = child.kill();
+                let _ = child.wait();
+                bail!("{name} did not come up:\n{text}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Fails, with the last of what it said, if it has ended.
+    pub(crate) fn check(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("a process has ended ({status}):\n{}", self.tail()),
+        }
+    }
+
+    /// The end of what it said.
+    pub(crate) fn tail(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    /// Asks it to end and waits until it has.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        sys::ask_to_end(self.pid());
+        let began = Instant::now();
+        while self.child.try_wait()?.is_none() && began.elapsed() < END {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `listening on http://ADDRESS`, in a line that is whole.
+fn listening(text: &str) -> Option<SocketAddr> {
+    let at = text.find("listening on http://")? + "listening on http://".len();
+    let rest = &text[at..];
+    let end = rest.find(|c: char| c.is_whitespace() || c == '"')?;
+    rest[..end].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listening;
+
+    #[test]
+    fn an_address_is_taken_from_a_whole_line() {
+        assert_eq!(listening("x\nlistening on http://127.0.0.1:80\n"), "127.0.0.1:80".parse().ok());
+        assert_eq!(listening("listening on http://127.0.0.1:8"), None);
+        assert_eq!(listening("elsewhere\n"), None);
+    }
+}

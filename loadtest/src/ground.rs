@@ -1,0 +1,299 @@
+//! Everything a measurement stands on: a private Postgres, the model, the server under test and the relay.
+//!
+//! Owns their start, their cores and their end. Postgres and model stay for the whole call; server and relay are made
+//! anew for each case, so that memory is measured from the same beginning.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use headwater_client::protocol::api::{AgentConfig, KeyParams, TenantSettings};
+use headwater_client::{AgentParams, Client, Options};
+use headwater_store::admin::Admin;
+use headwater_store::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use headwater_store::migrate::{MigrateOptions, Roles, migrate};
+use headwater_testkit::model::ideal;
+use serde_json::json;
+
+use crate::answer::{Side, text_of};
+use crate::child::Process;
+use crate::sys::{self, Cores};
+
+const PREFIX: &str = "headwater_";
+const PASSWORD: &str = "only-for-the-load-test";
+/// A backend reports its statistics at most once a second, and when it has been idle for ten.
+const STATISTICS: Duration = Duration::from_millis(10_500);
+
+/// What is asked of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Tokens of each answer.
+    pub(crate) tokens: usize,
+    /// The pause between two of them.
+    pub(crate) delay_ms: u64,
+}
+
+impl Shape {
+    /// The model's name, which is also that of the agent.
+    pub(crate) fn model(self) -> String {
+        format!("load-{}x{}", self.tokens, self.delay_ms)
+    }
+
+    /// How long the model alone takes.
+    pub(crate) fn ideal(self) -> Duration {
+        ideal(self.tokens, self.delay_ms)
+    }
+
+    /// What it says.
+    pub(crate) fn text(self) -> String {
+        text_of(self.tokens)
+    }
+}
+
+/// A temporary directory, removed at the end unless kept.
+#[derive(Debug)]
+struct Dir {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// How the ground is made.
+#[derive(Debug, Clone)]
+pub(crate) struct GroundOptions {
+    /// The binary under test.
+    pub(crate) server_bin: PathBuf,
+    /// Which cores.
+    pub(crate) cores: Cores,
+    /// More environment of the server, `NAME=VALUE`.
+    pub(crate) server_env: Vec<(String, String)>,
+    /// More settings of Postgres.
+    pub(crate) pg_settings: Vec<(String, String)>,
+    /// Leave the directory with data and logs behind.
+    pub(crate) keep: bool,
+}
+
+/// Postgres and the model.
+pub(crate) struct Ground {
+    pub(crate) options: GroundOptions,
+    pub(crate) admin: Admin,
+    admin_url: String,
+    model: Process,
+    operator_key: String,
+    master_key: String,
+    made: std::cell::Cell<u32>,
+    // Dropped in this order: the directory goes last.
+    postgres: EmbeddedPostgres,
+    dir: Dir,
+}
+
+impl Ground {
+    /// Starts both. The calling thread is already on the load core, and so are they.
+    pub(crate) async fn start(options: GroundOptions) -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("headwater-loadtest-{}", std::process::id()));
+        std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        let dir = Dir { path, keep: options.keep };
+        let mut embedded = EmbeddedOptions::new(dir.path.join("data"));
+        embedded.settings.clone_from(&options.pg_settings);
+        // Blocks, and may: nothing else is going on yet.
+        let postgres = EmbeddedPostgres::start(&embedded, &|_| {}).context("a private Postgres")?;
+        let admin_url = postgres.admin_url("postgres");
+        let migrations = MigrateOptions {
+            admin_url: admin_url.clone(),
+            app_password: PASSWORD.into(),
+            prefix: PREFIX.into(),
+        };
+        migrate(&migrations).await.context("the migrations")?;
+        let admin = Admin::connect(&admin_url).await?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("model-server");
+        let model = Process::start("model", command, options.cores.load, &dir.path).await?;
+        let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let (master_key, operator_key) = (hex(sys::random()?), format!("hw_op_{}", hex(sys::random()?)));
+        let made = std::cell::Cell::new(0);
+        Ok(Self { options, admin, admin_url, model, operator_key, master_key, made, postgres, dir })
+    }
+
+    /// What is measured on: the directory with logs.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir.path
+    }
+
+    pub(crate) fn postgres_pid(&self) -> u32 {
+        self.postgres.pid()
+    }
+
+    pub(crate) fn postgres_version(&self) -> &str {
+        &self.postgres.binaries().version
+    }
+
+    pub(crate) fn model_pid(&self) -> u32 {
+        self.model.pid()
+    }
+
+    /// A fresh server and a fresh relay, which know agents of these shapes.
+    pub(crate) async fn pair(&mut self, shapes: &[Shape]) -> anyhow::Result<Pair> {
+        self.model.check()?;
+        self.made.set(self.made.get() + 1);
+        let number = self.made.get();
+        let base_url = format!("http://{}/v1", self.model.address);
+        let app = Roles::new(PREFIX)?.app();
+        let login = format!("user={app}&password={PASSWORD}");
+        let mut command = Command::new(&self.options.server_bin);
+        command
+            .arg("serve")
+            .env("HEADWATER__PROFILE", "dev")
+            .env("HEADWATER__SERVER__HOST", "127.0.0.1")
+            .env("HEADWATER__SERVER__PORT", "0")
+            .env("HEADWATER__SERVER__MAX_CONNECTIONS", "50000")
+            .env("HEADWATER__PROVIDERS__LOAD__PROTOCOL", "openai-chat")
+            .env("HEADWATER__PROVIDERS__LOAD__BASE_URL", &base_url)
+            .env("HEADWATER_MASTER_KEY", &self.master_key)
+            .env("HEADWATER_OPERATOR_KEY", &self.operator_key)
+            .env("DATABASE_APP_URL", self.admin_url.replace("user=postgres", &login))
+            .envs(self.options.server_env.iter().cloned());
+        let core = self.options.cores.server;
+        let server = Process::start(&format!("server-{number}"), command, core, self.dir()).await?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["relay-server", "--model", &base_url]);
+        let relay = Process::start(&format!("relay-{number}"), command, core, self.dir()).await?;
+        let url = format!("http://{}", server.address);
+        let (key, user) = (self.tenant(&url, number, shapes).await?, "alice".to_owned());
+        Ok(Pair { server, relay, url, key, user })
+    }
+
+    /// A tenant with a key, its user, and an agent of each shape.
+    async fn tenant(&self, url: &str, number: u32, shapes: &[Shape]) -> anyhow::Result<String> {
+        let operator = Client::builder(url).api_key(&self.operator_key).build()?;
+        let settings: TenantSettings = serde_json::from_value(json!({ "name": format!("loadtest {number}") }))?;
+        let tenant = operator.tenants_create(&settings, Options::new()).await.context("a tenant")?.id;
+        let params = KeyParams { name: "loadtest".into(), scopes: None, expires_at: None };
+        let made = operator.tenant_keys_create(tenant, &params, Options::new()).await.context("a key")?;
+        let key = made.secret.context("a key without a secret")?;
+        let client = Client::builder(url).api_key(&key).build()?;
+        let user = serde_json::from_value(json!({ "external_id": "alice", "name": "Alice" }))?;
+        client.users_create(&user, Options::new()).await.context("a user")?;
+        for shape in shapes {
+            let mut config = AgentConfig::with_model(format!("load/{}", shape.model()));
+            config.instructions = Some(INSTRUCTIONS.into());
+            client
+                .agents_create(&AgentParams::new(shape.model(), config), Options::new())
+                .await
+                .context("an agent")?;
+        }
+        Ok(key)
+    }
+
+    /// Rows of the event log and commits so far, once Postgres has counted what ended at `quiet_since`.
+    pub(crate) async fn counters(&self, quiet_since: Instant) -> anyhow::Result<Counters> {
+        tokio::time::sleep_until((quiet_since + STATISTICS).into()).await;
+        let sql = "SELECT (SELECT count(*) FROM headwater.run_events),
+                          (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database())";
+        let row = self.admin.rows(sql).await?.into_iter().next().context("a row")?;
+        let number = |at: usize| row.get(at).and_then(Option::as_deref).and_then(|text| text.parse().ok());
+        match (number(0), number(1)) {
+            (Some(rows), Some(commits)) => Ok(Counters { rows, commits }),
+            _ => bail!("Postgres does not say what it did"),
+        }
+    }
+
+    /// Stops everything.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        drop(self.model);
+        drop(self.admin);
+        self.postgres.stop()?;
+        Ok(())
+    }
+}
+
+const INSTRUCTIONS: &str = "You are a helpful assistant. Answer in plain words and be brief.";
+const QUESTION: &str = "Please tell me, in as many words as you like, where order 7 is.";
+
+/// What Postgres did so far.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counters {
+    pub(crate) rows: u64,
+    pub(crate) commits: u64,
+}
+
+/// The server under test and the relay.
+pub(crate) struct Pair {
+    pub(crate) server: Process,
+    pub(crate) relay: Process,
+    pub(crate) url: String,
+    pub(crate) key: String,
+    pub(crate) user: String,
+}
+
+impl Pair {
+    /// One of the two.
+    pub(crate) fn process(&self, side: Side) -> &Process {
+        match side {
+            Side::Ours => &self.server,
+            Side::Relay => &self.relay,
+        }
+    }
+
+    /// A whole request that starts a run and streams it.
+    pub(crate) fn start_request(&self, side: Side, shape: Shape) -> Bytes {
+        match side {
+            Side::Ours => {
+                let body = json!({ "agent": shape.model(), "input": QUESTION }).to_string();
+                self.post("/v1/runs", "accept: text/event-stream\r\n", &body)
+            }
+            Side::Relay => {
+                let body = json!({
+                    "model": shape.model(),
+                    "messages": [
+                        { "role": "system", "content": INSTRUCTIONS },
+                        { "role": "user", "content": QUESTION },
+                    ],
+                    "stream": true,
+                    "stream_options": { "include_usage": true },
+                });
+                let (body, address) = (body.to_string(), self.relay.address);
+                Bytes::from(format!(
+                    "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+                     content-length: {}\r\n\r\n{body}",
+                    body.len()
+                ))
+            }
+        }
+    }
+
+    fn post(&self, path: &str, headers: &str, body: &str) -> Bytes {
+        Bytes::from(format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nheadwater-user: {}\r\n\
+             content-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
+            self.server.address,
+            self.key,
+            self.user,
+            body.len()
+        ))
+    }
+
+    /// A whole request that reads a run's events after one of them.
+    pub(crate) fn events_request(&self, run: &str, after: u64) -> Bytes {
+        let cursor = if after > 0 { format!("last-event-id: {after:016}\r\n") } else { String::new() };
+        Bytes::from(format!(
+            "GET /v1/runs/{run}/events HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nheadwater-user: {}\r\n\
+             accept: text/event-stream\r\n{cursor}\r\n",
+            self.server.address, self.key, self.user
+        ))
+    }
+
+    /// Stops both.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.server.stop().await?;
+        self.relay.stop().await
+    }
+}

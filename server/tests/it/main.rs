@@ -1,0 +1,4 @@
+//! The server from outside: the real binary on a real database, talked to over HTTP.
+
+mod layering;
+mod support;
