@@ -115,13 +115,12 @@ BEGIN
     END IF;
 END $$;
 
--- Erases a tenant and all that is its own. Live runs are fenced first.
+-- Erases a tenant and all that is its own. Its runs are locked first, in the order in which every writer takes its
+-- locks (run, then thread): a commit in flight is waited for, the next one finds nothing.
 CREATE FUNCTION headwater.tenant_delete(p_tenant uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM 1 FROM headwater_sys.replicas p WHERE p.replica_id IN (
-        SELECT r.owner FROM headwater.runs r WHERE r.tenant_id = p_tenant AND r.status IN ('queued', 'running', 'suspended'))
-    ORDER BY p.replica_id FOR UPDATE;
+    PERFORM 1 FROM headwater.runs WHERE tenant_id = p_tenant ORDER BY run_id FOR UPDATE;
     PERFORM set_config('headwater.tenant_id', p_tenant::text, true);
     DELETE FROM headwater.run_events WHERE tenant_id = p_tenant;
     DELETE FROM headwater.tickets WHERE tenant_id = p_tenant;
@@ -282,22 +281,24 @@ END $$;
 
 -- ── Erasing, within the scope that is set ────────────────────────────────────────────────────────────────────────
 
--- Fences what still runs on these threads, then erases them with all that hangs on them. The ledger stays.
+-- Erases threads with all that hangs on them. The ledger stays. Their runs are locked first, and then the threads: that
+-- is the order of a commit, which may be under way. It is waited for; the next one finds nothing and is told so.
+-- No replica's row is locked: that would hold up everybody's flush.
 CREATE FUNCTION headwater.purge_threads(p_threads uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_tenant uuid := headwater.tenant_id();
     v_runs   uuid[];
 BEGIN
+    PERFORM 1 FROM headwater.runs WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads) ORDER BY run_id FOR UPDATE;
+    PERFORM 1 FROM headwater.threads WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads) ORDER BY thread_id FOR UPDATE;
+    -- What was queued before the thread's lock was had.
+    PERFORM 1 FROM headwater.runs WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads) ORDER BY run_id FOR UPDATE;
     SELECT coalesce(array_agg(run_id), '{}') INTO v_runs FROM headwater.runs
     WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads);
-    PERFORM 1 FROM headwater_sys.replicas p WHERE p.replica_id IN (
-        SELECT r.owner FROM headwater.runs r
-        WHERE r.tenant_id = v_tenant AND r.run_id = ANY (v_runs) AND r.status IN ('queued', 'running', 'suspended'))
-    ORDER BY p.replica_id FOR UPDATE;
     DELETE FROM headwater.run_events WHERE tenant_id = v_tenant AND run_id = ANY (v_runs);
     DELETE FROM headwater.idempotency WHERE tenant_id = v_tenant
-        AND object = ANY (SELECT unnest(v_runs)::text UNION ALL SELECT unnest(p_threads)::text);
+        AND object IN (SELECT unnest(v_runs)::text UNION ALL SELECT 'thr_' || unnest(p_threads)::text);
     DELETE FROM headwater.messages WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads);
     DELETE FROM headwater.runs WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads);
     DELETE FROM headwater.threads WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads);
@@ -306,9 +307,8 @@ END $$;
 CREATE FUNCTION headwater.purge_thread(p_thread uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- The lock keeps new runs out until it is gone.
     PERFORM 1 FROM headwater.threads WHERE tenant_id = headwater.tenant_id() AND thread_id = p_thread
-        AND (headwater.user_id() IS NULL OR user_id = headwater.user_id()) FOR UPDATE;
+        AND (headwater.user_id() IS NULL OR user_id = headwater.user_id());
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -325,9 +325,8 @@ BEGIN
     IF NOT FOUND OR (headwater.user_id() IS NOT NULL) THEN
         RETURN false;
     END IF;
-    SELECT coalesce(array_agg(thread_id), '{}') INTO v_threads FROM (
-        SELECT thread_id FROM headwater.threads WHERE tenant_id = headwater.tenant_id() AND user_id = p_user
-        ORDER BY thread_id FOR UPDATE) t;
+    SELECT coalesce(array_agg(thread_id), '{}') INTO v_threads FROM headwater.threads
+    WHERE tenant_id = headwater.tenant_id() AND user_id = p_user;
     PERFORM headwater.purge_threads(v_threads);
     DELETE FROM headwater.idempotency WHERE tenant_id = headwater.tenant_id() AND actor = p_user;
     DELETE FROM headwater.users WHERE tenant_id = headwater.tenant_id() AND user_id = p_user;

@@ -14,7 +14,7 @@ pub(crate) const VOID_ABOVE: f64 = 0.85;
 
 /// Latencies, as far as a microsecond matters.
 #[derive(Debug)]
-pub(crate) struct Latencies(Histogram<u64>);
+pub(crate) struct Latencies(pub(crate) Histogram<u64>);
 
 impl Default for Latencies {
     fn default() -> Self {

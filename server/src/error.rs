@@ -153,7 +153,7 @@ impl From<Box<Problem>> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::Unavailable(_) => ErrorCode::Unavailable,
+            StoreError::Unavailable(_) | StoreError::Contended(_) => ErrorCode::Unavailable,
             // A caller that can break a constraint by what it sends maps it before; here it is a bug.
             StoreError::Taken { .. } | StoreError::Reference(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {
                 ErrorCode::Internal

@@ -48,6 +48,9 @@ enum Command {
         /// Write it instead
         #[arg(long)]
         write: bool,
+        /// Ask the server that the tests are built with: nothing is compiled anew after `cargo xtask test`
+        #[arg(long)]
+        built: bool,
     },
     /// The load test, on release builds; arguments go to it (default: `all`)
     Load {
@@ -81,7 +84,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test { arguments } => test::run(&arguments),
         Command::Lint => lint(),
         Command::Fmt => cargo(["fmt", "--all"]),
-        Command::Openapi { write } => openapi::run(&openapi::current()?, write),
+        Command::Openapi { write, built: false } => openapi::run(&openapi::current()?, write),
+        Command::Openapi { write, built: true } => {
+            openapi::run(&openapi::of(test::build(&[])?.program("headwater")?)?, write)
+        }
         Command::Load { arguments } => load::run(&arguments),
         Command::Ci => ci(),
     }

@@ -136,7 +136,10 @@ async fn write_all<W: Work>(store: &Store, replica: ReplicaId, batch: Vec<Queued
                 }
             }
             Err(error) if part.len() > 1 => {
-                tracing::warn!(%error, rows = part.len(), "a batch was refused and is split");
+                match &error {
+                    StoreError::Contended(_) => tracing::debug!(%error, rows = part.len(), "a batch has to wait and is split"),
+                    _ => tracing::warn!(%error, rows = part.len(), "a batch was refused and is split"),
+                }
                 let rest = part.split_off(part.len() / 2);
                 parts.push(rest);
                 parts.push(part);
@@ -162,6 +165,8 @@ async fn write_through_outage<W: Work>(
     loop {
         let error = match W::write(store, replica, batch).await {
             Err(error @ StoreError::Unavailable(_)) => error,
+            // A lock that one row waits for must not hold up the others: the batch is split, and the row waits alone.
+            Err(error @ StoreError::Contended(_)) if batch.len() == 1 => error,
             other => return other,
         };
         if began.elapsed() > OUTAGE || stop.is_cancelled() {

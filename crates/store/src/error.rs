@@ -8,6 +8,9 @@ pub enum StoreError {
     /// Postgres cannot be reached, is starting, is read-only or has no connection to spare. Trying again may help.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// Somebody else holds what this needs for longer than it may wait. Trying again may help.
+    #[error("the database is busy: {0}")]
+    Contended(String),
     /// A unique value is taken.
     #[error("{constraint} is taken")]
     Taken {
@@ -41,15 +44,23 @@ fn describe(error: &tokio_postgres::Error) -> String {
     }
 }
 
+/// Whether locks were in the way: of this statement, and not of all.
+fn is_contention(state: &SqlState) -> bool {
+    [
+        &SqlState::T_R_SERIALIZATION_FAILURE,
+        &SqlState::T_R_DEADLOCK_DETECTED,
+        &SqlState::LOCK_NOT_AVAILABLE,
+        &SqlState::QUERY_CANCELED,
+    ]
+    .contains(&state)
+}
+
 /// Whether the same statement may succeed later, unchanged.
 pub(crate) fn is_transient(state: &SqlState) -> bool {
     let code = state.code();
-    // Connection trouble, resources, operator intervention, object in use; and what concurrency causes.
+    // Connection trouble, resources, operator intervention; and a standby that has not been promoted yet.
     ["08", "53", "57"].iter().any(|class| code.starts_with(class))
         || [
-            &SqlState::T_R_SERIALIZATION_FAILURE,
-            &SqlState::T_R_DEADLOCK_DETECTED,
-            &SqlState::LOCK_NOT_AVAILABLE,
             &SqlState::READ_ONLY_SQL_TRANSACTION,
             &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
         ]
@@ -60,6 +71,9 @@ impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         let text = describe(&error);
         let Some(db) = error.as_db_error() else { return Self::Unavailable(text) };
+        if is_contention(db.code()) {
+            return Self::Contended(text);
+        }
         if is_transient(db.code()) {
             return Self::Unavailable(text);
         }

@@ -101,6 +101,23 @@ UNION ALL
 SELECT 'a grant on a table of the service', t.name FROM tables t, aclexplode(t.relacl) g JOIN pg_roles r ON r.oid = g.grantee
     WHERE t.nspname = 'headwater_sys' AND r.rolname = @app_text@
 UNION ALL
+-- Of whole tables or single columns: r(ead), a(dd), w(rite), d(elete), as psql shows them.
+SELECT 'the server''s grants are not those of the list', t.name FROM tables t LEFT JOIN (VALUES
+        ('tenants', 'rw'), ('users', 'raw'), ('agents', 'raw'), ('agent_versions', 'ra'), ('threads', 'raw'), ('runs', 'raw'),
+        ('messages', 'raw'), ('run_steps', 'ra'), ('usage_calls', 'ra'), ('idempotency', 'rad'), ('tickets', 'raw'),
+        ('run_events', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
+    WHERE coalesce(may.what, '') <> concat(
+        CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'SELECT') THEN 'r' END,
+        CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'INSERT') THEN 'a' END,
+        CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'UPDATE') THEN 'w' END,
+        CASE WHEN has_table_privilege(@app_text@, t.oid, 'DELETE, TRUNCATE, TRIGGER') THEN 'd' END)
+UNION ALL
+SELECT 'rows can be moved to another tenant or user', t.name FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid
+    WHERE a.attname IN ('tenant_id', 'user_id') AND has_column_privilege(@app_text@, t.oid, a.attnum, 'UPDATE')
+UNION ALL
+SELECT 'the user rule is not as written', table_name FROM policies WHERE polname = 'of_user' AND (polcmd <> '*' OR check_ <> using_
+    OR using_ <> '((( SELECT headwater.user_id() AS user_id) IS NULL) OR (user_id = ( SELECT headwater.user_id() AS user_id)))')
+UNION ALL
 SELECT 'a grant to everybody', t.name FROM ours t, aclexplode(t.relacl) g WHERE g.grantee = 0
 UNION ALL
 SELECT 'lease tokens can be read', 'headwater.runs'

@@ -62,8 +62,9 @@ impl Store {
     /// Makes the pools. Connects nowhere yet.
     pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
         let requests = pool(options, options.max_connections, "")?;
-        // At 4 MB `unnest` of a large flush spilled to disk.
-        let flushes = pool(options, options.flush_connections, " -c work_mem=64MB")?;
+        // At 4 MB `unnest` of a large flush spilled to disk. A flush waits for nobody's lock for long: it is split, and
+        // the row that has to wait waits alone.
+        let flushes = pool(options, options.flush_connections, " -c work_mem=64MB -c lock_timeout=250")?;
         Ok(Self { requests, flushes })
     }
 

@@ -57,7 +57,9 @@ pub async fn users_create(State(state): State<AppState>, caller: Caller, body: A
     caller.require_key("users:write")?;
     let settings: UserSettings = body.parse()?;
     settings.check()?;
-    let storage = state.store.scoped(caller.scope());
+    // The tenant makes users, whoever it acts for: a user's own scope cannot.
+    let scope = headwater_protocol::Scope { tenant: caller.tenant, user: None };
+    let storage = state.store.scoped(scope);
     let guard = body.idempotency(&state, &caller)?;
     let made = storage.user_create(&settings, Timestamp::now(), guard.key()).await;
     match made {

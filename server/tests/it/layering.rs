@@ -25,7 +25,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "headwater-client",
         ],
     ),
-    ("loadtest", &["headwater-protocol", "headwater-client", "headwater-testkit", "headwater-store"]),
+    ("headwater-loadtest", &["headwater-protocol", "headwater-client", "headwater-testkit", "headwater-store"]),
     ("xtask", &["headwater-store"]),
 ];
 
@@ -94,7 +94,7 @@ fn only_store_names_postgres_and_only_three_name_axum() {
                 assert_eq!(package, "headwater-store", "names {name} ({kind})");
             }
             if name == "axum" || name == "axum-core" {
-                let may = ["headwater", "headwater-testkit", "loadtest"].contains(&package.as_str());
+                let may = ["headwater", "headwater-testkit", "headwater-loadtest"].contains(&package.as_str());
                 assert!(may, "{package} names {name} ({kind})");
             }
         }

@@ -1,5 +1,8 @@
 //! The store against a real Postgres, as the application role.
 
+mod fence;
+mod leaks;
+mod lint;
 mod matrix;
 mod support;
 mod wall;

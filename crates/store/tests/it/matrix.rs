@@ -10,6 +10,8 @@ use headwater_testkit::Database;
 
 /// What each actor can do with the row of tenant A's first user. Columns: SELECT, INSERT, UPDATE, DELETE.
 /// `1` the row was seen or written · `0` there is no such row · `!` refused by the wall · `-` no permission at all.
+/// A user makes no other users. Agents and remembered requests are the tenant's; so is the log, whose reader looks its
+/// run up under the user's own scope in the same statement.
 const EXPECTED: &str = "
 table                              | own user | tenant   | other user | other tenant | nobody
 headwater.agent_versions           | 1 1 - -  | 1 1 - -  | 1 1 - -    | 0 ! - -      | 0 ! - -
@@ -26,7 +28,7 @@ headwater.tenants                  | 1 - 1 -  | 1 - 1 -  | 1 - 1 -    | 0 - 0 - 
 headwater.threads                  | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.tickets                  | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.usage_calls              | 1 1 - -  | 1 1 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
-headwater.users                    | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
+headwater.users                    | 1 ! 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater_sys._sqlx_migrations     | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater_sys.operator_idempotency | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater_sys.replicas             | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
@@ -272,7 +274,7 @@ async fn every_table_lets_each_actor_do_exactly_this() {
         actual.push_str(line);
         actual.push('\n');
     }
-    assert_eq!(actual, EXPECTED, "the matrix as it is, and as it is written down:\n{actual}");
+    assert!(actual == EXPECTED, "the matrix is\n{actual}\nand should be\n{EXPECTED}");
 }
 
 #[tokio::test]

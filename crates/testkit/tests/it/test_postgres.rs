@@ -20,12 +20,16 @@ fn socket_dir(url: &str) -> String {
 
 #[test]
 fn the_command_has_a_postgres_and_afterwards_there_is_none() {
-    let output = test_postgres(&["sh", "-c", &format!("echo \"${URL}\"; test -S \"$(echo \"${URL}\" | sed 's/.*host=//;s/&.*//;s/%2F/\\//g')\"/.s.PGSQL.* && exit 7")])
-        .output()
-        .expect("the program runs");
+    // The socket's directory out of the address, and whether the socket is there while the command runs.
+    let script = format!(
+        r#"echo "${URL}"; dir=$(echo "${URL}" | sed 's/.*host=//; s/&.*//; s/%2F/\//g'); test -S "$dir/.s.PGSQL.5432" && exit 7"#
+    );
+    let output = test_postgres(&["sh", "-c", &script]).output().expect("the program runs");
     assert_eq!(output.status.code(), Some(7), "the socket was there: {output:?}");
     let url = String::from_utf8(output.stdout).expect("text");
-    assert!(!Path::new(&socket_dir(url.trim())).join(".s.PGSQL.5432").exists(), "and is gone: {url}");
+    let dir = socket_dir(url.trim());
+    assert!(!Path::new(&dir).join(".s.PGSQL.5432").exists(), "and is gone: {url}");
+    assert!(!Path::new(&dir).parent().expect("the data directory").exists(), "with all its files: {url}");
 }
 
 #[test]

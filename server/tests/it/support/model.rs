@@ -85,6 +85,12 @@ impl Lane {
         models().lane(Box::new(move |_| Some(reply.clone())))
     }
 
+    /// Quotes the last user message.
+    pub(crate) fn echo() -> Arc<Self> {
+        let quote = |request: &RecordedRequest| Reply::text(format!("You said: {}", request.last_text("user")?)).into();
+        models().lane(Box::new(quote))
+    }
+
     /// The model that agents name to come here.
     pub(crate) fn model(&self) -> String {
         format!("fake/{}", self.name)

@@ -1,0 +1,171 @@
+//! The table: every route, and what each actor gets there.
+
+use serde_json::{Value, json};
+
+/// Who asks. The objects in paths are those of tenant A and its user alice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// The operator.
+    Operator,
+    /// A's key.
+    Key,
+    /// A's key for alice.
+    KeyAlice,
+    /// A's key for bob, another user of A.
+    KeyBob,
+    /// A's key for a user of B, by id.
+    KeyForeignUser,
+    /// Alice's token.
+    TokenAlice,
+    /// Bob's token.
+    TokenBob,
+    /// B's key.
+    OtherKey,
+    /// B's key for its own user who is called alice too.
+    OtherKeyAlice,
+    /// The token of that user.
+    OtherToken,
+    /// A ticket for another run of alice.
+    Ticket,
+    /// No credential.
+    Nobody,
+    /// Something that is no credential.
+    Garbage,
+}
+
+pub(super) const ACTORS: [Who; 13] = [
+    Who::Operator,
+    Who::Key,
+    Who::KeyAlice,
+    Who::KeyBob,
+    Who::KeyForeignUser,
+    Who::TokenAlice,
+    Who::TokenBob,
+    Who::OtherKey,
+    Who::OtherKeyAlice,
+    Who::OtherToken,
+    Who::Ticket,
+    Who::Nobody,
+    Who::Garbage,
+];
+
+/// One route: method, path, body, and a status for each of [`ACTORS`].
+pub(super) struct Route {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) body: Option<Value>,
+    pub(super) statuses: [u16; 13],
+}
+
+/// Only the operator.
+const fn operator(done: u16) -> [u16; 13] {
+    [done, 403, 403, 403, 404, 403, 403, 403, 403, 403, 401, 401, 401]
+}
+
+/// Only a tenant's key, on what is the tenant's own: B's key works on B's.
+const fn key_on_own(done: u16) -> [u16; 13] {
+    [403, done, done, done, 404, 403, 403, done, done, 403, 401, 401, 401]
+}
+
+/// Only a tenant's key, on an object of A that belongs to no user.
+const fn key_on_object(done: u16) -> [u16; 13] {
+    [403, done, done, done, 404, 403, 403, 404, 404, 403, 401, 401, 401]
+}
+
+/// Only a tenant's key, on alice: acting for bob, alice is out of sight.
+const fn key_on_user(done: u16) -> [u16; 13] {
+    [403, done, done, 404, 404, 403, 403, 404, 404, 403, 401, 401, 401]
+}
+
+/// Keys and tokens, each on its own.
+const fn all_on_own(done: u16) -> [u16; 13] {
+    [403, done, done, done, 404, done, done, done, done, done, 401, 401, 401]
+}
+
+/// Keys and tokens, on an object of alice's.
+const fn all_on_alices(done: u16) -> [u16; 13] {
+    [403, done, done, 404, 404, done, 404, 404, 404, 404, 401, 401, 401]
+}
+
+/// The same, where a ticket would do if it were for this run.
+const fn all_on_alices_run(done: u16) -> [u16; 13] {
+    [403, done, done, 404, 404, done, 404, 404, 404, 404, 404, 401, 401]
+}
+
+fn route(method: &'static str, path: &'static str, statuses: [u16; 13]) -> Route {
+    Route { method, path, body: None, statuses }
+}
+
+fn with(method: &'static str, path: &'static str, body: Value, statuses: [u16; 13]) -> Route {
+    Route { method, path, body: Some(body), statuses }
+}
+
+/// Every route of the API. `{unique}` in a body is different each time, `{agent}` an id of A's.
+pub(super) fn routes() -> Vec<Route> {
+    let agent = json!({"model": "{model}", "instructions": "{a-private}"});
+    let mut named = agent.clone();
+    named["name"] = "{unique}".into();
+    let run = json!({"agent": "{agent}", "input": "{alice-private}"});
+    // Without a user there is nobody to write for; a foreign agent is none.
+    let write_for_a_user = [403, 400, 201, 201, 404, 201, 201, 400, 201, 201, 401, 401, 401];
+    let run_for_a_user = [403, 400, 201, 201, 404, 201, 201, 400, 404, 404, 401, 401, 401];
+    let mut run_on_thread = all_on_alices(201);
+    run_on_thread[1] = 400;
+    let mut deleted_user = key_on_user(204);
+    deleted_user[2] = 404;
+    // What a token may see of an agent, it may see of any agent of its tenant.
+    let agent_of_tenant = [403, 200, 200, 200, 404, 200, 200, 404, 404, 404, 401, 401, 401];
+    vec![
+        with("POST", "/v1/tenants", json!({"name": "{unique}"}), operator(201)),
+        route("GET", "/v1/tenants", operator(200)),
+        route("GET", "/v1/tenants/{tenant}", operator(200)),
+        with("PATCH", "/v1/tenants/{tenant}", json!({"metadata": {"k": "v"}}), operator(200)),
+        route("DELETE", "/v1/tenants/{tenant}", operator(204)),
+        with("POST", "/v1/tenants/{tenant}/keys", json!({"name": "k"}), operator(201)),
+        route("GET", "/v1/tenants/{tenant}/keys", operator(200)),
+        route("DELETE", "/v1/tenants/{tenant}/keys/{key}", operator(204)),
+        route("GET", "/v1/tenant", key_on_own(200)),
+        with("PATCH", "/v1/tenant", json!({"metadata": {"k": "v"}}), key_on_own(200)),
+        with("POST", "/v1/users", json!({"external_id": "{unique}"}), key_on_own(201)),
+        route("GET", "/v1/users", key_on_own(200)),
+        route("GET", "/v1/users/{user}", key_on_user(200)),
+        with("PATCH", "/v1/users/{user}", json!({"name": "{alice-private}"}), key_on_user(200)),
+        // Made for the purpose: neither alice nor bob.
+        route("DELETE", "/v1/users/{user}", deleted_user),
+        route("GET", "/v1/me", all_on_own(200)),
+        // The user in the body is A's alice, by id.
+        with("POST", "/v1/user_tokens", json!({"user": "{user}"}), key_on_object(201)),
+        with("POST", "/v1/agents", named, key_on_own(201)),
+        route("GET", "/v1/agents", all_on_own(200)),
+        route("GET", "/v1/agents/{agent}", agent_of_tenant),
+        with("PUT", "/v1/agents/{agent}", agent, key_on_own(0)),
+        with("PATCH", "/v1/agents/{agent}", json!({"description": "{unique}"}), key_on_object(200)),
+        route("DELETE", "/v1/agents/{agent}", key_on_object(204)),
+        route("GET", "/v1/agents/{agent}/versions", key_on_object(200)),
+        route("GET", "/v1/agents/{agent}/versions/{version}", key_on_object(200)),
+        route("GET", "/v1/models", all_on_own(200)),
+        with("POST", "/v1/threads", json!({"title": "{alice-private}"}), write_for_a_user),
+        route("GET", "/v1/threads", all_on_own(200)),
+        route("GET", "/v1/threads/{thread}", all_on_alices(200)),
+        with("PATCH", "/v1/threads/{thread}", json!({"title": "{alice-private}"}), all_on_alices(200)),
+        route("DELETE", "/v1/threads/{thread}", all_on_alices(204)),
+        with(
+            "POST",
+            "/v1/threads/{thread}/messages",
+            json!({"role": "user", "content": "{alice-private}"}),
+            all_on_alices(201),
+        ),
+        route("GET", "/v1/threads/{thread}/messages", all_on_alices(200)),
+        route("GET", "/v1/threads/{thread}/messages/{message}", all_on_alices(200)),
+        with("POST", "/v1/runs", run.clone(), run_for_a_user),
+        route("GET", "/v1/runs", all_on_own(200)),
+        with("POST", "/v1/threads/{thread}/runs", run, run_on_thread),
+        route("GET", "/v1/threads/{thread}/runs", all_on_alices(200)),
+        route("GET", "/v1/runs/{run}", all_on_alices_run(200)),
+        route("GET", "/v1/runs/{run}/events", all_on_alices_run(200)),
+        with("POST", "/v1/runs/{run}/cancel", json!({}), all_on_alices(200)),
+        with("POST", "/v1/runs/{run}/tickets", json!({}), all_on_alices(201)),
+        route("GET", "/v1/usage", all_on_own(200)),
+        route("GET", "/v1/usage/calls", key_on_own(200)),
+    ]
+}

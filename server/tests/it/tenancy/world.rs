@@ -1,0 +1,143 @@
+//! Two tenants whose users have the same names, with marks on what others must not see.
+
+use serde_json::{Value, json};
+
+use super::routes::Who;
+use crate::support::tenant::id;
+use crate::support::{Api, Lane, Site, Tenant, User, unique};
+
+/// On everything that is alice's.
+pub(super) const ALICES: &str = "private-to-alice";
+/// On what only A's keys may see.
+pub(super) const AS: &str = "private-to-tenant-a";
+
+/// The objects that paths name.
+pub(super) struct World {
+    pub(super) site: Site,
+    pub(super) a: Tenant,
+    pub(super) alice: User,
+    pub(super) bob: User,
+    pub(super) b: Tenant,
+    pub(super) b_alice: User,
+    pub(super) model: String,
+    pub(super) agent: String,
+    pub(super) thread: String,
+    pub(super) message: String,
+    pub(super) run: String,
+    /// A ticket for another run of alice.
+    pub(super) ticket: String,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let site = Site::shared().await;
+        let (a, b) = (site.tenant().await, site.tenant().await);
+        // What alice asks comes back in her answers.
+        let lane = Lane::echo();
+        let agent = id(&a.agent_with(&lane, json!({"instructions": AS})).await);
+        let (alice, bob, b_alice) = (a.user("alice").await, a.user("bob").await, b.user("alice").await);
+        let made = json!({"title": ALICES, "external_id": "same-everywhere", "metadata": {"of": ALICES}});
+        let thread = id(&alice.key.post("/v1/threads", made).await.ok(201));
+        let run = id(&alice.key.run_on(&thread, ALICES).await);
+        let ended = alice.key.ended(&run).await;
+        assert_eq!(ended["status"], "completed", "{ended}");
+        let message = ended["result"]["message"].as_str().expect("a message").to_owned();
+        let other = id(&alice.key.run(ALICES).await);
+        let ticket = alice.key.post(&format!("/v1/runs/{other}/tickets"), json!({})).await.ok(201);
+        let ticket = ticket["ticket"].as_str().expect("a ticket").to_owned();
+        // Used once on its own run, so that it is good.
+        site.anybody().get(&format!("/v1/runs/{other}?ticket={ticket}")).await.ok(200);
+        Self { site, a, alice, bob, b, b_alice, model: lane.model(), agent, thread, message, run, ticket }
+    }
+
+    /// A client for this actor. A ticket goes into the query.
+    pub(super) fn client(&self, who: Who) -> Api {
+        match who {
+            Who::Operator => self.site.operator(),
+            Who::Key => self.a.api.clone(),
+            Who::KeyAlice => self.alice.key.clone(),
+            Who::KeyBob => self.bob.key.clone(),
+            Who::KeyForeignUser => self.a.api.with("headwater-user", &self.b_alice.id),
+            Who::TokenAlice => self.alice.token.clone(),
+            Who::TokenBob => self.bob.token.clone(),
+            Who::OtherKey => self.b.api.clone(),
+            Who::OtherKeyAlice => self.b_alice.key.clone(),
+            Who::OtherToken => self.b_alice.token.clone(),
+            Who::Ticket | Who::Nobody => self.site.anybody(),
+            Who::Garbage => self.site.anybody().bearer("hw_sk_this-is-not-a-key-of-anybody-anywhere-at-all"),
+        }
+    }
+
+    /// The path with ids in it. What is to be deleted is made for the purpose.
+    pub(super) async fn path(&self, method: &str, template: &str) -> String {
+        let deleted = |what: &str| method == "DELETE" && template.ends_with(what);
+        let (mut tenant, mut user) = (self.a.id.clone(), self.alice.id.clone());
+        let (mut agent, mut thread) = (self.agent.clone(), self.thread.clone());
+        if deleted("/{tenant}") {
+            tenant = self.site.tenant().await.id;
+        }
+        let key = if deleted("/{key}") {
+            let path = format!("/v1/tenants/{tenant}/keys");
+            id(&self.site.operator().post(&path, json!({"name": "k"})).await.ok(201))
+        } else {
+            self.a.key_id.clone()
+        };
+        if deleted("/{thread}") {
+            thread = id(&self.alice.key.post("/v1/threads", json!({"title": ALICES})).await.ok(201));
+        }
+        if deleted("/{agent}") {
+            let config = json!({"name": unique("agent"), "model": self.model});
+            agent = id(&self.a.api.post("/v1/agents", config).await.ok(201));
+        }
+        if method == "PUT" {
+            // By name: a new one each time.
+            agent = unique("agent");
+        }
+        if deleted("/{user}") {
+            user = id(&self.a.api.post("/v1/users", json!({"external_id": unique("user")})).await.ok(201));
+        }
+        template
+            .replace("{tenant}", &tenant)
+            .replace("{key}", &key)
+            .replace("{user}", &user)
+            .replace("{agent}", &agent)
+            .replace("{version}", "1")
+            .replace("{thread}", &thread)
+            .replace("{message}", &self.message)
+            .replace("{run}", &self.run)
+    }
+
+    /// The body with ids in it.
+    pub(super) fn body(&self, body: &Value) -> Value {
+        let text = body
+            .to_string()
+            .replace("{unique}", &unique("name"))
+            .replace("{alice-private}", ALICES)
+            .replace("{a-private}", AS)
+            .replace("{model}", &self.model)
+            .replace("{user}", &self.alice.id)
+            .replace("{agent}", &self.agent);
+        serde_json::from_str(&text).expect("still JSON")
+    }
+
+    /// What this actor must never read.
+    pub(super) fn forbidden(&self, who: Who) -> Vec<&str> {
+        match who {
+            Who::Key | Who::KeyAlice => vec![],
+            Who::KeyBob => vec![ALICES],
+            Who::TokenAlice => vec![AS],
+            Who::TokenBob => vec![ALICES, AS],
+            // The operator manages tenants and reads none of their threads.
+            Who::Operator => vec![ALICES, AS],
+            Who::KeyForeignUser
+            | Who::OtherKey
+            | Who::OtherKeyAlice
+            | Who::OtherToken
+            | Who::Ticket
+            | Who::Nobody
+            | Who::Garbage => {
+                vec![ALICES, AS, &self.a.id, &self.alice.id, &self.bob.id, &self.agent, &self.thread, &self.run]
+            }
+        }
+    }
+}
