@@ -6,7 +6,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON headwater.tenants TO @dispatch@;
 CREATE POLICY dispatch_all ON headwater.tenants FOR ALL TO @dispatch@ USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at), DELETE ON headwater.api_keys TO @dispatch@;
 CREATE POLICY dispatch_all ON headwater.api_keys FOR ALL TO @dispatch@ USING (true) WITH CHECK (true);
-GRANT SELECT (tenant_id, run_id, thread_id, user_id, owner, status, ord, created_at, external_id),
+GRANT SELECT (tenant_id, run_id, thread_id, user_id, owner, status, ord, cancel_requested_at, created_at, external_id),
       UPDATE (owner, lease_token, cancel_requested_at), DELETE ON headwater.runs TO @dispatch@;
 CREATE POLICY dispatch_finds ON headwater.runs FOR SELECT TO @dispatch@ USING (true);
 CREATE POLICY dispatch_claims ON headwater.runs FOR UPDATE TO @dispatch@ USING (true) WITH CHECK (true);

@@ -91,7 +91,6 @@ pub struct Pending {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "type")]
 #[expect(missing_docs, reason = "the fields are those of the API page, named once there and in the OpenAPI document")]
-#[expect(clippy::large_enum_variant, reason = "short-lived values; boxing would cost every reader of the log")]
 pub enum EventBody {
     /// The run was accepted. Always seq 1.
     #[serde(rename = "run.queued")]

@@ -137,7 +137,9 @@ async fn write_all<W: Work>(store: &Store, replica: ReplicaId, batch: Vec<Queued
             }
             Err(error) if part.len() > 1 => {
                 match &error {
-                    StoreError::Contended(_) => tracing::debug!(%error, rows = part.len(), "a batch has to wait and is split"),
+                    StoreError::Contended(_) => {
+                        tracing::debug!(%error, rows = part.len(), "a batch has to wait and is split")
+                    }
                     _ => tracing::warn!(%error, rows = part.len(), "a batch was refused and is split"),
                 }
                 let rest = part.split_off(part.len() / 2);

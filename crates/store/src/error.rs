@@ -60,11 +60,7 @@ pub(crate) fn is_transient(state: &SqlState) -> bool {
     let code = state.code();
     // Connection trouble, resources, operator intervention; and a standby that has not been promoted yet.
     ["08", "53", "57"].iter().any(|class| code.starts_with(class))
-        || [
-            &SqlState::READ_ONLY_SQL_TRANSACTION,
-            &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-        ]
-        .contains(&state)
+        || [&SqlState::READ_ONLY_SQL_TRANSACTION, &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(&state)
 }
 
 impl From<tokio_postgres::Error> for StoreError {

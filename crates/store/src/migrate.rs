@@ -71,7 +71,12 @@ pub async fn migrate(options: &MigrateOptions) -> Result<usize, StoreError> {
     let roles = Roles::new(&options.prefix)?;
     let admin = connect(&options.admin_url, None).await?;
     let before = migrated(&admin).await;
-    prepare(&admin, &roles).await?;
+    let made_app = prepare(&admin, &roles).await.map_err(|error| match error {
+        StoreError::Database(text) if text.contains("(42501)") => StoreError::Database(format!(
+            "{text}; migrating takes an administrator's URL: a superuser, or a role that may create roles and owns the database"
+        )),
+        other => other,
+    })?;
     run_migrations(&options.admin_url, &roles).await?;
     admin
         .batch_execute(&roles.fill(
@@ -79,13 +84,26 @@ pub async fn migrate(options: &MigrateOptions) -> Result<usize, StoreError> {
              DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO @app@, @wake@', current_database()); END $$",
         ))
         .await?;
-    // One that already works is never changed: it may be in use by another release, or have been set by the operator.
-    let login = (roles.app(), options.app_password.clone());
-    if connect(&options.admin_url, Some(&login)).await.is_err() || !password_is_asked(&admin, &login.0).await? {
-        let sql = format!("ALTER ROLE \"{}\" PASSWORD '{}'", login.0, login.1.replace('\'', "''"));
-        admin.batch_execute(&sql).await?;
-    }
+    give_password(&admin, options, &roles.app(), made_app).await?;
     Ok(migrated(&admin).await.saturating_sub(before))
+}
+
+/// Gives the `app` role its password. One that works is never changed, and one that somebody else has set is not taken
+/// from them: roles belong to the whole cluster, and another installation may live in it.
+async fn give_password(admin: &Client, options: &MigrateOptions, role: &str, made: bool) -> Result<(), StoreError> {
+    if !made && password_is_asked(admin, role).await? {
+        let login = (role.to_owned(), options.app_password.clone());
+        return match connect(&options.admin_url, Some(&login)).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(StoreError::Database(format!(
+                "the role {role} of this Postgres does not take our password ({error}): it belongs to a Headwater with another \
+                 master key. Set HEADWATER_MASTER_KEY to that one's, or database.role_prefix to other roles, or \
+                 DATABASE_APP_URL to a login of your own"
+            ))),
+        };
+    }
+    let password = options.app_password.replace('\'', "''");
+    Ok(admin.batch_execute(&format!("ALTER ROLE \"{role}\" PASSWORD '{password}'")).await?)
 }
 
 /// How many migrations have run.
@@ -101,7 +119,9 @@ async fn password_is_asked(admin: &Client, role: &str) -> Result<bool, StoreErro
     Ok(row.ok().flatten().is_none_or(|row| row.get(0)))
 }
 
-async fn prepare(admin: &Client, roles: &Roles) -> Result<(), StoreError> {
+/// Makes what is missing. Returns whether the `app` role is new.
+async fn prepare(admin: &Client, roles: &Roles) -> Result<bool, StoreError> {
+    let mut made_app = false;
     for (role, attributes) in [
         ("owner", "NOLOGIN NOINHERIT"),
         ("app", "LOGIN NOINHERIT"),
@@ -113,6 +133,7 @@ async fn prepare(admin: &Client, roles: &Roles) -> Result<(), StoreError> {
         let exists = admin.query_opt("SELECT 1 FROM pg_roles WHERE rolname = $1", &[&name]).await?.is_some();
         if !exists {
             let made = admin.batch_execute(&format!("CREATE ROLE \"{name}\" {attributes}")).await;
+            made_app |= role == "app" && made.is_ok();
             // Roles belong to the whole cluster: another database's migration may have been first.
             if let Err(error) = made
                 && error.code() != Some(&tokio_postgres::error::SqlState::DUPLICATE_OBJECT)
@@ -148,12 +169,13 @@ async fn prepare(admin: &Client, roles: &Roles) -> Result<(), StoreError> {
              END $$",
         )
         .await?;
-    Ok(())
+    Ok(made_app)
 }
 
 async fn run_migrations(url: &str, roles: &Roles) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| StoreError::Unavailable(error.to_string());
-    let options = PgConnectOptions::from_str(&tls::split_mode(url).0).map_err(failed)?;
+    // As it stands: sqlx knows every mode of libpq, and with `verify-full` must verify here too.
+    let options = PgConnectOptions::from_str(url).map_err(failed)?;
     let mut connection = PgConnection::connect_with(&options).await.map_err(failed)?;
     sqlx::query(sqlx::AssertSqlSafe(roles.fill("SET ROLE @owner@"))).execute(&mut connection).await.map_err(failed)?;
     let filled: Vec<Migration> = MIGRATIONS
@@ -185,7 +207,7 @@ pub(crate) async fn connect(url: &str, login: Option<&(String, String)>) -> Resu
     if let Some((user, password)) = login {
         config.user(user).password(password);
     }
-    let (client, connection) = config.connect(tls::connector(verify)).await?;
+    let (client, connection) = config.connect(tls::connector(verify)).await.map_err(explained)?;
     #[expect(clippy::disallowed_methods, reason = "ends with the client, which every caller drops")]
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -193,6 +215,22 @@ pub(crate) async fn connect(url: &str, login: Option<&(String, String)>) -> Resu
         }
     });
     Ok(client)
+}
+
+/// A connection that did not come about, with what to do about it.
+fn explained(error: tokio_postgres::Error) -> StoreError {
+    let advice = match error.code().map(tokio_postgres::error::SqlState::code) {
+        Some("28P01" | "28000") => "correct the user and password in its URL",
+        Some("3D000") => "make it with `createdb NAME`, or name another one",
+        Some(_) => "",
+        None => "is it running, and is its URL right? Without DATABASE_URL, `headwater dev` brings its own",
+    };
+    match StoreError::from(error) {
+        StoreError::Unavailable(text) | StoreError::Database(text) if !advice.is_empty() => {
+            StoreError::Unavailable(format!("{text}; {advice}"))
+        }
+        other => other,
+    }
 }
 
 /// One finding of the lint.

@@ -233,8 +233,13 @@ pub(crate) async fn set_scope(
 /// A connection configuration from a URL, with our session defaults as start-up options.
 pub(crate) fn config(url: &str, extra: &str) -> Result<(tokio_postgres::Config, bool), StoreError> {
     let (url, verify) = tls::split_mode(url);
-    let mut config: tokio_postgres::Config =
-        url.parse().map_err(|error| StoreError::Unavailable(format!("the database URL does not parse: {error}")))?;
+    let form = "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE";
+    if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
+        return Err(StoreError::Database(format!("this is no URL of a Postgres; {form}")));
+    }
+    let mut config: tokio_postgres::Config = url
+        .parse()
+        .map_err(|error| StoreError::Database(format!("the URL of the database does not parse ({error}); {form}")))?;
     config.application_name("headwater");
     config.connect_timeout(Duration::from_secs(5));
     // A paused owner must hold no lock for long, and a vanished peer no connection.

@@ -317,11 +317,11 @@ impl Reader {
                 if ended { self.finish(frames) } else { Next::Send(frames) }
             }
             Read::AtTail { tail } => self.at_tail(tail),
-            Read::Elsewhere => self.from_table().await,
+            Read::Elsewhere => self.read_table().await,
         }
     }
 
-    async fn from_table(&mut self) -> Next {
+    async fn read_table(&mut self) -> Next {
         let storage = self.manager.store.scoped(self.params.scope);
         let range = EventRange { after: self.after, segments: PAGE_SEGMENTS };
         match storage.events_read(self.run, range).await {

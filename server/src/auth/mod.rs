@@ -137,7 +137,7 @@ impl Auth {
 
     /// Whether a credential is still good, asked now and then while a stream is open.
     pub async fn is_still_good(&self, caller: &Caller) -> bool {
-        let good = match (&caller.kind, caller.user.known()) {
+        match (&caller.kind, caller.user.known()) {
             (CallerKind::Key { secret_hash, .. }, _) => match self.keys.get(secret_hash).await {
                 Some(grant) => grant.is_some_and(|grant| grant.active),
                 None => {
@@ -158,8 +158,7 @@ impl Auth {
                 Err(_) => true,
             },
             (_, None) => false,
-        };
-        good
+        }
     }
 }
 

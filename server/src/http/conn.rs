@@ -1,8 +1,7 @@
 //! [`Conn`]: a TCP connection that does not wait for ever.
 //!
 //! Owns the four waits that hyper leaves open or knows too little about: for the first byte, for the rest of a
-//! request's head, for the next request on an idle connection, and for a client that no longer reads. Also noticing
-//! that a client has left, what hyper
+//! request's head, for the next request on an idle connection, and for a client that no longer reads. Also what hyper
 //! answers by itself (a head too large, or not HTTP at all), so that it looks like every other answer of ours, and the
 //! polite end of a connection whose request was refused before it was read.
 //! Promises that a timer exists only while something is waited for: a stream that is idle in both directions has none.
@@ -169,28 +168,6 @@ impl Conn {
         Poll::Pending
     }
 
-    /// Whether the client has left while it is answered. hyper would find out by reading, into a buffer of 8 KiB for
-    /// each stream that it holds as long as the stream (that is why the listener tells it that clients may half-close).
-    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.wait != Wait::Answer {
-            self.wait_for(Wait::Answer);
-        }
-        match self.io.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            // Also when there is more to read: it belongs to a body, or to the next request.
-            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// Begins to wait for the next request.
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.poll_silence(cx) {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => Poll::Ready(Ok(())),
-        }
-    }
-
     /// A write, with an end to waiting for it.
     fn poll_stall(
         &mut self,
@@ -274,12 +251,13 @@ impl AsyncWrite for Conn {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // hyper calls this at the end of every round, whatever the round was for.
-        match (this.shared.is_busy(), this.wait) {
-            (true, _) if !this.http2 => ready!(this.poll_left(cx))?,
-            // From here on there is a next request to wait for, and nothing else may ever wake us.
-            (false, Wait::Answer) => ready!(this.poll_idle(cx))?,
-            (true | false, _) => {}
+        // hyper does not read again when an answer is out if it knows already that there is nothing to read. But from
+        // here on there is a next request to wait for, and this is called after every answer.
+        if this.wait == Wait::Answer
+            && !this.shared.is_busy()
+            && let Poll::Ready(Err(error)) = this.poll_silence(cx)
+        {
+            return Poll::Ready(Err(error));
         }
         Pin::new(&mut this.io).poll_flush(cx)
     }

@@ -158,8 +158,6 @@ fn builder(options: &ListenOptions, tracker: &TaskTracker) -> Builder<Tracked> {
         .timer(TokioTimer::new())
         // Ours: hyper's own would count the time between two requests as well.
         .header_read_timeout(None)
-        // They may not: `conn` watches for it, with less memory.
-        .half_close(true)
         .max_buf_size(buffer);
     builder
         .http2()

@@ -104,7 +104,19 @@ fn only_store_names_postgres_and_only_three_name_axum() {
 #[test]
 fn one_tls_library_is_linked() {
     let tree = std::process::Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "--locked", "-p", "headwater", "-e", "normal", "--prefix", "none", "--format", "{p}"])
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "-p",
+            "headwater",
+            "-e",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo tree runs");

@@ -29,7 +29,16 @@ enum Rival {
     Purge,
 }
 
-/// The owner's transaction is held between its look at the run and its write, and ends so.
+/// Where the owner pauses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Pause {
+    /// Between its look at the run and its write.
+    BeforeWriting,
+    /// Between its write and the end of its transaction.
+    BeforeTheEnd,
+}
+
+/// How the owner's transaction ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Ends {
     Commits,
@@ -63,11 +72,11 @@ impl Outcome {
     }
 }
 
-/// Where the owner pauses: an advisory lock that the test holds.
+/// The advisory lock that the test holds to make the owner pause.
 const PAUSE: &str = "724601";
 
 /// Replaces the function by one that pauses between its look and its write, less what is to be cut out.
-async fn install(admin: &Admin, fence: Fence) {
+async fn install(admin: &Admin, fence: Fence, pause: Pause) {
     let source = admin.value("SELECT pg_get_functiondef('headwater.append_events'::regproc)").await;
     let mut source = source.expect("asks").expect("the function's source");
     let mut cut = |from: &str, to: &str| {
@@ -89,8 +98,14 @@ async fn install(admin: &Admin, fence: Fence) {
         look = "SELECT r.owner = p_replica AND r.lease_token = p_tokens[1] AND r.tail = p_from[1] - 1 INTO v_fits
                 FROM headwater.runs r WHERE r.tenant_id = p_tenants[1] AND r.run_id = p_runs[1];";
     }
-    let pause = format!("{look} PERFORM pg_advisory_xact_lock_shared({PAUSE}); WITH given AS (");
-    cut("WITH given AS (", &pause);
+    let wait = format!("PERFORM pg_advisory_xact_lock_shared({PAUSE});");
+    match pause {
+        Pause::BeforeWriting => cut("WITH given AS (", &format!("{look} {wait} WITH given AS (")),
+        Pause::BeforeTheEnd => {
+            cut("WITH given AS (", &format!("{look} WITH given AS ("));
+            cut("RETURN v_verdicts;", &format!("{wait} RETURN v_verdicts;"));
+        }
+    }
     admin.execute(&source).await.expect("replaces the function");
 }
 
@@ -106,17 +121,17 @@ fn append(replica: ReplicaId, owned: &Owned, token: LeaseToken, seq: u64, text: 
     )
 }
 
-async fn contest(fence: Fence, rival: Rival, ends: Ends) -> Outcome {
+async fn contest(fence: Fence, pause: Pause, rival: Rival, ends: Ends) -> Outcome {
     let world = World::new().await;
     let (run, replica, scope) = (world.run().await, world.replica, world.acme.scope());
-    let (admin, pause) = (world.database.admin().await, world.database.admin().await);
+    let (admin, holder) = (world.database.admin().await, world.database.admin().await);
     let (owner, other) = (world.database.app().await, world.database.app().await);
-    install(&admin, fence).await;
+    install(&admin, fence, pause).await;
     let successor = register(&world.unscoped()).await;
     // The owner has been away for so long that its lease is over.
     world.expire(replica).await;
 
-    pause.execute(&format!("SELECT pg_advisory_lock({PAUSE})")).await.expect("holds the owner up");
+    holder.execute(&format!("SELECT pg_advisory_lock({PAUSE})")).await.expect("holds the owner up");
     begin(&owner, scope).await;
     let sql = append(replica, &run, run.token, 3, "owner");
     let appending = async {
@@ -147,7 +162,7 @@ async fn contest(fence: Fence, rival: Rival, ends: Ends) -> Outcome {
             answer = &mut taking => Some(answer),
             () = until_waiting(&admin, 2) => None,
         };
-        pause.execute(&format!("SELECT pg_advisory_unlock({PAUSE})")).await.expect("lets the owner go on");
+        holder.execute(&format!("SELECT pg_advisory_unlock({PAUSE})")).await.expect("lets the owner go on");
         match early {
             Some(answer) => (answer.is_some(), answer),
             None => (false, taking.await),
@@ -179,20 +194,27 @@ async fn contest(fence: Fence, rival: Rival, ends: Ends) -> Outcome {
     Outcome { overtook, owner: verdict, rival: answer, zombie, log: texts.map(str::to_owned).collect() }
 }
 
+const PAUSES: [Pause; 2] = [Pause::BeforeWriting, Pause::BeforeTheEnd];
+const RIVALS: [Rival; 2] = [Rival::Claim, Rival::Cancel];
+
 #[tokio::test]
 async fn whoever_takes_a_run_over_waits_for_the_flush_in_flight() {
-    for rival in [Rival::Claim, Rival::Cancel] {
-        let committed = contest(Fence::Whole, rival, Ends::Commits).await;
-        assert_eq!(committed, Outcome::new(false, "ok", Some("ok"), "stale", &["owner", "rival"]), "{rival:?}");
-        let rolled_back = contest(Fence::Whole, rival, Ends::RollsBack).await;
-        assert_eq!(rolled_back, Outcome::new(false, "ok", Some("ok"), "stale", &["rival"]), "{rival:?}");
+    for (pause, rival) in PAUSES.into_iter().flat_map(|pause| RIVALS.map(|rival| (pause, rival))) {
+        let committed = contest(Fence::Whole, pause, rival, Ends::Commits).await;
+        assert_eq!(
+            committed,
+            Outcome::new(false, "ok", Some("ok"), "stale", &["owner", "rival"]),
+            "{pause:?} {rival:?}"
+        );
+        let rolled_back = contest(Fence::Whole, pause, rival, Ends::RollsBack).await;
+        assert_eq!(rolled_back, Outcome::new(false, "ok", Some("ok"), "stale", &["rival"]), "{pause:?} {rival:?}");
     }
 }
 
 #[tokio::test]
 async fn without_the_lock_on_the_replica_nobody_waits() {
-    for rival in [Rival::Claim, Rival::Cancel] {
-        let outcome = contest(Fence::NoReplicaLock, rival, Ends::Commits).await;
+    for rival in RIVALS {
+        let outcome = contest(Fence::NoReplicaLock, Pause::BeforeWriting, rival, Ends::Commits).await;
         // The lock of the run's row still keeps the two apart.
         assert_eq!(outcome, Outcome::new(true, "stale", Some("ok"), "stale", &["rival"]), "{rival:?}");
     }
@@ -200,16 +222,16 @@ async fn without_the_lock_on_the_replica_nobody_waits() {
 
 #[tokio::test]
 async fn the_lock_on_the_replica_fences_alone() {
-    for rival in [Rival::Claim, Rival::Cancel] {
-        let outcome = contest(Fence::NoRowCheck, rival, Ends::Commits).await;
-        assert_eq!(outcome, Outcome::new(false, "ok", Some("ok"), "stale", &["owner", "rival"]), "{rival:?}");
+    for (pause, rival) in PAUSES.into_iter().flat_map(|pause| RIVALS.map(|rival| (pause, rival))) {
+        let outcome = contest(Fence::NoRowCheck, pause, rival, Ends::Commits).await;
+        assert_eq!(outcome, Outcome::new(false, "ok", Some("ok"), "stale", &["owner", "rival"]), "{pause:?} {rival:?}");
     }
 }
 
 #[tokio::test]
 async fn without_both_a_run_has_two_appenders() {
-    for rival in [Rival::Claim, Rival::Cancel] {
-        let outcome = contest(Fence::Neither, rival, Ends::Commits).await;
+    for rival in RIVALS {
+        let outcome = contest(Fence::Neither, Pause::BeforeWriting, rival, Ends::Commits).await;
         assert!(
             outcome.overtook && outcome.owner == "ok",
             "the old owner wrote after it had been replaced: {outcome:?}"
@@ -219,7 +241,9 @@ async fn without_both_a_run_has_two_appenders() {
 }
 
 #[tokio::test]
-async fn a_purge_waits_for_the_flush_in_flight_and_leaves_nothing() {
-    let outcome = contest(Fence::Whole, Rival::Purge, Ends::Commits).await;
-    assert_eq!(outcome, Outcome::new(false, "ok", None, "gone", &[]));
+async fn a_purge_leaves_nothing_of_a_flush_in_flight() {
+    let overtaken = contest(Fence::Whole, Pause::BeforeWriting, Rival::Purge, Ends::Commits).await;
+    assert_eq!(overtaken, Outcome::new(true, "gone", None, "gone", &[]));
+    let waited_for = contest(Fence::Whole, Pause::BeforeTheEnd, Rival::Purge, Ends::Commits).await;
+    assert_eq!(waited_for, Outcome::new(false, "ok", None, "gone", &[]));
 }

@@ -4,5 +4,6 @@ mod fence;
 mod leaks;
 mod lint;
 mod matrix;
+mod probe;
 mod support;
 mod wall;

@@ -56,7 +56,13 @@ impl Api {
     }
 
     /// Sends a body that is text of any kind.
-    pub(crate) async fn raw(&self, method: &str, path: &str, kind: Option<&str>, body: impl Into<reqwest::Body>) -> Answer {
+    pub(crate) async fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        kind: Option<&str>,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
         let mut request = self.request(method, path).body(body);
         if let Some(kind) = kind {
             request = request.header("content-type", kind);

@@ -122,7 +122,8 @@ pub(crate) fn assert_dense(events: &[Value]) {
         assert_eq!(event["seq"], at + 1, "the log is dense: {events:#?}");
     }
     let terminal = ["run.completed", "run.failed", "run.cancelled"];
-    let ends: Vec<_> = events.iter().filter(|event| terminal.contains(&event["type"].as_str().expect("a type"))).collect();
+    let ends: Vec<_> =
+        events.iter().filter(|event| terminal.contains(&event["type"].as_str().expect("a type"))).collect();
     assert_eq!(ends.len(), 1, "one terminal event: {events:#?}");
     assert_eq!(events.last(), ends.last().copied(), "nothing after it");
 }

@@ -43,7 +43,10 @@ async fn every_route_for_every_actor() {
             // 0 stands for 200 or 201.
             let as_wanted = answer.status == want || want == 0 && matches!(answer.status, 200 | 201);
             if !as_wanted {
-                wrong.push(format!("{} {} as {who:?}: {want} expected, {}: {text}", route.method, route.path, answer.status));
+                wrong.push(format!(
+                    "{} {} as {who:?}: {want} expected, {}: {text}",
+                    route.method, route.path, answer.status
+                ));
             }
             for mark in world.forbidden(who) {
                 // "There is no agent X" repeats what was asked.
@@ -51,7 +54,8 @@ async fn every_route_for_every_actor() {
                     wrong.push(format!("{} {} as {who:?} reads {mark}: {text}", route.method, route.path));
                 }
             }
-            seen += usize::from(matches!(who, Who::Key | Who::KeyAlice) && (text.contains(ALICES) || text.contains(AS)));
+            seen +=
+                usize::from(matches!(who, Who::Key | Who::KeyAlice) && (text.contains(ALICES) || text.contains(AS)));
         }
     }
     assert!(wrong.is_empty(), "{} cells are wrong:\n{}", wrong.len(), wrong.join("\n"));
