@@ -76,6 +76,7 @@ fn api() -> OpenApiRouter<AppState> {
 /// The whole application, before the edge's layers. `page`: with the development page.
 pub fn router(state: AppState, page: bool) -> Router {
     let (authenticated, document) = api().split_for_parts();
+    let document = with_headers(document);
     // Credentials are checked on every route of the API; the few that are open to everybody stand below.
     let authenticated = authenticated.route_layer(from_fn_with_state(state.clone(), authenticate));
     let open = Router::new()
@@ -96,8 +97,47 @@ pub fn router(state: AppState, page: bool) -> Router {
         .with_state(state)
 }
 
+/// Adds to each operation the headers that many of them take, so that they are told once here.
+fn with_headers(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+    use utoipa::openapi::{ObjectBuilder, Required, schema::Type};
+    let header = |name: &str, what: &str| {
+        utoipa::openapi::RefOr::T(
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Header)
+                .required(Required::False)
+                .description(Some(what))
+                .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+                .build(),
+        )
+    };
+    for (path, item) in &mut document.paths.paths {
+        let operators = path.starts_with("/v1/tenants");
+        let posts = item.post.is_some();
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        for (place, operation) in operations.into_iter().enumerate() {
+            let Some(operation) = operation else { continue };
+            let parameters = operation.parameters.get_or_insert_default();
+            if !operators {
+                let what = "With a tenant's key: the user to act for, by external_id or usr_… id.";
+                parameters.push(header("Headwater-User", what));
+            }
+            if posts && place == 2 {
+                let what = "1 to 255 visible ASCII characters; a repeated request with the same key finds what the first one made.";
+                parameters.push(header("Idempotency-Key", what));
+            }
+            if path.ends_with("/events") {
+                parameters.push(header("Last-Event-ID", "The last event that was seen: strictly after it."));
+            }
+        }
+    }
+    document
+}
+
 /// The OpenAPI document, as `/openapi.json` and `headwater openapi` give it.
 pub fn openapi() -> serde_json::Value {
     let (_, document) = api().split_for_parts();
+    let document = with_headers(document);
     serde_json::to_value(document).expect("the document serialises")
 }

@@ -25,8 +25,9 @@ use crate::http::query::ApiQuery;
 use crate::wiring::AppState;
 
 /// Filters of the list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct AgentsQuery {
     limit: Option<i64>,
     after: Option<String>,
@@ -174,7 +175,7 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i32>, ApiError> {
 
 /// Lists agents.
 #[utoipa::path(get, path = "/v1/agents", tag = "agents",
-    responses((status = 200, body = List<Agent>), (status = "default", body = Problem)))]
+    responses((status = 200, body = List<Agent>), (status = "default", body = Problem)), params(AgentsQuery))]
 pub async fn agents_list(
     State(state): State<AppState>,
     caller: Caller,
@@ -279,7 +280,7 @@ pub async fn agents_archive(
 }
 
 /// Lists an agent's versions.
-#[utoipa::path(get, path = "/v1/agents/{agent}/versions", tag = "agents", params(("agent" = String, Path)),
+#[utoipa::path(get, path = "/v1/agents/{agent}/versions", tag = "agents", params(("agent" = String, Path), ListQuery),
     responses((status = 200, body = List<Agent>), (status = "default", body = Problem)))]
 pub async fn agent_versions_list(
     State(state): State<AppState>,

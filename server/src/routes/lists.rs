@@ -11,7 +11,8 @@ use uuid::Uuid;
 use crate::error::ApiError;
 
 /// The query parameters that every list takes.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// 1 to 100; 20 unless given.
     pub limit: Option<i64>,

@@ -29,12 +29,14 @@ use crate::keys::hex;
 use crate::wiring::AppState;
 
 /// How long an answer may be waited for.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct WaitQuery {
     wait_ms: Option<u64>,
     /// Read by authentication; named here so that it is no unknown parameter.
     #[serde(rename = "ticket")]
+    #[param(rename = "ticket")]
     _ticket: Option<String>,
 }
 
@@ -49,8 +51,9 @@ impl WaitQuery {
 }
 
 /// Filters of the list of runs.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct RunsQuery {
     limit: Option<i64>,
     after: Option<String>,
@@ -66,12 +69,14 @@ pub struct RunsQuery {
 }
 
 /// Where to begin reading events.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct EventsQuery {
     after: Option<String>,
     limit: Option<i64>,
     #[serde(rename = "ticket")]
+    #[param(rename = "ticket")]
     _ticket: Option<String>,
 }
 
@@ -79,7 +84,7 @@ pub struct EventsQuery {
 
 /// Runs an agent on a new thread.
 #[utoipa::path(post, path = "/v1/runs", tag = "runs", request_body = RunParams,
-    responses((status = 201, body = Run), (status = "default", body = Problem)))]
+    responses((status = 201, body = Run), (status = "default", body = Problem)), params(WaitQuery))]
 pub async fn runs_create(
     State(state): State<AppState>,
     caller: Caller,
@@ -92,7 +97,7 @@ pub async fn runs_create(
 }
 
 /// Runs an agent on a thread.
-#[utoipa::path(post, path = "/v1/threads/{thread}/runs", tag = "runs", params(("thread" = String, Path)), request_body = RunParams,
+#[utoipa::path(post, path = "/v1/threads/{thread}/runs", tag = "runs", params(("thread" = String, Path), WaitQuery), request_body = RunParams,
     responses((status = 201, body = Run), (status = "default", body = Problem)))]
 pub async fn thread_runs_create(
     State(state): State<AppState>,
@@ -271,7 +276,7 @@ fn request(
 
 /// Lists runs.
 #[utoipa::path(get, path = "/v1/runs", tag = "runs",
-    responses((status = 200, body = List<Run>), (status = "default", body = Problem)))]
+    responses((status = 200, body = List<Run>), (status = "default", body = Problem)), params(RunsQuery))]
 pub async fn runs_list(
     State(state): State<AppState>,
     caller: Caller,
@@ -282,7 +287,7 @@ pub async fn runs_list(
 }
 
 /// Lists a thread's runs.
-#[utoipa::path(get, path = "/v1/threads/{thread}/runs", tag = "runs", params(("thread" = String, Path)),
+#[utoipa::path(get, path = "/v1/threads/{thread}/runs", tag = "runs", params(("thread" = String, Path), RunsQuery),
     responses((status = 200, body = List<Run>), (status = "default", body = Problem)))]
 pub async fn thread_runs_list(
     State(state): State<AppState>,
@@ -343,7 +348,7 @@ async fn list_runs(
 }
 
 /// A run with its messages, exactly as of `as_of_seq`.
-#[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs", params(("run" = String, Path)),
+#[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs", params(("run" = String, Path), WaitQuery),
     responses((status = 200, body = RunSnapshot), (status = "default", body = Problem)))]
 pub async fn runs_get(
     State(state): State<AppState>,
@@ -362,7 +367,7 @@ pub async fn runs_get(
 }
 
 /// A run's events: a stream, or pages with `Accept: application/json`.
-#[utoipa::path(get, path = "/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path)),
+#[utoipa::path(get, path = "/v1/runs/{run}/events", tag = "runs", params(("run" = String, Path), EventsQuery),
     responses((status = 200, body = EventPage), (status = 204), (status = "default", body = Problem)))]
 pub async fn runs_events(
     State(state): State<AppState>,

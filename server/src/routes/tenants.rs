@@ -44,7 +44,7 @@ pub async fn tenants_create(State(state): State<AppState>, _: Operator, body: Ap
 
 /// Lists tenants.
 #[utoipa::path(get, path = "/v1/tenants", tag = "operator",
-    responses((status = 200, body = List<Tenant>), (status = "default", body = Problem)))]
+    responses((status = 200, body = List<Tenant>), (status = "default", body = Problem)), params(ListQuery))]
 pub async fn tenants_list(
     State(state): State<AppState>,
     _: Operator,
@@ -163,7 +163,7 @@ pub async fn tenant_keys_create(
 }
 
 /// Lists a tenant's keys.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/keys", tag = "operator", params(("tenant" = String, Path)),
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/keys", tag = "operator", params(("tenant" = String, Path), ListQuery),
     responses((status = 200, body = List<ApiKey>), (status = "default", body = Problem)))]
 pub async fn tenant_keys_list(
     State(state): State<AppState>,

@@ -22,8 +22,9 @@ use crate::http::query::ApiQuery;
 use crate::wiring::AppState;
 
 /// Filters of the list of threads.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ThreadsQuery {
     limit: Option<i64>,
     after: Option<String>,
@@ -34,8 +35,9 @@ pub struct ThreadsQuery {
 }
 
 /// Filters of the list of messages.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct MessagesQuery {
     limit: Option<i64>,
     after: Option<String>,
@@ -91,7 +93,7 @@ pub async fn threads_create(
 
 /// Lists threads.
 #[utoipa::path(get, path = "/v1/threads", tag = "threads",
-    responses((status = 200, body = List<Thread>), (status = "default", body = Problem)))]
+    responses((status = 200, body = List<Thread>), (status = "default", body = Problem)), params(ThreadsQuery))]
 pub async fn threads_list(
     State(state): State<AppState>,
     caller: Caller,
@@ -205,7 +207,7 @@ pub async fn messages_create(
 }
 
 /// Lists a thread's messages.
-#[utoipa::path(get, path = "/v1/threads/{thread}/messages", tag = "threads", params(("thread" = String, Path)),
+#[utoipa::path(get, path = "/v1/threads/{thread}/messages", tag = "threads", params(("thread" = String, Path), MessagesQuery),
     responses((status = 200, body = List<Message>), (status = "default", body = Problem)))]
 pub async fn messages_list(
     State(state): State<AppState>,

@@ -18,8 +18,9 @@ use crate::wiring::AppState;
 const YEAR_MS: i64 = 366 * 86_400_000;
 
 /// Which calls to sum up, and how.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct UsageQuery {
     from: Option<String>,
     to: Option<String>,
@@ -27,8 +28,9 @@ pub struct UsageQuery {
 }
 
 /// Which calls to list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct CallsQuery {
     from: Option<String>,
     to: Option<String>,
@@ -63,7 +65,7 @@ fn range(from: Option<&str>, to: Option<&str>) -> Result<UsageFilter, ApiError> 
 
 /// Sums of model calls by day, user, agent, model.
 #[utoipa::path(get, path = "/v1/usage", tag = "usage",
-    responses((status = 200, body = List<UsageGroup>), (status = "default", body = Problem)))]
+    responses((status = 200, body = List<UsageGroup>), (status = "default", body = Problem)), params(UsageQuery))]
 pub async fn usage_get(
     State(state): State<AppState>,
     caller: Caller,
@@ -92,7 +94,7 @@ pub async fn usage_get(
 
 /// The ledger, call by call: JSON pages, or all of it as CSV or JSON lines.
 #[utoipa::path(get, path = "/v1/usage/calls", tag = "usage",
-    responses((status = 200, body = List<UsageCall>), (status = "default", body = Problem)))]
+    responses((status = 200, body = List<UsageCall>), (status = "default", body = Problem)), params(CallsQuery))]
 pub async fn usage_calls_list(
     State(state): State<AppState>,
     caller: Caller,

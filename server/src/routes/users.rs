@@ -19,8 +19,9 @@ use crate::http::query::ApiQuery;
 use crate::wiring::AppState;
 
 /// Filters of the list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct UsersQuery {
     limit: Option<i64>,
     after: Option<String>,
@@ -75,7 +76,7 @@ pub async fn users_create(State(state): State<AppState>, caller: Caller, body: A
 
 /// Lists users.
 #[utoipa::path(get, path = "/v1/users", tag = "users",
-    responses((status = 200, body = List<User>), (status = "default", body = Problem)))]
+    responses((status = 200, body = List<User>), (status = "default", body = Problem)), params(UsersQuery))]
 pub async fn users_list(
     State(state): State<AppState>,
     caller: Caller,
