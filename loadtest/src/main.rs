@@ -10,11 +10,14 @@
 //! | `throughput`, `slow_streams`, `storm` | the scenarios |
 //! | `ground`, `child`, `roles` | Postgres, model, server and relay, each on its core |
 //! | `run`, `wire`, `answer` | one run over a bare socket, and whether it is all there |
+//! | `log`, `cut` | a log put together over connections that are cut |
 //! | `measure`, `sys`, `report` | clocks, `/proc`, the table |
 
 mod answer;
 mod child;
+mod cut;
 mod ground;
+mod log;
 mod measure;
 mod progress;
 mod report;

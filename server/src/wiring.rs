@@ -301,7 +301,7 @@ fn stream_options(settings: &Settings) -> StreamOptions {
     }
 }
 
-/// Renews the lease three times in its length; takes what dead processes left behind, at start and one lease later.
+/// Renews the lease three times in its length; takes what dead processes left behind, at start and about every lease.
 async fn keep_lease(
     store: Store,
     replica: ReplicaId,
@@ -322,17 +322,15 @@ async fn keep_lease(
         }
     };
     sweep("start").await;
-    // Postgres itself may have just started: what is claimable then shows one lease later, and a little.
-    let mut late_sweeps =
-        [lease + lease / 10, lease * 2 + lease / 2].into_iter().map(|after| tokio::time::Instant::now() + after);
-    let mut next_sweep = late_sweeps.next();
+    // Postgres itself may have just started: what is claimable then shows one lease later. And from then on, because
+    // other processes die too.
+    let mut next_sweep = tokio::time::Instant::now() + lease + lease / 10;
     loop {
-        let sweep_at = next_sweep.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             () = tokio::time::sleep(lease / 3) => {}
-            () = tokio::time::sleep_until(sweep_at), if next_sweep.is_some() => {
-                sweep("one lease later").await;
-                next_sweep = late_sweeps.next();
+            () = tokio::time::sleep_until(next_sweep) => {
+                sweep("a lease later").await;
+                next_sweep = tokio::time::Instant::now() + lease + lease / 2;
             }
             () = stop.cancelled() => return,
         }

@@ -5,14 +5,21 @@ use std::process::Command;
 
 use crate::cargo;
 
+const SERVER: &str = "--server-bin";
+
 /// Builds both and runs `loadtest all`, or what the arguments say.
 pub(crate) fn run(arguments: &[OsString]) -> anyhow::Result<()> {
     let built = cargo::build(["build", "--release", "--package", "headwater", "--package", "headwater-loadtest"])?;
-    let mut command = Command::new(built.program("headwater-loadtest")?);
+    let mut command = Command::new(built.program("loadtest")?);
+    command.current_dir(cargo::root());
     // Without a scenario: all of them.
     if arguments.first().is_none_or(|first| first.to_string_lossy().starts_with('-')) {
         command.arg("all");
     }
-    // The server is looked for next to the load test, where cargo puts both.
-    cargo::run(command.current_dir(cargo::root()).args(arguments))
+    command.args(arguments);
+    // Wherever cargo put the server that was just built; or another one, to compare with.
+    if !arguments.iter().any(|argument| argument.to_string_lossy().starts_with(SERVER)) {
+        command.arg(SERVER).arg(built.program("headwater")?);
+    }
+    cargo::run(&mut command)
 }

@@ -14,9 +14,9 @@ pub fn wants_stream(headers: &HeaderMap) -> bool {
     accepts(headers).any(|kind| kind == "text/event-stream")
 }
 
-/// Whether the client asks for JSON.
+/// Whether the client asks for JSON and not for a stream.
 pub fn wants_json(headers: &HeaderMap) -> bool {
-    accepts(headers).any(|kind| kind == "application/json")
+    accepts(headers).any(|kind| kind == "application/json") && !wants_stream(headers)
 }
 
 fn accepts(headers: &HeaderMap) -> impl Iterator<Item = &str> {

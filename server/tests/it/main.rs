@@ -1,5 +1,6 @@
 //! The server from outside: the real binary on a real database, talked to over HTTP.
 
+mod api;
 mod layering;
 mod support;
 mod tenancy;

@@ -21,7 +21,8 @@ pub(crate) use tenant::{Tenant, User};
 
 /// The operator's key on every server here.
 pub(crate) const OPERATOR_KEY: &str = "hw_op_only-for-tests";
-const MASTER_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+/// The master key of every server here.
+pub(crate) const MASTER_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// A database and how to reach a server on it.
 #[derive(Debug, Clone)]
