@@ -71,6 +71,33 @@ CREATE POLICY append_compares ON headwater.run_events FOR SELECT TO @append@ USI
 CREATE POLICY append_finds ON headwater_sys.replicas FOR SELECT TO @append@ USING (true);
 CREATE POLICY append_locks ON headwater_sys.replicas FOR UPDATE TO @append@ USING (true) WITH CHECK (true);
 
+-- The first segments of runs that the caller's own transaction has just made, with their tails set already. Nobody else
+-- can know of them yet; the fence holds for them as for every append. Raises unless all of them were written.
+CREATE FUNCTION headwater.append_first(
+    p_replica uuid, p_tenants uuid[], p_runs uuid[], p_tokens uuid[], p_to bigint[], p_segments text[]
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+AS $$
+DECLARE
+    v_written bigint;
+BEGIN
+    PERFORM 1 FROM headwater_sys.replicas WHERE replica_id = p_replica FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'this replica may not write any more' USING ERRCODE = 'HW002';
+    END IF;
+    INSERT INTO headwater.run_events (tenant_id, run_id, seq_from, seq_to, events)
+    SELECT r.tenant_id, r.run_id, 1, r.tail, g.events
+    FROM unnest(p_tenants, p_runs, p_tokens, p_to, p_segments) AS g (tenant_id, run_id, token, seq_to, events)
+    JOIN headwater.runs r ON r.tenant_id = g.tenant_id AND r.run_id = g.run_id
+    WHERE r.owner = p_replica AND r.lease_token = g.token AND r.tail = g.seq_to
+      AND starts_with(g.events, g.tenant_id::text || ' ' || g.run_id::text || E'\n');
+    GET DIAGNOSTICS v_written = ROW_COUNT;
+    IF v_written <> array_length(p_runs, 1) THEN
+        RAISE EXCEPTION 'a new run and its first events do not fit together' USING ERRCODE = 'HW005';
+    END IF;
+END $$;
+
 -- Writes the state that a segment tells of. Runs as @app@ under the scope that the caller has set, so the wall holds
 -- for every row of it. p_writes: {"messages":[…],"step":{…},"usage":[…],"run":{…}}, each optional. At the end of a run
 -- it takes the next one that waits on the thread for this replica and answers its id.
@@ -275,11 +302,12 @@ BEGIN
         INSERT INTO headwater.messages (tenant_id, message_id, thread_id, user_id, run_id, ord, role, status, content, created_at, completed_at)
         VALUES (v_tenant, (p->>'message_id')::uuid, v_thread, v_user, v_run, v_ord, 'user', 'completed', p->'content', v_at, v_at);
         INSERT INTO headwater.runs (tenant_id, run_id, thread_id, user_id, agent_id, agent_version, ord, status, owner, lease_token,
-            model, priority, on_conflict, on_disconnect, visibility, overrides, input_messages, after_run, external_id, metadata,
-            created_at, started_at)
+            tail, model, priority, on_conflict, on_disconnect, visibility, overrides, input_messages, after_run, external_id,
+            metadata, created_at, started_at)
         VALUES (v_tenant, v_run, v_thread, v_user, (p->>'agent_id')::uuid, (p->>'agent_version')::int, v_ord,
             CASE WHEN v_starts THEN 'running' ELSE 'queued' END,
             p_replica, (p->>'token')::uuid,
+            CASE WHEN v_starts THEN (p->>'started_to')::bigint ELSE 1 END,
             p->>'model', p->>'priority', p->>'on_conflict', p->>'on_disconnect', p->'visibility', p->'overrides',
             ARRAY[(p->>'message_id')::uuid], v_after, p->>'external_id', p->'metadata',
             v_at, CASE WHEN v_starts THEN v_at END);
@@ -298,14 +326,13 @@ END $$;
 -- Accepts several runs of several tenants in one transaction. p_first: the segment that holds run.queued alone;
 -- p_started: the one that also holds the events of the loop's beginning, up to p_to.
 CREATE FUNCTION headwater.create_runs(
-    p_replica uuid, p_tenants uuid[], p_users uuid[], p_params jsonb[], p_first text[], p_started text[], p_to bigint[]
+    p_replica uuid, p_tenants uuid[], p_users uuid[], p_params jsonb[], p_first text[], p_started text[]
 ) RETURNS jsonb[] LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_answers  jsonb[] := '{}';
     v_tenants  uuid[] := '{}';
     v_runs     uuid[] := '{}';
     v_tokens   uuid[] := '{}';
-    v_from     bigint[] := '{}';
     v_to       bigint[] := '{}';
     v_segments text[] := '{}';
     v_segment  text;
@@ -326,15 +353,12 @@ BEGIN
             v_tenants := v_tenants || p_tenants[i];
             v_runs := v_runs || (p_params[i]->>'run_id')::uuid;
             v_tokens := v_tokens || (p_params[i]->>'token')::uuid;
-            v_from := v_from || 1::bigint;
-            v_to := v_to || CASE WHEN r->>'status' = 'running' THEN p_to[i] ELSE 1 END;
+            v_to := v_to || CASE WHEN r->>'status' = 'running' THEN (p_params[i]->>'started_to')::bigint ELSE 1 END;
             v_segments := v_segments || v_segment;
         END IF;
     END LOOP;
     IF array_length(v_runs, 1) > 0 THEN
-        IF (headwater.append_events(p_replica, v_tenants, v_runs, v_tokens, v_from, v_to, v_segments) <> array_fill('ok'::text, ARRAY[array_length(v_runs, 1)])) THEN
-            RAISE EXCEPTION 'this replica may not write any more' USING ERRCODE = 'HW002';
-        END IF;
+        PERFORM headwater.append_first(p_replica, v_tenants, v_runs, v_tokens, v_to, v_segments);
     END IF;
     -- What waits behind another run has no owner: whoever ends that run takes it.
     FOR i IN 1 .. array_length(p_params, 1) LOOP

@@ -299,6 +299,7 @@ BEGIN
     DELETE FROM headwater.run_events WHERE tenant_id = v_tenant AND run_id = ANY (v_runs);
     DELETE FROM headwater.idempotency WHERE tenant_id = v_tenant
         AND object IN (SELECT unnest(v_runs)::text UNION ALL SELECT 'thr_' || unnest(p_threads)::text);
+    DELETE FROM headwater.run_steps WHERE tenant_id = v_tenant AND run_id = ANY (v_runs);
     DELETE FROM headwater.messages WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads);
     DELETE FROM headwater.runs WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads);
     DELETE FROM headwater.threads WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads);
@@ -356,10 +357,15 @@ BEGIN
             -- The first six bytes of a UUIDv7 are milliseconds since 1970.
             v_low := lpad(to_hex((extract(epoch FROM v_day::timestamp AT TIME ZONE 'UTC') * 1000)::bigint), 12, '0');
             v_high := lpad(to_hex((extract(epoch FROM (v_day + 1)::timestamp AT TIME ZONE 'UTC') * 1000)::bigint), 12, '0');
-            EXECUTE format('CREATE TABLE headwater.%I PARTITION OF headwater.run_events FOR VALUES FROM (%L) TO (%L)',
-                           v_name, rpad(v_low, 32, '0')::uuid, rpad(v_high, 32, '0')::uuid);
-            PERFORM headwater_sys.wall(('headwater.' || v_name)::regclass);
-            v_made := v_made + 1;
+            BEGIN
+                EXECUTE format('CREATE TABLE headwater.%I PARTITION OF headwater.run_events FOR VALUES FROM (%L) TO (%L)',
+                               v_name, rpad(v_low, 32, '0')::uuid, rpad(v_high, 32, '0')::uuid);
+                PERFORM headwater_sys.wall(('headwater.' || v_name)::regclass);
+                v_made := v_made + 1;
+            EXCEPTION WHEN check_violation THEN
+                -- The DEFAULT partition has rows of that day already, and keeps it.
+                NULL;
+            END;
         END IF;
     END LOOP;
     RETURN v_made;
@@ -373,7 +379,7 @@ BEGIN
 END $$;
 
 -- ── Who owns and who may call ────────────────────────────────────────────────────────────────────────────────────
-GRANT EXECUTE ON FUNCTION headwater.append_events, headwater.pack_run, headwater.apply_writes, headwater.commit_batch, headwater.create_run,
+GRANT EXECUTE ON FUNCTION headwater.append_events, headwater.append_first, headwater.pack_run, headwater.apply_writes, headwater.commit_batch, headwater.create_run,
     headwater.create_runs, headwater.auth_key, headwater.tenant_origin_known, headwater.tenant_idempotency,
     headwater.tenant_create, headwater.tenant_update, headwater.tenant_list, headwater.tenant_delete,
     headwater.tenant_key_create, headwater.tenant_key_list, headwater.tenant_key_revoke, headwater.replica_register,
@@ -382,13 +388,14 @@ GRANT EXECUTE ON FUNCTION headwater.append_events, headwater.pack_run, headwater
     headwater.schema_version TO @app@;
 GRANT EXECUTE ON FUNCTION headwater.purge_threads TO @dispatch@;
 ALTER FUNCTION headwater.append_events OWNER TO @append@;
+ALTER FUNCTION headwater.append_first OWNER TO @append@;
 ALTER FUNCTION headwater.pack_run OWNER TO @append@;
 DO $$
 DECLARE f regprocedure;
 BEGIN
     FOR f IN SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
              WHERE n.nspname = 'headwater' AND p.prosecdef
-               AND p.proname NOT IN ('append_events', 'pack_run', 'ensure_partitions') LOOP
+               AND p.proname NOT IN ('append_events', 'append_first', 'pack_run', 'ensure_partitions') LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO @dispatch@', f);
     END LOOP;
 END $$;

@@ -78,6 +78,8 @@ pub(crate) struct GroundOptions {
     pub(crate) server_env: Vec<(String, String)>,
     /// More settings of Postgres.
     pub(crate) pg_settings: Vec<(String, String)>,
+    /// Measure as on a fresh database, of which Postgres has no statistics yet.
+    pub(crate) no_analyze: bool,
     /// Leave the directory with data and logs behind.
     pub(crate) keep: bool,
 }
@@ -107,11 +109,8 @@ impl Ground {
         // Blocks, and may: nothing else is going on yet.
         let postgres = EmbeddedPostgres::start(&embedded, &|_| {}).context("a private Postgres")?;
         let admin_url = postgres.admin_url("postgres");
-        let migrations = MigrateOptions {
-            admin_url: admin_url.clone(),
-            app_password: PASSWORD.into(),
-            prefix: PREFIX.into(),
-        };
+        let migrations =
+            MigrateOptions { admin_url: admin_url.clone(), app_password: PASSWORD.into(), prefix: PREFIX.into() };
         migrate(&migrations).await.context("the migrations")?;
         let admin = Admin::connect(&admin_url).await?;
         let mut command = Command::new(std::env::current_exe()?);
@@ -168,7 +167,7 @@ impl Ground {
         let relay = Process::start(&format!("relay-{number}"), command, core, self.dir()).await?;
         let url = format!("http://{}", server.address);
         let (key, user) = (self.tenant(&url, number, shapes).await?, "alice".to_owned());
-        Ok(Pair { server, relay, url, key, user })
+        Ok(Pair { server, relay, key, user })
     }
 
     /// A tenant with a key, its user, and an agent of each shape.
@@ -185,12 +184,19 @@ impl Ground {
         for shape in shapes {
             let mut config = AgentConfig::with_model(format!("load/{}", shape.model()));
             config.instructions = Some(INSTRUCTIONS.into());
-            client
-                .agents_create(&AgentParams::new(shape.model(), config), Options::new())
-                .await
-                .context("an agent")?;
+            client.agents_create(&AgentParams::new(shape.model(), config), Options::new()).await.context("an agent")?;
         }
         Ok(key)
+    }
+
+    /// After the warm-up: gives Postgres the statistics that autovacuum would have gathered within a minute, and reads
+    /// the counters.
+    pub(crate) async fn settle(&self) -> anyhow::Result<Counters> {
+        let quiet_since = Instant::now();
+        if !self.options.no_analyze {
+            self.admin.execute("ANALYZE").await?;
+        }
+        self.counters(quiet_since).await
     }
 
     /// Rows of the event log and commits so far, once Postgres has counted what ended at `quiet_since`.
@@ -229,7 +235,6 @@ pub(crate) struct Counters {
 pub(crate) struct Pair {
     pub(crate) server: Process,
     pub(crate) relay: Process,
-    pub(crate) url: String,
     pub(crate) key: String,
     pub(crate) user: String,
 }

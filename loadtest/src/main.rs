@@ -74,6 +74,9 @@ struct Common {
     /// SQL to print the result of when all is done
     #[arg(long, global = true, value_name = "SQL")]
     query: Vec<String>,
+    /// Without an ANALYZE after the warm-up: as on a database of the first minute
+    #[arg(long, global = true)]
+    no_analyze: bool,
     /// Leave the temporary directory, with logs and data, behind
     #[arg(long, global = true)]
     keep: bool,
@@ -158,6 +161,7 @@ async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Resu
         cores,
         server_env: common.server_env,
         pg_settings: common.pg,
+        no_analyze: common.no_analyze,
         keep: common.keep,
     };
     let mut ground = Ground::start(options).await?;

@@ -96,7 +96,8 @@ impl Report {
 
 fn row(out: &mut String, name: &str, side: Side, figures: &Figures) {
     let f = figures;
-    let or_dash = |value: Option<f64>, digits: usize| value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
+    let or_dash =
+        |value: Option<f64>, digits: usize| value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
     let postgres = (side == Side::Ours).then_some(f.postgres_cpu_ms_per_run);
     let core = |busy: f64, others: f64| {
         let others = if others >= 0.05 { format!(" (others {:.0} %)", others * 100.0) } else { String::new() };

@@ -67,11 +67,7 @@ impl Recipe {
             return Err(format!("status {}: {}", head.status, body.chars().take(300).collect::<String>()));
         }
         let mut answer = Answer::new(self.side, &self.text);
-        while wire
-            .body(|bytes| answer.feed(bytes, Instant::now()))
-            .await
-            .map_err(|error| format!("cut: {error}"))?
-        {}
+        while wire.body(|bytes| answer.feed(bytes, Instant::now())).await.map_err(|error| format!("cut: {error}"))? {}
         answer.complete()
     }
 }

@@ -57,7 +57,7 @@ impl SlowStreams {
             at_a_time(&Recipe::new(&pair, side, quick), 4, Pace::new(self.warm_up, None, None), &bar).await;
             bar.finish_and_clear();
         }
-        let before = ground.counters(Instant::now()).await?;
+        let before = ground.settle().await?;
         let (mut ours, mut relay, mut quiet_since) = (Meter::default(), Meter::default(), Instant::now());
         for (side, meter) in [(Side::Ours, &mut ours), (Side::Relay, &mut relay)] {
             let bar = progress::bar(&format!("{name}: {}", side.name()), streams as u64);

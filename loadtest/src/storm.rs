@@ -4,6 +4,7 @@
 //! some on bare sockets that are cut anywhere, in the middle of the head too. Promises that what each of them put
 //! together is compared, byte for byte, with one uncut reading after the run's end. The same seed makes the same cuts.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -77,7 +78,7 @@ impl ResumeStorm {
             at_a_time(&Recipe::new(&pair, side, quick), 4, Pace::new(64, None, None), &bar).await;
             bar.finish_and_clear();
         }
-        let before = ground.counters(Instant::now()).await?;
+        let before = ground.settle().await?;
         let pair = Arc::new(pair);
         let (mut ours, mut relay) = (Meter::default(), Meter::default());
 
@@ -156,7 +157,7 @@ async fn one_run(
     storm: &Mutex<Storm>,
 ) -> Result<(Duration, Duration), String> {
     let began = Instant::now();
-    let (tell, run) = watch::channel(None);
+    let (tell, run) = watch::channel(None::<String>);
     let mut tasks = JoinSet::new();
     for reader in 0..readers {
         let (pair, mut run) = (pair.clone(), run.clone());
@@ -247,7 +248,7 @@ async fn read_once(
     first: &mut Option<Instant>,
 ) -> Result<bool, String> {
     use std::io::ErrorKind;
-    let cut = |error: &std::io::Error| error.kind() == ErrorKind::ConnectionAborted && cut_after.is_some();
+    let cut = |error: &io::Error| error.kind() == ErrorKind::ConnectionAborted && cut_after.is_some();
     let address: SocketAddr = pair.server.address;
     let mut wire = Wire::connect(address).await.map_err(|error| format!("no connection: {error}"))?;
     if let Some(bytes) = cut_after {

@@ -122,7 +122,9 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let replica = ReplicaId(uuid::Uuid::now_v7());
     let lease = Duration::from_millis(settings.lease.ms);
     let unscoped = store.unscoped("a process announces itself");
-    unscoped.ensure_partitions().await.context("the log's partitions")?;
+    if let Err(error) = unscoped.ensure_partitions().await {
+        tracing::warn!(%error, "the log's partitions could not be made; its default one takes what comes");
+    }
     unscoped.replica_register(replica, lease.as_millis() as i64).await.context("this process' lease")?;
 
     let flushes = settings.database.flush_connections;
@@ -195,7 +197,8 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             crate::http::serve(listener, app, options, tasks, soft, hard).await;
         }
     });
-    spawn(&tasks, "lease", keep_lease(store.clone(), replica, lease, runtime, stop_writers.clone(), hard.clone()));
+    spawn(&tasks, "lease", keep_lease(store.clone(), replica, lease, stop_writers.clone(), hard.clone()));
+    spawn(&tasks, "house", keep_house(store.clone(), lease, runtime, soft.clone()));
 
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
     let url = format!("http://{host}:{}", address.port());
@@ -301,37 +304,18 @@ fn stream_options(settings: &Settings) -> StreamOptions {
     }
 }
 
-/// Renews the lease three times in its length; takes what dead processes left behind, at start and about every lease.
+/// Renews the lease three times in its length. A task of its own: nothing may hold it up.
 async fn keep_lease(
     store: Store,
     replica: ReplicaId,
     lease: Duration,
-    runtime: AgentRuntime,
     stop: CancellationToken,
     hard: CancellationToken,
 ) {
     let unscoped = store.unscoped("a process keeps its lease");
-    let sweep = |when: &'static str| {
-        let runtime = runtime.clone();
-        async move {
-            match runtime.claim_orphans().await {
-                Ok(0) => {}
-                Ok(runs) => tracing::warn!(runs, when, "took over runs that a dead process left behind"),
-                Err(error) => tracing::warn!(%error, when, "could not look for runs that nobody owns"),
-            }
-        }
-    };
-    sweep("start").await;
-    // Postgres itself may have just started: what is claimable then shows one lease later. And from then on, because
-    // other processes die too.
-    let mut next_sweep = tokio::time::Instant::now() + lease + lease / 10;
     loop {
         tokio::select! {
             () = tokio::time::sleep(lease / 3) => {}
-            () = tokio::time::sleep_until(next_sweep) => {
-                sweep("a lease later").await;
-                next_sweep = tokio::time::Instant::now() + lease + lease / 2;
-            }
             () = stop.cancelled() => return,
         }
         match unscoped.replica_renew(replica, lease.as_millis() as i64).await {
@@ -346,6 +330,33 @@ async fn keep_lease(
         }
     }
 }
+
+/// Takes what dead processes left behind: at start, one lease later (Postgres itself may have just started, and then
+/// nothing is claimable before), and about every lease, because other processes die too. Makes the log's partitions in
+/// good time.
+async fn keep_house(store: Store, lease: Duration, runtime: AgentRuntime, stop: CancellationToken) {
+    let unscoped = store.unscoped("the log's partitions belong to no tenant");
+    let mut partitions_at = tokio::time::Instant::now() + HOUR;
+    loop {
+        match runtime.claim_orphans().await {
+            Ok(0) => {}
+            Ok(runs) => tracing::warn!(runs, "took over runs that a dead process left behind"),
+            Err(error) => tracing::warn!(%error, "could not look for runs that nobody owns"),
+        }
+        if tokio::time::Instant::now() >= partitions_at {
+            partitions_at = tokio::time::Instant::now() + HOUR;
+            if let Err(error) = unscoped.ensure_partitions().await {
+                tracing::warn!(%error, "the log's next partitions could not be made; its default one takes what comes");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(lease + lease / 10) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn spawn(tasks: &TaskTracker, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     use tracing::Instrument as _;

@@ -95,7 +95,7 @@ fn run(command: Command) -> anyhow::Result<()> {
 
 fn lint() -> anyhow::Result<()> {
     cargo(["fmt", "--all", "--check"])?;
-    cargo(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])
+    cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
 }
 
 fn ci() -> anyhow::Result<()> {

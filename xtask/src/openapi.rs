@@ -15,7 +15,7 @@ const FILE: &str = "docs/openapi.json";
 /// The document of the code as it stands.
 pub(crate) fn current() -> anyhow::Result<Value> {
     let mut command = cargo::command();
-    command.args(["run", "--quiet", "--package", "headwater", "--", "openapi"]);
+    command.args(["run", "--package", "headwater", "--", "openapi"]);
     read(&mut command)
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn build(arguments: &[OsString]) -> anyhow::Result<Built> {
     } else {
         vec![OsStr::new("--workspace")]
     };
-    cargo::build(["test", "--no-run", "--quiet"].map(OsStr::new).into_iter().chain(packages))
+    cargo::build(["test", "--no-run"].map(OsStr::new).into_iter().chain(packages))
 }
 
 /// Runs the tests of a build. The last lines are cargo's own.

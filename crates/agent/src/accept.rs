@@ -170,6 +170,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32) -> (Dr
         metadata: to_json(&request.metadata),
         token: token.0,
         start,
+        started_to: events.len() as u64,
         max_queued,
         created_at: at.0,
         idempotency: request.idempotency,
@@ -213,8 +214,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32) -> (Dr
         params,
         first: format!("{header}{first_line}"),
         started: format!("{header}{started_lines}"),
-        started_to: events.len() as u64,
     };
-    let started_to = new_run.started_to;
+    let started_to = new_run.params.started_to;
     (Draft { run, token, config, new_thread, content: request.content, started_lines, started_to, first_line }, new_run)
 }

@@ -9,7 +9,7 @@ use headwater_protocol::fold::Fold;
 use headwater_protocol::{Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::StoreError;
 use headwater_store::commit::{LeaseToken, RunWrite, UsageWrite, Writes};
-use headwater_store::scoped::RunForLoop;
+use headwater_store::scoped::RunForEnd;
 use headwater_stream::{RunIdentity, WriteError};
 
 use crate::runtime::AgentRuntime;
@@ -59,13 +59,20 @@ impl Ending {
     }
 }
 
+/// How often a run is tried whose data does not read, or whose end Postgres refuses.
+const ATTEMPTS: u32 = 3;
+
 /// Ends a run that this process has taken. Tries until it is done, or fenced, or the process ends. Returns the thread's
 /// next run, which is ours then.
 pub(crate) async fn end(runtime: &AgentRuntime, identity: RunIdentity, ending: Ending) -> Option<(RunId, LeaseToken)> {
     let mut pause = std::time::Duration::from_millis(50);
-    loop {
+    for attempt in 1.. {
         match try_end(runtime, identity, &ending).await {
             Ok(next) => return next,
+            Err(error @ (StoreError::Corrupt(_) | StoreError::Database(_))) if attempt >= ATTEMPTS => {
+                tracing::error!(%error, run.id = %identity.run, "a run cannot be ended by this build; it is left as it is");
+                return None;
+            }
             Err(error) if !runtime.inner.parts.hard.is_cancelled() => {
                 tracing::warn!(%error, run.id = %identity.run, "a run could not be ended; trying again");
                 tokio::time::sleep(pause).await;
@@ -74,6 +81,7 @@ pub(crate) async fn end(runtime: &AgentRuntime, identity: RunIdentity, ending: E
             Err(_) => return None,
         }
     }
+    None
 }
 
 async fn try_end(
@@ -83,7 +91,7 @@ async fn try_end(
 ) -> Result<Option<(RunId, LeaseToken)>, StoreError> {
     let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
     let storage = runtime.inner.parts.store.scoped(scope);
-    let Some(run) = storage.run_for_loop(identity.run).await? else { return Ok(None) };
+    let Some(run) = storage.run_for_end(identity.run).await? else { return Ok(None) };
     let fold = storage.events_fold(identity.run).await?;
     if fold.terminal {
         return Ok(None);
@@ -99,7 +107,7 @@ async fn try_end(
 
 async fn closing(
     runtime: &AgentRuntime,
-    run: &RunForLoop,
+    run: &RunForEnd,
     fold: &Fold,
     ending: &Ending,
 ) -> (Vec<EventBody>, Writes, LeaseToken) {
@@ -108,7 +116,7 @@ async fn closing(
     let (mut usage, mut cost, mut estimated) = (fold.usage, fold.cost(), false);
     if let Some(open) = &fold.open {
         events.extend(open.close(MessageStatus::Incomplete));
-        writes.messages.push(message_write(&run.run, run.ord, open, MessageStatus::Incomplete, now, Some(now)));
+        writes.messages.push(message_write(run.author, open, MessageStatus::Incomplete, now, Some(now)));
     }
     // A call whose end nobody saw: it is charged for what the log proves was streamed, and said to be an estimate.
     for lost in &fold.unsettled {
@@ -138,8 +146,8 @@ async fn closing(
         writes.usage.push(UsageWrite {
             model_call: lost.model_call.uuid(),
             step: fold.open_step.unwrap_or(1),
-            user_id: run.run.user.uuid(),
-            agent_id: run.run.agent.uuid(),
+            user_id: run.author.user.uuid(),
+            agent_id: run.author.agent.uuid(),
             model: lost.model.clone(),
             usage: counts(call),
             cost_nano_usd: call_cost.map(|cost| cost.0),
@@ -154,12 +162,12 @@ async fn closing(
         });
     }
     events.push(ending.event(usage, cost));
-    let mut write = RunWrite::new(run.run.thread);
+    let mut write = RunWrite::new(run.author.thread);
     let token = LeaseToken(write.next_token);
     ending.write(&mut write, now);
     write.usage = Some(counts(usage));
     write.cost_nano_usd = Some(cost.map(|cost| cost.0));
-    write.cost_estimated = Some(estimated || run.run.cost_estimated);
+    write.cost_estimated = Some(estimated || run.cost_estimated);
     write.steps = Some(fold.steps);
     writes.run = Some(write);
     (events, writes, token)

@@ -9,7 +9,7 @@ use headwater_protocol::event::{EventBody, FinishReason, RunResult};
 use headwater_protocol::{ErrorCode, Money, Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::StoreError;
 use headwater_store::commit::{LeaseToken, RunWrite, Writes};
-use headwater_store::scoped::HistoryMessage;
+use headwater_store::scoped::{Author, HistoryMessage};
 use headwater_stream::{RunWriter, WriteError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -120,6 +120,11 @@ fn unreadable(error: &StoreError) -> Problem {
 type Next = Option<(RunId, LeaseToken)>;
 
 impl RunState<'_> {
+    /// Who writes the run's messages.
+    pub(crate) fn author(&self) -> Author {
+        Author { thread: self.run.thread, user: self.run.user, agent: self.run.agent, ord: self.ord }
+    }
+
     async fn work(
         &mut self,
         only_input: Option<Vec<headwater_protocol::message::Part>>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use headwater_llm::GatewayLlmService;
 use headwater_protocol::api::{AgentConfig, RunStatus};
 use headwater_protocol::event::Actor;
@@ -24,6 +24,11 @@ use crate::accept::{Accepted, Draft, NewRunRequest, draft};
 use crate::ending::{self, Ending};
 use crate::execute::{self, Outcome};
 use crate::slots::{Slot, Slots};
+
+/// Runs claimed in one look.
+const CLAIM: i32 = 100;
+/// Claimed runs that are settled at a time.
+const SETTLE_AT_ONCE: usize = 8;
 
 /// Bounds of this process.
 #[derive(Debug, Clone)]
@@ -379,34 +384,45 @@ impl AgentRuntime {
         let mut total = 0;
         loop {
             let unscoped = self.inner.parts.store.unscoped("runs of dead replicas belong to any tenant");
-            let claimed = unscoped.claim_runs(self.inner.parts.replica, lease_ms, 100).await?;
-            if claimed.is_empty() {
+            let claimed = unscoped.claim_runs(self.inner.parts.replica, lease_ms, CLAIM).await?;
+            let count = claimed.len();
+            total += count;
+            // Several at a time; one that cannot be read or ended holds up none of the others.
+            let settled = futures_util::stream::iter(claimed)
+                .map(|claim| self.settle_orphan(claim))
+                .buffer_unordered(SETTLE_AT_ONCE)
+                .fold(true, |all, one| std::future::ready(all && one))
+                .await;
+            // What could not be settled was given back and waits for the next sweep.
+            if count < CLAIM as usize || !settled {
                 return Ok(total);
-            }
-            total += claimed.len();
-            for claim in claimed {
-                self.settle_orphan(claim).await;
             }
         }
     }
 
-    async fn settle_orphan(&self, claim: Claimed) {
+    /// Settles one claimed run. `false`: it was given back.
+    async fn settle_orphan(&self, claim: Claimed) -> bool {
         let Claimed { tenant, user, run, token } = claim;
         let identity = RunIdentity { tenant, user, run, token };
         let storage = self.inner.parts.store.scoped(Scope { tenant, user: Some(user) });
-        let found = match storage.run_get(run).await {
-            Ok(found) => found,
-            Err(error) => {
-                // It is ours now and nobody else will look: give it back for the next claim.
-                tracing::warn!(%error, run.id = %run, "a claimed run could not be read");
+        let status = match storage.run_get(run).await {
+            Ok(found) => found.map(|(run, _)| run.status),
+            Err(StoreError::Unavailable(reason)) => {
+                // It is ours now and nobody else will look: give it back for the next sweep.
+                tracing::warn!(%reason, run.id = %run, "a claimed run could not be read");
                 let unscoped = self.inner.parts.store.unscoped("gives back what it has just claimed");
                 if let Err(error) = unscoped.release_run(self.inner.parts.replica, tenant, run).await {
                     tracing::error!(%error, run.id = %run, "and could not be given back");
                 }
-                return;
+                return false;
+            }
+            // A row that this build cannot read can still be ended.
+            Err(error) => {
+                tracing::error!(%error, run.id = %run, "a claimed run does not read; it is ended");
+                Some(RunStatus::Running)
             }
         };
-        match found.map(|(run, _)| run.status) {
+        match status {
             Some(RunStatus::Queued) => self.take_up(tenant, user, run, token).await,
             Some(RunStatus::Running | RunStatus::Suspended) => {
                 let problem = Problem::new(ErrorCode::ReplicaLost, "the server process that ran this died");
@@ -416,6 +432,7 @@ impl AgentRuntime {
             }
             Some(RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled) | None => {}
         }
+        true
     }
 
     fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {

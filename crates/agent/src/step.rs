@@ -5,11 +5,11 @@
 
 use futures_util::StreamExt as _;
 use headwater_llm::{CallContext, LlmEvent, ModelRequest, Settlement};
-use headwater_protocol::api::Run;
 use headwater_protocol::event::{EventBody, FinishReason, MAX_EVENT_BYTES, MessageStatus, Role};
 use headwater_protocol::fold::OpenMessage;
 use headwater_protocol::{ErrorCode, MessageId, ModelCallId, Problem, Timestamp, Usage};
 use headwater_store::commit::{MessageWrite, StepWrite, UsageWrite, Writes};
+use headwater_store::scoped::Author;
 use headwater_stream::WriteError;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -39,8 +39,7 @@ pub(crate) fn counts(usage: Usage) -> [u64; 5] {
 
 /// The row of an assistant's message.
 pub(crate) fn message_write(
-    run: &Run,
-    ord: i64,
+    author: Author,
     open: &OpenMessage,
     status: MessageStatus,
     created_at: Timestamp,
@@ -50,12 +49,12 @@ pub(crate) fn message_write(
     let content = if status == MessageStatus::InProgress { Vec::new() } else { open.parts() };
     MessageWrite {
         message_id: open.message.uuid(),
-        thread_id: run.thread.uuid(),
-        user_id: run.user.uuid(),
-        ord,
+        thread_id: author.thread.uuid(),
+        user_id: author.user.uuid(),
+        ord: author.ord,
         role: Role::Assistant.as_str(),
         status: status.as_str(),
-        agent_id: Some(run.agent.uuid()),
+        agent_id: Some(author.agent.uuid()),
         step: Some(open.step),
         content: serde_json::to_value(content).expect("parts serialise"),
         created_at: created_at.0,
@@ -77,6 +76,8 @@ struct Gathered {
     reasoning_room: Room,
     /// Until when an estimate alone may wait for the first words, to share their commit.
     hold: Option<Instant>,
+    /// Turns given to what may be on its way.
+    turns: u32,
 }
 
 /// What still fits into one text part, counted as JSON writes it, so that no event outgrows its bound.
@@ -120,16 +121,24 @@ impl Room {
 /// before they cost much.
 const HOLD: Duration = Duration::from_millis(50);
 
+/// How often other tasks run before events are written.
+const TURNS: u32 = 3;
+
 impl Gathered {
     fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// When this is to be written.
+    /// When this is to be written. What the model has sent already gets a few turns to arrive, without a timer: an
+    /// answer that is there all at once is then one commit.
     async fn due(&mut self) {
         let only_estimate = self.events.iter().all(|event| matches!(event, EventBody::CostEstimated { .. }));
         if only_estimate && !self.is_empty() {
             tokio::time::sleep_until(*self.hold.get_or_insert_with(|| Instant::now() + HOLD)).await;
+        }
+        while self.turns < TURNS {
+            self.turns += 1;
+            tokio::task::yield_now().await;
         }
     }
 }
@@ -164,6 +173,7 @@ pub(crate) async fn run_step(
         text_room: Room::default(),
         reasoning_room: Room::default(),
         hold: None,
+        turns: 0,
     };
     let deadline = tokio::time::sleep_until(state.deadline);
     tokio::pin!(deadline);
@@ -189,6 +199,7 @@ pub(crate) async fn run_step(
             }
             () = gathered.due(), if waiting && !state.writer.is_committing() => {
                 gathered.hold = None;
+                gathered.turns = 0;
                 let (events, writes) = (std::mem::take(&mut gathered.events), std::mem::take(&mut gathered.writes));
                 state.writer.begin(events, writes);
             }
@@ -283,7 +294,7 @@ fn open(state: &mut RunState<'_>, gathered: &mut Gathered) {
         message: open.message,
         role: Role::Assistant,
     });
-    let row = message_write(&state.run, state.ord, &open, MessageStatus::InProgress, gathered.begun_at, None);
+    let row = message_write(state.author(), &open, MessageStatus::InProgress, gathered.begun_at, None);
     gathered.writes.messages.push(row);
     gathered.open = Some(open);
 }
@@ -333,7 +344,7 @@ fn close(state: &RunState<'_>, gathered: &mut Gathered, status: MessageStatus) -
         return None;
     }
     gathered.events.extend(open.close(status));
-    let row = message_write(&state.run, state.ord, open, status, gathered.begun_at, Some(Timestamp::now()));
+    let row = message_write(state.author(), open, status, gathered.begun_at, Some(Timestamp::now()));
     // A message that began in this very commit is one row, not two.
     gathered.writes.messages.retain(|earlier| earlier.message_id != row.message_id);
     gathered.writes.messages.push(row);

@@ -25,6 +25,12 @@ const MAX_ROWS: usize = 128;
 /// Bytes in one statement.
 const MAX_BYTES: usize = 256 * 1024;
 
+/// Another statement is sent beside those under way only when so many rows wait for each of them: larger batches cost
+/// Postgres far less per row than more statements do.
+const ROWS_PER_STATEMENT: usize = 32;
+/// Or when a row has waited for so long: then what is under way is stuck.
+const PATIENCE: Duration = Duration::from_millis(5);
+
 /// Something that is written in batches.
 pub(crate) trait Work: std::fmt::Debug + Send + Sync + Sized + 'static {
     /// What became of it.
@@ -48,14 +54,32 @@ pub(crate) trait Work: std::fmt::Debug + Send + Sync + Sized + 'static {
 #[derive(Debug)]
 pub(crate) struct Queued<W: Work> {
     pub(crate) work: W,
+    since: Instant,
     answer: oneshot::Sender<W::Answer>,
 }
 
 /// What is waiting.
 #[derive(Debug)]
 pub(crate) struct Queue<W: Work> {
-    waiting: Mutex<VecDeque<Queued<W>>>,
-    arrived: Notify,
+    state: Mutex<State<W>>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State<W: Work> {
+    waiting: VecDeque<Queued<W>>,
+    /// Statements under way.
+    under_way: usize,
+}
+
+/// What a worker is to do.
+enum Take<W: Work> {
+    /// Write this.
+    Batch(Vec<Queued<W>>),
+    /// Look again then, if nothing changes before.
+    Later(Instant),
+    /// There is nothing.
+    Nothing,
 }
 
 impl<W: Work> Queue<W> {
@@ -68,13 +92,16 @@ impl<W: Work> Queue<W> {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Arc<Self> {
-        let queue = Arc::new(Self { waiting: Mutex::new(VecDeque::new()), arrived: Notify::new() });
+        let state = State { waiting: VecDeque::new(), under_way: 0 };
+        let queue = Arc::new(Self { state: Mutex::new(state), changed: Notify::new() });
         for _ in 0..workers {
             let (queue, store, stop) = (queue.clone(), store.clone(), stop.clone());
             pool::spawn(tasks, name, async move {
                 while let Some(mut batch) = queue.next_batch(&stop).await {
                     W::order(&mut batch);
                     write_all(&store, replica, batch, &stop).await;
+                    queue.lock().under_way -= 1;
+                    queue.changed.notify_one();
                 }
             });
         }
@@ -83,43 +110,54 @@ impl<W: Work> Queue<W> {
 
     pub(crate) fn push(&self, work: W) -> oneshot::Receiver<W::Answer> {
         let (answer, receiver) = oneshot::channel();
-        self.waiting.lock().expect("no panic while queueing").push_back(Queued { work, answer });
-        self.arrived.notify_one();
+        self.lock().waiting.push_back(Queued { work, since: Instant::now(), answer });
+        self.changed.notify_one();
         receiver
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State<W>> {
+        self.state.lock().expect("no panic while queueing")
     }
 
     /// What is waiting, up to the bounds. `None` when stopped and empty.
     async fn next_batch(&self, stop: &CancellationToken) -> Option<Vec<Queued<W>>> {
         loop {
-            let batch = self.take();
-            if !batch.is_empty() {
-                return Some(batch);
-            }
-            if stop.is_cancelled() {
-                return None;
-            }
+            // The timer runs only while something waits behind a statement under way.
+            let again = match self.take() {
+                Take::Batch(batch) => return Some(batch),
+                Take::Later(at) => Some(at),
+                Take::Nothing if stop.is_cancelled() => return None,
+                Take::Nothing => None,
+            };
             tokio::select! {
-                () = self.arrived.notified() => {}
-                () = stop.cancelled() => {}
+                () = self.changed.notified() => {}
+                () = stop.cancelled(), if again.is_none() => {}
+                () = tokio::time::sleep_until(again.unwrap_or_else(Instant::now).into()), if again.is_some() => {}
             }
         }
     }
 
-    fn take(&self) -> Vec<Queued<W>> {
-        let mut waiting = self.waiting.lock().expect("no panic while queueing");
+    fn take(&self) -> Take<W> {
+        let mut state = self.lock();
+        let Some(oldest) = state.waiting.front() else { return Take::Nothing };
+        let stuck_at = oldest.since + PATIENCE;
+        if state.waiting.len() < state.under_way * ROWS_PER_STATEMENT && Instant::now() < stuck_at {
+            return Take::Later(stuck_at);
+        }
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        while let Some(next) = waiting.front() {
+        while let Some(next) = state.waiting.front() {
             bytes += next.work.size();
             if batch.len() == MAX_ROWS || (bytes > MAX_BYTES && !batch.is_empty()) {
                 break;
             }
-            batch.extend(waiting.pop_front());
+            batch.extend(state.waiting.pop_front());
         }
-        if !waiting.is_empty() {
+        state.under_way += 1;
+        if !state.waiting.is_empty() {
             // More than one batch is here: another worker may take the rest.
-            self.arrived.notify_one();
+            self.changed.notify_one();
         }
-        batch
+        Take::Batch(batch)
     }
 }
 

@@ -30,8 +30,6 @@ pub struct NewRun {
     pub first: String,
     /// The segment that also holds the events of the loop's beginning.
     pub started: String,
-    /// The last sequence number of `started`.
-    pub started_to: u64,
 }
 
 /// A new run as the database takes it.
@@ -62,6 +60,8 @@ pub struct NewRunParams {
     pub token: Uuid,
     /// Whether the loop may begin at once, when the thread is free.
     pub start: bool,
+    /// The last sequence number of the segment with which it does.
+    pub started_to: u64,
     /// How many runs may wait on the thread.
     pub max_queued: i32,
     pub created_at: jiff::Timestamp,
@@ -148,14 +148,13 @@ impl Work for NewRun {
 
     async fn write(store: &Store, replica: ReplicaId, items: &[Queued<Self>]) -> Result<Vec<Created>, StoreError> {
         let client = store.flush_client().await?;
-        let statement = client.prepare_cached("SELECT headwater.create_runs($1,$2,$3,$4,$5,$6,$7)").await?;
+        let statement = client.prepare_cached("SELECT headwater.create_runs($1,$2,$3,$4,$5,$6)").await?;
         let tenants: Vec<Uuid> = items.iter().map(|item| item.work.tenant.uuid()).collect();
         let users: Vec<Uuid> = items.iter().map(|item| item.work.user.uuid()).collect();
         let params: Vec<Json<&NewRunParams>> = items.iter().map(|item| Json(&item.work.params)).collect();
         let first: Vec<&str> = items.iter().map(|item| item.work.first.as_str()).collect();
         let started: Vec<&str> = items.iter().map(|item| item.work.started.as_str()).collect();
-        let to: Vec<i64> = items.iter().map(|item| item.work.started_to as i64).collect();
-        let row = client.query_one(&statement, &[&replica.0, &tenants, &users, &params, &first, &started, &to]).await?;
+        let row = client.query_one(&statement, &[&replica.0, &tenants, &users, &params, &first, &started]).await?;
         let answers: Vec<serde_json::Value> = row.get(0);
         answers.into_iter().map(created).collect()
     }

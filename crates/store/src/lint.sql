@@ -15,7 +15,7 @@ WITH ours AS (
     FROM pg_policy p JOIN tables t ON t.oid = p.polrelid
 ), definers (name, owner) AS (VALUES
     -- The checked-in list. A function that runs with its owner's rights and is not named here is a hole.
-    ('append_events', @append_text@), ('pack_run', @append_text@), ('ensure_partitions', @owner_text@),
+    ('append_events', @append_text@), ('append_first', @append_text@), ('pack_run', @append_text@), ('ensure_partitions', @owner_text@),
     ('auth_key', @dispatch_text@), ('tenant_origin_known', @dispatch_text@), ('tenant_idempotency', @dispatch_text@),
     ('tenant_create', @dispatch_text@), ('tenant_update', @dispatch_text@), ('tenant_list', @dispatch_text@),
     ('tenant_delete', @dispatch_text@), ('tenant_key_create', @dispatch_text@), ('tenant_key_list', @dispatch_text@),

@@ -9,6 +9,7 @@ use crate::config::{LogFormat, Settings};
 
 /// As the settings say, on stdout.
 pub(super) fn as_set(settings: &Settings) {
+    crate::http::panic::quiet_hook();
     let lines = fmt().with_env_filter(EnvFilter::new(&settings.log.level));
     // The tests of the command line may have been first.
     let _ = match settings.log.format {
@@ -22,6 +23,7 @@ pub(super) fn for_dev(settings: &Settings) {
     if settings.is_explicit("log.format") {
         return as_set(settings);
     }
+    crate::http::panic::quiet_hook();
     let level = if settings.is_explicit("log.level") { &settings.log.level } else { "warn" };
     let lines = fmt().with_env_filter(EnvFilter::new(level)).with_writer(std::io::stderr);
     let _ = lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).compact().try_init();

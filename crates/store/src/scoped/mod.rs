@@ -15,7 +15,7 @@ mod users;
 pub use agents::{AgentChange, Changed};
 pub use events::{EventRange, LogPage};
 pub use messages::HistoryMessage;
-pub use runs::{RunFilter, RunForLoop, Snapshot};
+pub use runs::{Author, RunFilter, RunForEnd, RunForLoop, Snapshot};
 pub use threads::ThreadFilter;
 pub use tickets::TicketState;
 pub use usage::{UsageFilter, UsageGroupBy};

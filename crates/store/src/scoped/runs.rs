@@ -58,6 +58,28 @@ pub struct RunForLoop {
     pub config: headwater_protocol::api::AgentConfig,
 }
 
+/// Who writes a run's messages, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Author {
+    /// The thread.
+    pub thread: ThreadId,
+    /// Its user.
+    pub user: UserId,
+    /// The agent.
+    pub agent: AgentId,
+    /// The run's place in the thread.
+    pub ord: i64,
+}
+
+/// The little that is needed to end a run: nothing in it can fail to read.
+#[derive(Debug, Clone, Copy)]
+pub struct RunForEnd {
+    /// Who writes its last message.
+    pub author: Author,
+    /// Whether some call's usage was proven only in part.
+    pub cost_estimated: bool,
+}
+
 const COLUMNS: &str = "r.run_id, r.thread_id, r.user_id, r.agent_id, r.agent_version, r.model, r.external_id, r.status, r.tail, \
     r.input_messages, r.attempt, r.steps, r.priority, r.on_conflict, r.on_disconnect, r.after_run, r.result, r.error, r.usage, \
     r.cost_nano_usd, r.cost_estimated, r.metadata, r.cancel_requested_at, r.created_at, r.started_at, r.suspended_at, r.finished_at, \
@@ -129,11 +151,14 @@ impl UserScopedStorage {
     /// A page of runs.
     pub async fn run_list(&self, filter: &RunFilter, page: Page) -> Result<Vec<(Run, Visibility)>, StoreError> {
         let (after, order) = page.order("r.run_id");
+        // Said outright where a user is known: the wall's own condition, which allows for none, can use no index.
+        let user = filter.user.or(self.scope.user);
+        let of_user = if user.is_some() { "r.user_id = $5" } else { "$5::uuid IS NULL" };
         let sql = format!(
             "SELECT {COLUMNS} FROM headwater.runs r
              WHERE ($1::text[] IS NULL OR r.status = ANY ($1)) AND ($2::uuid IS NULL OR r.agent_id = $2)
                AND ($3::uuid IS NULL OR r.thread_id = $3) AND ($4::text IS NULL OR r.external_id = $4)
-               AND ($5::uuid IS NULL OR r.user_id = $5) AND ($6::timestamptz IS NULL OR r.created_at >= $6)
+               AND {of_user} AND ($6::timestamptz IS NULL OR r.created_at >= $6)
                AND ($7::timestamptz IS NULL OR r.created_at < $7) AND ($8::uuid IS NULL OR {after} $8)
              ORDER BY {order} LIMIT $9"
         );
@@ -145,7 +170,7 @@ impl UserScopedStorage {
                     &filter.agent.map(AgentId::uuid),
                     &filter.thread.map(ThreadId::uuid),
                     &filter.external_id,
-                    &filter.user.map(UserId::uuid),
+                    &user.map(UserId::uuid),
                     &filter.created_after.map(|at| at.0),
                     &filter.created_before.map(|at| at.0),
                     &page.after,
@@ -194,6 +219,20 @@ impl UserScopedStorage {
         let Json(overrides) = row.try_get("overrides")?;
         let Json(config) = row.try_get("config")?;
         Ok(Some(RunForLoop { run, ord: row.try_get("ord")?, visibility, overrides, config }))
+    }
+
+    /// What is needed to end a run, whatever the rest of its row says.
+    pub async fn run_for_end(&self, id: RunId) -> Result<Option<RunForEnd>, StoreError> {
+        let sql = "SELECT thread_id, user_id, agent_id, ord, cost_estimated FROM headwater.runs WHERE run_id = $1";
+        let rows = self.query(sql, &[&id.uuid()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let author = Author {
+            thread: ThreadId::from_uuid(row.try_get("thread_id")?),
+            user: UserId::from_uuid(row.try_get("user_id")?),
+            agent: AgentId::from_uuid(row.try_get("agent_id")?),
+            ord: row.try_get("ord")?,
+        };
+        Ok(Some(RunForEnd { author, cost_estimated: row.try_get("cost_estimated")? }))
     }
 
     /// Takes a run away from its owner in order to end it. `None`: there is no such run; a terminal status: nothing was

@@ -82,11 +82,12 @@ impl UserScopedStorage {
     /// A page of threads.
     pub async fn thread_list(&self, filter: &ThreadFilter, page: Page) -> Result<Vec<Thread>, StoreError> {
         let (after, order) = page.order("thread_id");
+        let user = filter.user.or(self.scope.user).map(UserId::uuid);
+        let of_user = if user.is_some() { "user_id = $3" } else { "$3::uuid IS NULL" };
         let sql = format!(
             "{SELECT} WHERE ($1::text IS NULL OR external_id = $1) AND ($2::text[] IS NULL OR status = ANY ($2))
-             AND ($3::uuid IS NULL OR user_id = $3) AND ($4::uuid IS NULL OR {after} $4) ORDER BY {order} LIMIT $5"
+             AND {of_user} AND ($4::uuid IS NULL OR {after} $4) ORDER BY {order} LIMIT $5"
         );
-        let user = filter.user.map(UserId::uuid);
         let rows = self.query(&sql, &[&filter.external_id, &filter.status, &user, &page.after, &page.limit]).await?;
         rows.iter().map(thread).collect()
     }

@@ -117,17 +117,20 @@ async fn one_bad_row_stops_nobody() {
     for _ in 0..9 {
         runs.push(world.run().await);
     }
-    let elsewhere = tenant(&world.store, "other").await;
-    let foreign = world.run_of(&elsewhere).await;
-    let bad = |run: &Owned| match run.run {
-        // A message on a thread that does not exist, on another tenant's, of another user, and one that is no message.
-        id if id == runs[1].run => Some(says(ThreadId::new(), run.user)),
-        id if id == runs[4].run => Some(says(foreign.thread, run.user)),
-        id if id == runs[6].run => Some(says(run.thread, world.acme.other)),
-        id if id == runs[8].run => {
-            let role = MessageWrite { role: "nobody", ..message(run.thread, run.user) };
-            Some(Writes { messages: vec![message(run.thread, run.user), role], ..Writes::default() })
+    let odd = |change: fn(&mut MessageWrite)| {
+        move |run: &Owned| {
+            let mut odd = message(run.thread, run.user);
+            change(&mut odd);
+            // What stands before the bad row in the same commit goes with it.
+            Some(Writes { messages: vec![message(run.thread, run.user), odd], ..Writes::default() })
         }
+    };
+    let elsewhere = world.acme.other;
+    let bad = |run: &Owned| match runs.iter().position(|other| other.run == run.run) {
+        Some(1) => odd(|message| message.role = "nobody")(run),
+        Some(4) => odd(|message| message.status = "nowhere")(run),
+        Some(6) => Some(says(run.thread, elsewhere)),
+        Some(8) => odd(|message| message.content = json!(null))(run),
         _ => None,
     };
     // Queued before the worker runs again: one statement takes them all.

@@ -1,9 +1,13 @@
 //! The store against a real Postgres, as the application role.
 
+mod claiming;
 mod commits;
+mod creating;
+mod dropped;
 mod fence;
 mod leaks;
 mod lint;
+mod log;
 mod matrix;
 mod support;
 mod wall;

@@ -179,6 +179,7 @@ pub(crate) fn new_run(tenant: &Tenant, thread: Option<ThreadId>) -> NewRun {
         metadata: json!({}),
         token: token.0,
         start: true,
+        started_to: 2,
         max_queued: 8,
         created_at: Timestamp::now().0,
         idempotency: None,
@@ -189,7 +190,6 @@ pub(crate) fn new_run(tenant: &Tenant, thread: Option<ThreadId>) -> NewRun {
         params,
         first: format!("{header}{}", line(1)),
         started: format!("{header}{}{}", line(1), line(2)),
-        started_to: 2,
     }
 }
 

@@ -1,0 +1,107 @@
+//! A link that is cut after a random number of bytes, and the randomness for it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Numbers that follow from a seed (SplitMix64).
+#[derive(Debug, Clone)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// From a seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// 1 to `most`.
+    pub(crate) fn up_to(&mut self, most: u64) -> u64 {
+        1 + self.next() % most
+    }
+}
+
+/// Listens, passes everything on to a server, and cuts each connection after a random number of the server's bytes.
+#[derive(Debug)]
+pub(crate) struct Cutter {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Cutter {
+    /// Starts one. Each connection lives for at most `longest` bytes.
+    pub(crate) async fn start(server: SocketAddr, seed: u64, longest: u64) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let mut random = Random::new(seed);
+        #[expect(clippy::disallowed_methods, reason = "the handle is kept, and dropping the cutter ends the task")]
+        let task = tokio::spawn(async move {
+            let mut links = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let bytes = random.up_to(longest);
+                links.spawn(async move {
+                    // However it ends, both sockets are closed.
+                    let _ = link(client, server, bytes as usize).await;
+                });
+                while links.try_join_next().is_some() {}
+            }
+        });
+        Ok(Self { address, task })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Cutter {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn link(mut client: TcpStream, server: SocketAddr, mut budget: usize) -> io::Result<()> {
+    let mut server = TcpStream::connect(server).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (mut up, mut down) = ([0; 2048], [0; 4096]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut up) => match read? {
+                0 => return Ok(()),
+                read => server.write_all(&up[..read]).await?,
+            },
+            read = server.read(&mut down) => {
+                let read = read?.min(budget);
+                client.write_all(&down[..read]).await?;
+                budget -= read;
+                if read == 0 || budget == 0 {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Random;
+
+    #[test]
+    fn a_seed_makes_the_same_numbers_within_their_bounds() {
+        let numbers = |seed| std::iter::repeat_n((), 100).scan(Random::new(seed), |r, ()| Some(r.up_to(7)));
+        assert!(numbers(1).eq(numbers(1)) && !numbers(1).eq(numbers(2)));
+        assert!(numbers(1).all(|number| (1..=7).contains(&number)));
+    }
+}
