@@ -382,7 +382,9 @@ DECLARE
     v_before int;
     v_after  int;
 BEGIN
-    PERFORM 1 FROM headwater.runs WHERE tenant_id = v_tenant AND run_id = p_run AND status IN ('completed', 'failed', 'cancelled');
+    -- Locked, so that whoever erases the run waits and then finds what was written here.
+    PERFORM 1 FROM headwater.runs WHERE tenant_id = v_tenant AND run_id = p_run AND status IN ('completed', 'failed', 'cancelled')
+    FOR KEY SHARE;
     IF NOT FOUND THEN
         RETURN 0;
     END IF;

@@ -258,7 +258,9 @@ BEGIN
     IF NOT FOUND OR r.status IN ('completed', 'failed', 'cancelled') THEN
         RETURN r.status;
     END IF;
-    PERFORM 1 FROM headwater_sys.replicas WHERE replica_id = r.owner FOR UPDATE;
+    -- The row lock is the fence: it waits for the owner's commit in flight, and the owner's next append compares the
+    -- token on this new version of the row. The replica's own row stays out of it: under load its many sharers would
+    -- let a cancel wait for ever.
     UPDATE headwater.runs SET owner = p_replica, lease_token = p_token,
                               cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
     WHERE tenant_id = v_tenant AND run_id = p_run AND status IN ('queued', 'running', 'suspended')

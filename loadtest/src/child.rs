@@ -28,15 +28,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it on a core and waits until it has said where it listens. None of our own settings reach it.
     pub(crate) async fn start(name: &str, mut command: Command, core: usize, dir: &Path) -> anyhow::Result<Self> {
-        for (variable, _) in std::env::vars_os() {
-            let text = variable.to_string_lossy();
-            if ["HEADWATER_", "DATABASE_", "OPENAI_"].iter().any(|p| text.starts_with(p)) || text == "PORT" {
-                // What the caller set on the command stays.
-                if !command.get_envs().any(|(set, _)| set == variable) {
-                    command.env_remove(&variable);
-                }
-            }
-        }
+        without_our_settings(&mut command);
         let log = dir.join(format!("{name}.log"));
         let out = File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
@@ -92,6 +84,27 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(mut command: Command) -> anyhow::Result<()> {
+    without_our_settings(&mut command);
+    let done = command.stdin(Stdio::null()).output()?;
+    if !done.status.success() {
+        bail!("{}: {}", done.status, String::from_utf8_lossy(&done.stderr).trim_end());
+    }
+    Ok(())
+}
+
+/// What is set for us is not meant for the server under test; what the caller set on the command stays.
+fn without_our_settings(command: &mut Command) {
+    for (variable, _) in std::env::vars_os() {
+        let text = variable.to_string_lossy();
+        let ours = ["HEADWATER_", "DATABASE_", "OPENAI_"].iter().any(|prefix| text.starts_with(prefix));
+        if (ours || text == "PORT") && !command.get_envs().any(|(set, _)| set == variable) {
+            command.env_remove(&variable);
+        }
     }
 }
 

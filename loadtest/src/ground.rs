@@ -13,16 +13,13 @@ use headwater_client::protocol::api::{AgentConfig, KeyParams, TenantSettings};
 use headwater_client::{AgentParams, Client, Options};
 use headwater_store::admin::Admin;
 use headwater_store::embedded::{EmbeddedOptions, EmbeddedPostgres};
-use headwater_store::migrate::{MigrateOptions, Roles, migrate};
 use headwater_testkit::model::ideal;
 use serde_json::json;
 
 use crate::answer::{Side, text_of};
-use crate::child::Process;
+use crate::child::{self, Process};
 use crate::sys::{self, Cores};
 
-const PREFIX: &str = "headwater_";
-const PASSWORD: &str = "only-for-the-load-test";
 /// A backend reports its statistics at most once a second, and when it has been idle for ten.
 const STATISTICS: Duration = Duration::from_millis(10_500);
 
@@ -109,15 +106,16 @@ impl Ground {
         // Blocks, and may: nothing else is going on yet.
         let postgres = EmbeddedPostgres::start(&embedded, &|_| {}).context("a private Postgres")?;
         let admin_url = postgres.admin_url("postgres");
-        let migrations =
-            MigrateOptions { admin_url: admin_url.clone(), app_password: PASSWORD.into(), prefix: PREFIX.into() };
-        migrate(&migrations).await.context("the migrations")?;
+        let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let (master_key, operator_key) = (hex(sys::random()?), format!("hw_op_{}", hex(sys::random()?)));
+        // By the binary under test, so that any version of it can be measured.
+        let mut command = Command::new(&options.server_bin);
+        command.arg("migrate").env("DATABASE_URL", &admin_url).env("HEADWATER_MASTER_KEY", &master_key);
+        child::run(command).context("the migrations")?;
         let admin = Admin::connect(&admin_url).await?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("model-server");
         let model = Process::start("model", command, options.cores.load, &dir.path).await?;
-        let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let (master_key, operator_key) = (hex(sys::random()?), format!("hw_op_{}", hex(sys::random()?)));
         let made = std::cell::Cell::new(0);
         Ok(Self { options, admin, admin_url, model, operator_key, master_key, made, postgres, dir })
     }
@@ -145,8 +143,6 @@ impl Ground {
         self.made.set(self.made.get() + 1);
         let number = self.made.get();
         let base_url = format!("http://{}/v1", self.model.address);
-        let app = Roles::new(PREFIX)?.app();
-        let login = format!("user={app}&password={PASSWORD}");
         let mut command = Command::new(&self.options.server_bin);
         command
             .arg("serve")
@@ -158,7 +154,7 @@ impl Ground {
             .env("HEADWATER__PROVIDERS__LOAD__BASE_URL", &base_url)
             .env("HEADWATER_MASTER_KEY", &self.master_key)
             .env("HEADWATER_OPERATOR_KEY", &self.operator_key)
-            .env("DATABASE_APP_URL", self.admin_url.replace("user=postgres", &login))
+            .env("DATABASE_URL", &self.admin_url)
             .envs(self.options.server_env.iter().cloned());
         let core = self.options.cores.server;
         let server = Process::start(&format!("server-{number}"), command, core, self.dir()).await?;

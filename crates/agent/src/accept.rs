@@ -1,5 +1,7 @@
 //! A new run: what is asked, and the first events of its log.
 
+use std::time::Instant;
+
 use headwater_protocol::api::{Agent, AgentConfig, OnConflict, OnDisconnect, Overrides, Run, RunSource, RunStatus};
 use headwater_protocol::event::{EventBody, render};
 use headwater_protocol::message::{Metadata, Part};
@@ -110,7 +112,7 @@ fn to_json(value: &impl serde::Serialize) -> serde_json::Value {
     serde_json::to_value(value).expect("these types serialise")
 }
 
-pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32) -> (Draft, NewRun) {
+pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until: Instant) -> (Draft, NewRun) {
     let (run_id, message, token) = (RunId::new(), MessageId::new(), LeaseToken::new());
     let at = Timestamp::now();
     let agent = &request.agent;
@@ -211,6 +213,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32) -> (Dr
     let new_run = NewRun {
         tenant: request.tenant,
         user: request.user,
+        until,
         params,
         first: format!("{header}{first_line}"),
         started: format!("{header}{started_lines}"),

@@ -69,6 +69,14 @@ async fn count(llm: &GatewayLlmService, config: &AgentConfig, text: &str) -> u64
     if text.is_empty() { 0 } else { llm.estimator().count(&config.model, text).await + PER_MESSAGE }
 }
 
+/// Bytes of history worth reading: a token is hardly ever longer than 16 bytes, and no thread is worth more than a few
+/// MiB of memory.
+pub fn worth_reading(llm: &GatewayLlmService, config: &AgentConfig) -> i64 {
+    const MOST: u64 = 8 * 1024 * 1024;
+    let bytes = room(llm, config).map_or(MOST, |tokens| tokens.saturating_mul(16)).min(MOST);
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 /// Tokens for instructions and messages; `None` where nobody knows a limit.
 fn room(llm: &GatewayLlmService, config: &AgentConfig) -> Option<u64> {
     let facts = llm.facts(&config.model);

@@ -20,9 +20,6 @@ use crate::ending::Ending;
 use crate::runtime::{AgentRuntime, Fresh, Job};
 use crate::step::{self, StepEnd, counts};
 
-/// Messages of a thread that are read at most. What does not fit the model's window leaves anyway.
-const HISTORY: i64 = 2000;
-
 /// Segments of a log beyond which it is packed at its end.
 const SCATTERED: usize = 8;
 
@@ -80,6 +77,10 @@ async fn begin<'a>(
     cancel: &'a CancellationToken,
 ) -> Result<(RunState<'a>, Option<Vec<headwater_protocol::message::Part>>, bool), Outcome> {
     let Job { identity, writer, fresh, started } = job;
+    if writer.is_fenced() {
+        // Cancelled while it waited for its turn: no model is asked.
+        return Err(Outcome::Lost);
+    }
     let fresh = match fresh {
         Some(fresh) => fresh,
         None => {
@@ -144,7 +145,8 @@ impl RunState<'_> {
                 let identity = self.writer.identity();
                 let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
                 let storage = self.runtime.inner.parts.store.scoped(scope);
-                storage.history(self.run.thread, self.ord, HISTORY).await
+                let worth = context::worth_reading(&self.runtime.inner.parts.llm, &self.config);
+                storage.history(self.run.thread, self.ord, worth).await
             }
         };
         let history = match history {

@@ -148,7 +148,8 @@ impl AgentRuntime {
             .with("limit", limit));
         }
         let max_queued = i32::try_from(self.inner.options.max_queued_per_thread).unwrap_or(i32::MAX);
-        let (draft, new_run) = draft(request, slot.is_some(), max_queued);
+        let until = std::time::Instant::now() + self.inner.options.accept_timeout;
+        let (draft, new_run) = draft(request, slot.is_some(), max_queued, until);
         let created = self.inner.parts.creator.create(new_run).await;
         let created = created.unwrap_or_else(|_| Created::Failed("the server is shutting down".into()));
         match created {

@@ -408,16 +408,19 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
 
 /// A problem without the provider's or server's own words, which may name keys, hosts or prompts.
 pub fn problem_for_user(mut problem: Problem) -> Problem {
-    match problem.fault {
-        Fault::Provider | Fault::Server => {
-            problem.detail = None;
-            problem.extra.clear();
-        }
-        Fault::Tenant if problem.code.as_str().starts_with("provider_") => {
-            problem.detail = None;
-            problem.extra.clear();
-        }
-        Fault::Caller | Fault::Tenant | Fault::Tool => {}
+    // These carry what a provider said, whoever has to act.
+    let from_provider = problem.code.as_str().starts_with("provider_")
+        || matches!(
+            problem.code,
+            ErrorCode::ContextLengthExceeded
+                | ErrorCode::ContentFiltered
+                | ErrorCode::ModelNotFound
+                | ErrorCode::UnsupportedByModel
+        );
+    if from_provider || matches!(problem.fault, Fault::Provider | Fault::Server) {
+        problem.detail = None;
+        problem.extra.clear();
+        problem.errors.clear();
     }
     problem
 }
@@ -500,6 +503,18 @@ mod tests {
         let seen = render_for(&line, Audience::User(Visibility::default()));
         assert!(!seen.contains("sk-123") && !seen.contains("provider_status"), "{seen}");
         assert!(seen.contains(r#""code":"provider_rejected""#) && seen.contains(r#""message":null"#));
+    }
+
+    #[test]
+    fn a_providers_words_stay_inside_whosever_fault_it_is() {
+        for code in [ErrorCode::ContextLengthExceeded, ErrorCode::ContentFiltered, ErrorCode::ModelNotFound] {
+            let seen = problem_for_user(
+                Problem::new(code, "status 404: the model acme-internal").with("provider_status", 404),
+            );
+            assert_eq!((seen.detail, seen.extra.len(), seen.code), (None, 0, code));
+        }
+        let own = problem_for_user(Problem::new(ErrorCode::RunTimeout, "the run took longer than its 1000 ms"));
+        assert!(own.detail.is_some(), "our own words about limits are theirs to read");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use deadpool_postgres::Object;
 use headwater_protocol::ReplicaId;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,10 @@ use crate::{Store, StoreError, pool};
 
 /// How long work is tried again while Postgres is away.
 const OUTAGE: Duration = Duration::from_secs(600);
+/// How often a single row is tried again that waits for a lock.
+const CONTENDED: u32 = 8;
+/// Pieces of work that may wait. Each run has at most one, so this is reached only by new runs while Postgres is away.
+const MAX_WAITING: usize = 20_000;
 /// Rows in one statement.
 const MAX_ROWS: usize = 128;
 /// Bytes in one statement.
@@ -40,11 +45,13 @@ pub(crate) trait Work: std::fmt::Debug + Send + Sync + Sized + 'static {
     fn size(&self) -> usize;
     /// Brings a batch into the order in which it takes its locks.
     fn order(batch: &mut [Queued<Self>]);
+    /// Whether nobody waits for it any more, so that it should not be begun.
+    fn is_late(&self) -> bool;
     /// The answer when it was refused for good.
     fn failed(error: &StoreError) -> Self::Answer;
     /// Writes a batch in one statement; one answer for each, in order.
     fn write(
-        store: &Store,
+        client: &Object,
         replica: ReplicaId,
         batch: &[Queued<Self>],
     ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
@@ -70,6 +77,8 @@ struct State<W: Work> {
     waiting: VecDeque<Queued<W>>,
     /// Statements under way.
     under_way: usize,
+    /// The workers have gone: nothing more is taken.
+    closed: bool,
 }
 
 /// What a worker is to do.
@@ -92,7 +101,7 @@ impl<W: Work> Queue<W> {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Arc<Self> {
-        let state = State { waiting: VecDeque::new(), under_way: 0 };
+        let state = State { waiting: VecDeque::new(), under_way: 0, closed: false };
         let queue = Arc::new(Self { state: Mutex::new(state), changed: Notify::new() });
         for _ in 0..workers {
             let (queue, store, stop) = (queue.clone(), store.clone(), stop.clone());
@@ -110,7 +119,15 @@ impl<W: Work> Queue<W> {
 
     pub(crate) fn push(&self, work: W) -> oneshot::Receiver<W::Answer> {
         let (answer, receiver) = oneshot::channel();
-        self.lock().waiting.push_back(Queued { work, since: Instant::now(), answer });
+        let mut state = self.lock();
+        if state.closed || state.waiting.len() >= MAX_WAITING {
+            let reason =
+                if state.closed { "this process is shutting down" } else { "too much is waiting to be written" };
+            let _ = answer.send(W::failed(&StoreError::Unavailable(reason.into())));
+            return receiver;
+        }
+        state.waiting.push_back(Queued { work, since: Instant::now(), answer });
+        drop(state);
         self.changed.notify_one();
         receiver
     }
@@ -126,7 +143,14 @@ impl<W: Work> Queue<W> {
             let again = match self.take() {
                 Take::Batch(batch) => return Some(batch),
                 Take::Later(at) => Some(at),
-                Take::Nothing if stop.is_cancelled() => return None,
+                Take::Nothing if stop.is_cancelled() => {
+                    let mut state = self.lock();
+                    if state.waiting.is_empty() {
+                        state.closed = true;
+                        return None;
+                    }
+                    None
+                }
                 Take::Nothing => None,
             };
             tokio::select! {
@@ -139,6 +163,11 @@ impl<W: Work> Queue<W> {
 
     fn take(&self) -> Take<W> {
         let mut state = self.lock();
+        while state.waiting.front().is_some_and(|first| first.work.is_late()) {
+            if let Some(late) = state.waiting.pop_front() {
+                let _ = late.answer.send(W::failed(&StoreError::Unavailable("it waited for too long".into())));
+            }
+        }
         let Some(oldest) = state.waiting.front() else { return Take::Nothing };
         let stuck_at = oldest.since + PATIENCE;
         if state.waiting.len() < state.under_way * ROWS_PER_STATEMENT && Instant::now() < stuck_at {
@@ -173,7 +202,7 @@ async fn write_all<W: Work>(store: &Store, replica: ReplicaId, batch: Vec<Queued
                     let _ = item.answer.send(answer);
                 }
             }
-            Err(error) if part.len() > 1 => {
+            Err(error) if part.len() > 1 && !matches!(error, StoreError::Unavailable(_)) => {
                 match &error {
                     StoreError::Contended(_) => {
                         tracing::debug!(%error, rows = part.len(), "a batch has to wait and is split")
@@ -202,17 +231,31 @@ async fn write_through_outage<W: Work>(
 ) -> Result<Vec<W::Answer>, StoreError> {
     let began = Instant::now();
     let mut pause = Duration::from_millis(20);
+    // Once sent, it may have been carried out, whatever came back: then only an answer ends the asking.
+    let (mut sent, mut contended) = (false, 0);
     loop {
-        let error = match W::write(store, replica, batch).await {
+        let tried = match store.flush_client().await {
+            Ok(client) => {
+                sent = true;
+                W::write(&client, replica, batch).await
+            }
+            Err(error) => Err(error),
+        };
+        let error = match tried {
             Err(error @ StoreError::Unavailable(_)) => error,
-            // A lock that one row waits for must not hold up the others: the batch is split, and the row waits alone.
-            Err(error @ StoreError::Contended(_)) if batch.len() == 1 => error,
+            // A lock that one row waits for must not hold up the others: the batch is split, and the row waits alone,
+            // for a while. It must not keep its worker from everybody else's.
+            Err(error @ StoreError::Contended(_)) if batch.len() == 1 && contended < CONTENDED => {
+                contended += 1;
+                error
+            }
             other => return other,
         };
-        if began.elapsed() > OUTAGE || stop.is_cancelled() {
+        let late = !sent && batch.iter().all(|item| item.work.is_late());
+        if late || began.elapsed() > OUTAGE || stop.is_cancelled() {
             return Err(error);
         }
-        tracing::warn!(%error, rows = batch.len(), "the database is away; trying again");
+        tracing::warn!(%error, rows = batch.len(), "the database is away or busy; trying again");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
     }

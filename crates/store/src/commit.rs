@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use deadpool_postgres::Object;
 use headwater_protocol::{ReplicaId, RunId, TenantId, UserId};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -238,12 +239,16 @@ impl Work for Commit {
         });
     }
 
+    fn is_late(&self) -> bool {
+        // A run waits for its own events as long as it takes.
+        false
+    }
+
     fn failed(error: &StoreError) -> Verdict {
         Verdict::Failed(error.to_string())
     }
 
-    async fn write(store: &Store, replica: ReplicaId, items: &[Queued<Self>]) -> Result<Vec<Verdict>, StoreError> {
-        let client = store.flush_client().await?;
+    async fn write(client: &Object, replica: ReplicaId, items: &[Queued<Self>]) -> Result<Vec<Verdict>, StoreError> {
         let statement = client
             .prepare_cached("SELECT verdicts, next_runs FROM headwater.commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9)")
             .await?;

@@ -5,7 +5,9 @@
 //! no run is ever accepted without its owner knowing of it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use deadpool_postgres::Object;
 use headwater_protocol::{ReplicaId, RunId, TenantId, UserId};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -24,6 +26,8 @@ pub struct NewRun {
     pub tenant: TenantId,
     /// The user.
     pub user: UserId,
+    /// When whoever asks for it has given up.
+    pub until: Instant,
     /// Everything the database has to know.
     pub params: NewRunParams,
     /// The segment that holds `run.queued` alone.
@@ -142,12 +146,16 @@ impl Work for NewRun {
         batch.sort_by_key(|item| item.work.params.thread_id);
     }
 
+    fn is_late(&self) -> bool {
+        // Whoever accepted the request has given up by then; nothing was promised yet.
+        Instant::now() > self.until
+    }
+
     fn failed(error: &StoreError) -> Created {
         Created::Failed(error.to_string())
     }
 
-    async fn write(store: &Store, replica: ReplicaId, items: &[Queued<Self>]) -> Result<Vec<Created>, StoreError> {
-        let client = store.flush_client().await?;
+    async fn write(client: &Object, replica: ReplicaId, items: &[Queued<Self>]) -> Result<Vec<Created>, StoreError> {
         let statement = client.prepare_cached("SELECT headwater.create_runs($1,$2,$3,$4,$5,$6)").await?;
         let tenants: Vec<Uuid> = items.iter().map(|item| item.work.tenant.uuid()).collect();
         let users: Vec<Uuid> = items.iter().map(|item| item.work.user.uuid()).collect();

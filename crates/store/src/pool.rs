@@ -112,6 +112,24 @@ impl Store {
         run_pipelined(&client, &set, [&tenant, &user], &statement, params).await
     }
 
+    /// The same for erasing, which may take long and holds nothing that others wait for.
+    pub(crate) async fn query_long(
+        &self,
+        scope: Option<Scope>,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        transaction.batch_execute("SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '30s'").await?;
+        if let Some(scope) = scope {
+            set_scope(&transaction, scope).await?;
+        }
+        let rows = transaction.query(sql, params).await?;
+        transaction.commit().await?;
+        Ok(rows)
+    }
+
     /// The same for a POST: remembers `object` under the request's key in the transaction of the effect.
     pub(crate) async fn query_once(
         &self,

@@ -12,6 +12,7 @@ use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
 use crate::commit::LeaseToken;
+use crate::pool::Once;
 use crate::{Store, StoreError};
 
 /// Access to the definer functions.
@@ -51,13 +52,22 @@ pub struct Claimed {
     pub token: LeaseToken,
 }
 
+/// What a repeated request of the operator must find again.
+#[derive(Debug, Clone)]
+pub struct OperatorOnce {
+    /// The request's key.
+    pub key: String,
+    /// Hash of the request.
+    pub fingerprint: Vec<u8>,
+}
+
 /// What an earlier request of the operator made.
 #[derive(Debug, Clone, Deserialize)]
-pub struct OperatorReplay {
+struct OperatorReplay {
     /// Whether it was the same request.
-    pub same: bool,
+    same: bool,
     /// Id of what it made.
-    pub object: String,
+    object: String,
 }
 
 /// Where a page of a list begins and how long it is.
@@ -106,16 +116,29 @@ impl Unscoped {
         self.one("SELECT headwater.tenant_origin_known($1)", &[&origin]).await
     }
 
-    /// What an earlier request of the operator with this key made; `None`, and it is remembered for `object`.
-    pub async fn tenant_idempotency(
+    /// One call, and in the same transaction what a repeated request of the operator must find again.
+    async fn once(
         &self,
-        key: &str,
-        fingerprint: &[u8],
+        asked: Option<&OperatorOnce>,
         object: &str,
-    ) -> Result<Option<OperatorReplay>, StoreError> {
-        let kept: Option<Json<OperatorReplay>> =
-            self.one("SELECT headwater.tenant_idempotency($1,$2,$3)", &[&key, &fingerprint, &object]).await?;
-        Ok(kept.map(|Json(kept)| kept))
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Once<Vec<Row>>, StoreError> {
+        let Some(asked) = asked else { return self.call(sql, params).await.map(Once::Done) };
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        let kept: Option<Json<OperatorReplay>> = transaction
+            .query_one("SELECT headwater.tenant_idempotency($1,$2,$3)", &[&asked.key, &asked.fingerprint, &object])
+            .await?
+            .try_get(0)?;
+        match kept {
+            Some(Json(kept)) if kept.same => return Ok(Once::Replay(kept.object)),
+            Some(_) => return Ok(Once::Mismatch),
+            None => {}
+        }
+        let rows = transaction.query(sql, params).await?;
+        transaction.commit().await?;
+        Ok(Once::Done(rows))
     }
 
     /// A new tenant.
@@ -124,9 +147,11 @@ impl Unscoped {
         id: TenantId,
         settings: &TenantSettings,
         at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.call("SELECT headwater.tenant_create($1,$2,$3)", &[&id.uuid(), &Json(settings), &at.0]).await?;
-        Ok(())
+        asked: Option<&OperatorOnce>,
+    ) -> Result<Once<()>, StoreError> {
+        let sql = "SELECT headwater.tenant_create($1,$2,$3)";
+        let made = self.once(asked, &id.to_string(), sql, &[&id.uuid(), &Json(settings), &at.0]).await?;
+        Ok(made.map(drop))
     }
 
     /// Changes a tenant; `false` when there is none.
@@ -141,7 +166,8 @@ impl Unscoped {
 
     /// Erases a tenant with all that is its own; `false` when there is none.
     pub async fn tenant_delete(&self, id: TenantId) -> Result<bool, StoreError> {
-        self.one("SELECT headwater.tenant_delete($1)", &[&id.uuid()]).await
+        let rows = self.store.query_long(None, "SELECT headwater.tenant_delete($1)", &[&id.uuid()]).await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
     /// One tenant.
@@ -163,22 +189,31 @@ impl Unscoped {
         rows.iter().map(crate::scoped::tenant_from_row).collect()
     }
 
-    /// A new key; `false` when there is no such tenant. `hash` is that of its secret.
-    pub async fn tenant_key_create(&self, key: &ApiKey, hash: &[u8]) -> Result<bool, StoreError> {
-        self.one(
-            "SELECT headwater.tenant_key_create($1,$2,$3,$4,$5,$6,$7,$8)",
-            &[
-                &key.tenant.uuid(),
-                &key.id.uuid(),
-                &key.name,
-                &hash,
-                &key.hint,
-                &key.scopes,
-                &key.expires_at.map(|at| at.0),
-                &key.created_at.0,
-            ],
-        )
-        .await
+    /// A new key; `Done(false)` when there is no such tenant. `hash` is that of its secret.
+    pub async fn tenant_key_create(
+        &self,
+        key: &ApiKey,
+        hash: &[u8],
+        asked: Option<&OperatorOnce>,
+    ) -> Result<Once<bool>, StoreError> {
+        let made = self
+            .once(
+                asked,
+                &key.id.to_string(),
+                "SELECT headwater.tenant_key_create($1,$2,$3,$4,$5,$6,$7,$8)",
+                &[
+                    &key.tenant.uuid(),
+                    &key.id.uuid(),
+                    &key.name,
+                    &hash,
+                    &key.hint,
+                    &key.scopes,
+                    &key.expires_at.map(|at| at.0),
+                    &key.created_at.0,
+                ],
+            )
+            .await?;
+        Ok(made.map(|rows| rows.first().is_some_and(|row| row.get(0))))
     }
 
     /// A page of a tenant's keys, or one of them.

@@ -81,6 +81,11 @@ impl Channel {
     pub fn attach(&self, tail: u64) -> u64 {
         let mut ring = self.lock();
         let writer = ring.writer + 1;
+        if ring.ended {
+            // Too late: the log has ended, and its readers keep what they have.
+            ring.writer = writer;
+            return writer;
+        }
         *ring = Ring { tail, live: true, writer, ..Ring::default() };
         drop(ring);
         self.changed.notify_waiters();
@@ -104,7 +109,7 @@ impl Channel {
     /// Adds what has just been committed.
     pub fn publish(&self, writer: u64, from: u64, to: u64, lines: &str, ended: bool, ring_bytes: usize) {
         let mut ring = self.lock();
-        if ring.writer != writer || !ring.live {
+        if ring.writer != writer || !ring.live || ring.ended {
             drop(ring);
             // Readers are on the table, which has it.
             self.changed.notify_waiters();

@@ -119,8 +119,12 @@ impl MessageStreamManager {
     /// When the database is away.
     pub async fn wait_for_end(&self, scope: Scope, run: RunId, at_most: Duration) -> Result<(), StoreError> {
         let until = tokio::time::Instant::now() + at_most;
-        let channel = ChannelRef::new(&self.inner, run);
         let storage = self.inner.store.scoped(scope);
+        // Under the scope, before anything of this process is looked at: how long a foreign run takes is nobody's business.
+        if storage.run_get(run).await?.is_none_or(|(run, _)| run.status.is_terminal()) {
+            return Ok(());
+        }
+        let channel = ChannelRef::new(&self.inner, run);
         loop {
             let changed = channel.changed();
             tokio::pin!(changed);
@@ -163,33 +167,36 @@ impl MessageStreamManager {
 pub(crate) struct ChannelRef {
     manager: Arc<Inner>,
     run: RunId,
-    channel: Arc<Channel>,
+    /// `None` only while this is being dropped.
+    channel: Option<Arc<Channel>>,
 }
 
 impl ChannelRef {
     pub(crate) fn new(manager: &Arc<Inner>, run: RunId) -> Self {
         let channel = manager.channels.entry(run).or_default().clone();
-        Self { manager: manager.clone(), run, channel }
+        Self { manager: manager.clone(), run, channel: Some(channel) }
     }
 
     /// Another handle on the channel alone.
     pub(crate) fn shared(&self) -> Arc<Channel> {
-        self.channel.clone()
+        self.channel.clone().expect("held until it is dropped")
     }
 }
 
 impl std::ops::Deref for ChannelRef {
     type Target = Channel;
     fn deref(&self) -> &Channel {
-        &self.channel
+        self.channel.as_deref().expect("held until it is dropped")
     }
 }
 
 impl Drop for ChannelRef {
     fn drop(&mut self) {
-        // The map's and this one: nobody else holds it. New holders come through the map, whose entry is locked here.
+        // Given up before looking: of two that go at once, the last one then sees that nobody is left. New holders come
+        // through the map, whose entry is locked here.
+        let mine = self.channel.take().map(|channel| Arc::as_ptr(&channel));
         self.manager
             .channels
-            .remove_if(&self.run, |_, channel| Arc::ptr_eq(channel, &self.channel) && Arc::strong_count(channel) <= 2);
+            .remove_if(&self.run, |_, channel| Some(Arc::as_ptr(channel)) == mine && Arc::strong_count(channel) == 1);
     }
 }

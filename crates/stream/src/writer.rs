@@ -72,6 +72,7 @@ pub struct RunWriter {
 impl RunWriter {
     pub(crate) fn new(manager: MessageStreamManager, channel: ChannelRef, identity: RunIdentity, tail: u64) -> Self {
         let number = channel.attach(tail);
+        let fenced = channel.has_ended();
         Self {
             manager,
             channel,
@@ -84,7 +85,7 @@ impl RunWriter {
             in_flight: None,
             last_flush: None,
             segments: 0,
-            fenced: false,
+            fenced,
         }
     }
 
@@ -96,6 +97,11 @@ impl RunWriter {
     /// The last committed event.
     pub fn tail(&self) -> u64 {
         self.tail
+    }
+
+    /// Whether nothing more can be written: somebody else has ended the run, or owns it.
+    pub fn is_fenced(&self) -> bool {
+        self.fenced
     }
 
     /// Segments that this writer has committed: many small ones are worth packing once the run has ended.

@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, Request};
 use dashmap::DashSet;
 use headwater_protocol::{ErrorCode, Problem};
 use headwater_store::pool::Idempotency;
+use headwater_store::unscoped::OperatorOnce;
 use http::{HeaderMap, Method};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use crate::auth::Caller;
 use crate::error::ApiError;
-use crate::http::idempotency::{fingerprint, idempotency_key, mismatch};
+use crate::http::idempotency::{fingerprint, idempotency_key};
 use crate::http::json::{self, ApiJson, Canonical};
 use crate::wiring::AppState;
 
@@ -71,23 +72,15 @@ impl ApiBody {
         let running = state.in_progress.enter(actor, &key)?;
         Ok(Once {
             key: Some(Idempotency { actor, key, fingerprint: self.fingerprint()?.to_vec() }),
-            replay: None,
-            running: Some(running),
+            _running: Some(running),
         })
     }
 
-    /// The same for the operator: remembers `object`, or finds what was made before.
-    pub async fn operator_idempotency(&self, state: &AppState, object: &str) -> Result<Once, ApiError> {
-        let Some(key) = idempotency_key(&self.headers)? else { return Ok(Once::default()) };
+    /// The same for the operator.
+    pub fn operator_once(&self, state: &AppState) -> Result<Option<(OperatorOnce, Running)>, ApiError> {
+        let Some(key) = idempotency_key(&self.headers)? else { return Ok(None) };
         let running = state.in_progress.enter(Uuid::nil(), &key)?;
-        let unscoped = state.store.unscoped("the operator belongs to no tenant");
-        let kept = unscoped.tenant_idempotency(&key, &self.fingerprint()?, object).await?;
-        let replay = match kept {
-            None => None,
-            Some(kept) if kept.same => Some(kept.object),
-            Some(_) => return Err(mismatch()),
-        };
-        Ok(Once { key: None, replay, running: Some(running) })
+        Ok(Some((OperatorOnce { key, fingerprint: self.fingerprint()?.to_vec() }, running)))
     }
 
     fn fingerprint(&self) -> Result<[u8; 32], ApiError> {
@@ -96,28 +89,17 @@ impl ApiBody {
     }
 }
 
-/// A request that is carried out once.
+/// A request that is carried out once; to be kept until it has been.
 #[derive(Debug, Default)]
 pub struct Once {
     key: Option<Idempotency>,
-    replay: Option<String>,
-    running: Option<Running>,
+    _running: Option<Running>,
 }
 
 impl Once {
     /// What to remember in the transaction of the effect.
     pub fn key(&self) -> Option<&Idempotency> {
         self.key.as_ref()
-    }
-
-    /// Id of what an earlier request made.
-    pub fn replay(&self) -> Option<&str> {
-        self.replay.as_deref()
-    }
-
-    /// The mark that the request is under way; to be kept until it is not.
-    pub fn into_running(self) -> Option<Running> {
-        self.running
     }
 }
 

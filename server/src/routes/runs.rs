@@ -13,6 +13,7 @@ use headwater_protocol::api::{
 use headwater_protocol::event::{Actor, ActorKind, Event, render_for};
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, ThreadId, Timestamp, UserId};
 use headwater_store::create::RunIdempotency;
+use headwater_store::pool::{Idempotency, Once};
 use headwater_store::scoped::{EventRange, RunFilter};
 use headwater_stream::reader::{Recheck, audience};
 use headwater_stream::{Cursor, Opened, ReaderParams, view};
@@ -24,6 +25,7 @@ use super::lists::{ListQuery, list, words};
 use super::{REPLAYED, agents, created, id, missing, streams};
 use crate::auth::{Caller, CallerKind};
 use crate::error::ApiError;
+use crate::http::idempotency::mismatch;
 use crate::http::query::ApiQuery;
 use crate::keys::hex;
 use crate::wiring::AppState;
@@ -130,22 +132,11 @@ async fn create(
     let caller = caller.into_user(&state).await?;
     let user = caller.user.known().ok_or_else(|| missing("user"))?;
     let once = body.idempotency(&state, &caller)?;
-    let mut accepted = None;
-    // An agent that is changed between reading it and accepting the run is read again.
-    for _ in 0..3 {
-        let agent = agent_for(&state, &caller, &params).await?;
-        let request = request(&state, &caller, user, &params, agent, thread, once.key())?;
-        match state.runtime.create(request).await {
-            Err(problem) if problem.extra.contains_key("agent_changed") => {
-                state.forget_agent(caller.tenant, &params.agent).await
-            }
-            other => {
-                accepted = Some(other?);
-                break;
-            }
-        }
-    }
-    let accepted = accepted.ok_or_else(|| not_an_agent(&params.agent))?;
+    let accepted = match accept(&state, &caller, user, &params, thread, once.key()).await {
+        Ok(accepted) => accepted,
+        // The first request may have been carried out before whatever refuses this one came about.
+        Err(refused) => earlier(&state, &caller, once.key()).await?.ok_or(refused)?,
+    };
     let scope = Scope { tenant: caller.tenant, user: Some(user) };
     let (run, visibility, replayed) = match accepted {
         Accepted::New { run, visibility } => (*run, visibility, false),
@@ -185,6 +176,41 @@ async fn create(
     Ok(created(&view::run_for(run, audience), &location, replayed))
 }
 
+async fn accept(
+    state: &AppState,
+    caller: &Caller,
+    user: UserId,
+    params: &RunParams,
+    thread: Option<(ThreadId, UserId)>,
+    once: Option<&Idempotency>,
+) -> Result<Accepted, ApiError> {
+    // An agent that is changed between reading it and accepting the run is read again.
+    for _ in 0..3 {
+        let agent = agent_for(state, caller, params).await?;
+        let request = request(state, caller, user, params, agent, thread, once)?;
+        match state.runtime.create(request).await {
+            Err(problem) if problem.extra.contains_key("agent_changed") => {
+                state.forget_agent(caller.tenant, &params.agent).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+    Err(not_an_agent(&params.agent).into())
+}
+
+/// The run that an earlier request with this key made.
+async fn earlier(state: &AppState, caller: &Caller, once: Option<&Idempotency>) -> Result<Option<Accepted>, ApiError> {
+    let Some(once) = once else { return Ok(None) };
+    Ok(match state.store.scoped(caller.scope()).idempotency_find(once).await? {
+        Some(Once::Replay(object)) => {
+            let run = uuid::Uuid::try_parse(&object).map_err(|_| mismatch())?;
+            Some(Accepted::Replay(RunId::from_uuid(run)))
+        }
+        Some(Once::Mismatch) => return Err(mismatch()),
+        Some(Once::Done(())) | None => None,
+    })
+}
+
 fn not_an_agent(text: &str) -> Problem {
     Problem::new(ErrorCode::AgentNotFound, format!("there is no agent {}", text.chars().take(80).collect::<String>()))
 }
@@ -219,7 +245,7 @@ fn request(
     params: &RunParams,
     agent: Agent,
     thread: Option<(ThreadId, UserId)>,
-    idempotency: Option<&headwater_store::pool::Idempotency>,
+    idempotency: Option<&Idempotency>,
 ) -> Result<NewRunRequest, ApiError> {
     let overrides = params.overrides();
     if !caller.is_key() {

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use headwater_protocol::api::{ApiKey, KeyParams, List, Tenant, TenantSettings};
 use headwater_protocol::{KeyId, Problem, TenantId, Timestamp};
+use headwater_store::pool::Once;
 use headwater_store::unscoped::PageOf;
 
 use super::body::ApiBody;
@@ -12,6 +13,7 @@ use super::lists::{ListQuery, list};
 use super::{created, id, missing, no_content};
 use crate::auth::{Caller, Operator};
 use crate::error::ApiError;
+use crate::http::idempotency::mismatch;
 use crate::http::query::ApiQuery;
 use crate::keys;
 use crate::wiring::AppState;
@@ -31,15 +33,15 @@ pub async fn tenants_create(State(state): State<AppState>, _: Operator, body: Ap
     settings.check()?;
     let unscoped = state.store.unscoped(WHY);
     let tenant = TenantId::new();
-    let guard = body.operator_idempotency(&state, &tenant.to_string()).await?;
-    if let Some(replay) = guard.replay() {
-        let earlier: TenantId = id(replay, "tenant")?;
-        let tenant = unscoped.tenant_get(earlier).await?.ok_or_else(|| missing("tenant"))?;
-        return Ok(created(&tenant, &format!("/v1/tenants/{earlier}"), true));
-    }
-    unscoped.tenant_create(tenant, &settings, Timestamp::now()).await?;
+    let asked = body.operator_once(&state)?;
+    let asked = asked.as_ref().map(|(once, _running)| once);
+    let (tenant, replayed) = match unscoped.tenant_create(tenant, &settings, Timestamp::now(), asked).await? {
+        Once::Done(()) => (tenant, false),
+        Once::Replay(object) => (id(&object, "tenant")?, true),
+        Once::Mismatch => return Err(mismatch()),
+    };
     let tenant = unscoped.tenant_get(tenant).await?.ok_or_else(|| missing("tenant"))?;
-    Ok(created(&tenant, &format!("/v1/tenants/{}", tenant.id), false))
+    Ok(created(&tenant, &format!("/v1/tenants/{}", tenant.id), replayed))
 }
 
 /// Lists tenants.
@@ -134,14 +136,7 @@ pub async fn tenant_keys_create(
     let params: KeyParams = body.parse()?;
     params.check()?;
     let (key_id, secret) = (KeyId::new(), keys::new_secret("hw_sk_"));
-    let guard = body.operator_idempotency(&state, &key_id.to_string()).await?;
     let location = |key: KeyId| format!("/v1/tenants/{tenant}/keys/{key}");
-    if let Some(replay) = guard.replay() {
-        let earlier: KeyId = id(replay, "key")?;
-        let page = PageOf { after: None, ascending: true, limit: 1 };
-        let found = unscoped.tenant_key_list(tenant, Some(earlier), page).await?.pop();
-        return Ok(created(&found.ok_or_else(|| missing("key"))?, &location(earlier), true));
-    }
     let mut key = ApiKey {
         id: key_id,
         object: "api_key".into(),
@@ -155,8 +150,19 @@ pub async fn tenant_keys_create(
         revoked_at: None,
         created_at: Timestamp::now(),
     };
-    if !unscoped.tenant_key_create(&key, &state.auth.hash(&secret)).await? {
-        return Err(missing("tenant"));
+    let asked = body.operator_once(&state)?;
+    let asked = asked.as_ref().map(|(once, _running)| once);
+    match unscoped.tenant_key_create(&key, &state.auth.hash(&secret), asked).await? {
+        Once::Done(true) => {}
+        Once::Done(false) => return Err(missing("tenant")),
+        Once::Replay(object) => {
+            // Its secret was in the first answer and nowhere else.
+            let earlier: KeyId = id(&object, "key")?;
+            let page = PageOf { after: None, ascending: true, limit: 1 };
+            let found = unscoped.tenant_key_list(tenant, Some(earlier), page).await?.pop();
+            return Ok(created(&found.ok_or_else(|| missing("key"))?, &location(earlier), true));
+        }
+        Once::Mismatch => return Err(mismatch()),
     }
     key.secret = Some(secret);
     Ok(created(&key, &location(key_id), false))

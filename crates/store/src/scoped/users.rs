@@ -155,7 +155,7 @@ impl UserScopedStorage {
     /// Fences what the user's runs still do and erases all that is the user's; the ledger keeps its id as a pseudonym.
     /// `false` when there is none.
     pub async fn user_delete(&self, id: UserId) -> Result<bool, StoreError> {
-        let rows = self.query("SELECT headwater.purge_user($1)", &[&id.uuid()]).await?;
+        let rows = self.store.query_long(Some(self.scope), "SELECT headwater.purge_user($1)", &[&id.uuid()]).await?;
         Ok(rows[0].try_get(0)?)
     }
 

@@ -136,7 +136,7 @@ pub(crate) async fn tenant(store: &Store, name: &str) -> Tenant {
     let id = TenantId::new();
     let at = Timestamp::now();
     let settings: TenantSettings = serde_json::from_value(json!({"name": name})).expect("settings");
-    store.unscoped("a test makes a tenant").tenant_create(id, &settings, at).await.expect("makes a tenant");
+    store.unscoped("a test makes a tenant").tenant_create(id, &settings, at, None).await.expect("makes a tenant");
     let storage = store.scoped(Scope { tenant: id, user: None });
     let user = storage.user_ensure("first", at).await.expect("makes a user");
     let other = storage.user_ensure("second", at).await.expect("makes another");
@@ -187,9 +187,11 @@ pub(crate) fn new_run(tenant: &Tenant, thread: Option<ThreadId>) -> NewRun {
     NewRun {
         tenant: tenant.id,
         user: tenant.user,
+        until: std::time::Instant::now() + std::time::Duration::from_secs(60),
         params,
         first: format!("{header}{}", line(1)),
         started: format!("{header}{}{}", line(1), line(2)),
+        until: std::time::Instant::now() + std::time::Duration::from_secs(600),
     }
 }
 

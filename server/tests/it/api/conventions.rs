@@ -74,6 +74,8 @@ async fn checks_come_in_their_order() {
     let alice = tenant.user("alice").await;
     let (own, kind) = (&alice.key, Some("application/json"));
     let big = format!("{{\"title\":\"{}\"}}", "x".repeat(1_100_000));
+    // A body that is not read to its end takes its connection with it: each request here has its own.
+    let own = &own.with("connection", "close");
     // A foreign id is 404 whatever the body.
     for (path, method) in [
         (format!("/v1/threads/{UNKNOWN}"), "PATCH"),
@@ -87,9 +89,10 @@ async fn checks_come_in_their_order() {
         }
         own.raw(method, &path, Some("text/plain"), "x").await.problem(404, "not_found");
     }
+    let key = tenant.api.with("connection", "close");
     for body in ["not json", &big] {
-        tenant.api.raw("PATCH", "/v1/users/nobody", kind, body.to_owned()).await.problem(404, "not_found");
-        tenant.api.raw("PATCH", "/v1/agents/nobody", kind, body.to_owned()).await.problem(404, "not_found");
+        key.raw("PATCH", "/v1/users/nobody", kind, body.to_owned()).await.problem(404, "not_found");
+        key.raw("PATCH", "/v1/agents/nobody", kind, body.to_owned()).await.problem(404, "not_found");
     }
     // The credential before all, then kind and scope, then the object.
     let anybody = Site::shared().await.anybody();
@@ -109,7 +112,8 @@ async fn sizes_kinds_methods_and_paths() {
     let alice = Site::shared().await.tenant().await.user("alice").await;
     let (own, json) = (&alice.key, Some("application/json"));
     let of = |bytes: usize| format!("{{\"title\":\"{}\"}}", "x".repeat(bytes - 12));
-    let problem = own.raw("POST", "/v1/threads", json, of(1_048_577)).await.problem(413, "body_too_large");
+    let once = own.with("connection", "close");
+    let problem = once.raw("POST", "/v1/threads", json, of(1_048_577)).await.problem(413, "body_too_large");
     assert_eq!(problem["max_bytes"], 1_048_576);
     own.raw("POST", "/v1/threads", json, of(1_048_576)).await.blames(422, "invalid_value", "/title");
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"] {

@@ -66,8 +66,11 @@ impl Models {
     }
 
     fn lane(&self, answers: Answers) -> Arc<Lane> {
-        let lane =
-            Arc::new(Lane { name: unique("lane"), answers: Mutex::new(answers), requests: watch::Sender::default() });
+        self.lane_of(unique("lane"), answers)
+    }
+
+    fn lane_of(&self, name: String, answers: Answers) -> Arc<Lane> {
+        let lane = Arc::new(Lane { name, answers: Mutex::new(answers), requests: watch::Sender::default() });
         self.lanes.lock().expect("nobody panics with it").push(lane.clone());
         lane
     }
@@ -78,6 +81,12 @@ impl Lane {
     pub(crate) fn sequence(replies: impl IntoIterator<Item = Reply>) -> Arc<Self> {
         let mut replies: VecDeque<Reply> = replies.into_iter().collect();
         models().lane(Box::new(move |_| replies.pop_front()))
+    }
+
+    /// The same under a name that is the same in each run of the tests, for snapshots.
+    pub(crate) fn named(name: &str, replies: impl IntoIterator<Item = Reply>) -> Arc<Self> {
+        let mut replies: VecDeque<Reply> = replies.into_iter().collect();
+        models().lane_of(name.to_owned(), Box::new(move |_| replies.pop_front()))
     }
 
     /// Answers each call with this.

@@ -1,0 +1,175 @@
+//! Ring and table show the same, whoever looks and however slowly.
+
+use headwater_protocol::event::{EventBody, Visibility};
+use headwater_protocol::{MessageId, ModelCallId, Money, Usage};
+use headwater_store::commit::{LeaseToken, Writes};
+use headwater_stream::{Cursor, Opened, ReaderParams, RunIdentity, StreamOptions, WriteError};
+
+use crate::support::{World, delta, ending, events, finish, names, quick, say, started};
+
+#[tokio::test]
+async fn each_audience_sees_its_own_and_the_numbers_are_dense_for_all() {
+    let world = World::new().await;
+    let replica = world.replica(StreamOptions { ring_bytes: 1 << 20, ..quick() }).await;
+    let begun = world.run(&replica).await;
+    let mut writer = replica.write(&begun);
+    let message = MessageId::new();
+    let settled = EventBody::CostSettled {
+        step: 1,
+        model_call: ModelCallId::new(),
+        model: "scripted/echo".into(),
+        usage: Usage::default(),
+        cost: Some(Money(123_456_789)),
+        estimated: false,
+        run_cost: Some(Money(123_456_789)),
+    };
+    writer.commit(vec![started(message), settled], Writes::default()).await.expect("commits");
+    say(&mut writer, message, "hello").await;
+    let params = |as_user| ReaderParams { as_user, ..world.from(Cursor::After(0)) };
+    let mut live = Vec::new();
+    for as_user in [true, false] {
+        live.push(replica.open(begun.run(), params(as_user)).await);
+    }
+    finish(&mut writer, &begun).await;
+    let seen_live = [live[0].rest().await, live[1].rest().await];
+    drop((live, writer));
+    let table = [
+        replica.open(begun.run(), params(true)).await.rest().await,
+        replica.open(begun.run(), params(false)).await.rest().await,
+    ];
+    for (live, table) in seen_live.iter().zip(&table) {
+        assert_eq!(events(live), events(table), "the ring and the table say the same");
+        assert_eq!(events(live).iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), (1..=7).collect::<Vec<_>>());
+    }
+    let [user, tenant] = &table;
+    assert_eq!(events(tenant), world.table(begun.run()).await, "the tenant sees what is stored");
+    let money = |frames: &[crate::support::Frame]| frames.iter().any(|frame| frame.data.contains("0.123456789"));
+    assert!(money(tenant) && !money(user));
+    let hidden = user.iter().find(|frame| frame.id == Some(5)).expect("its place");
+    assert_eq!((hidden.event.as_str(), hidden.json()["type"].as_str()), ("hidden", Some("hidden")));
+    assert_eq!(hidden.json().as_object().map(|object| object.len()), Some(5), "its envelope and nothing else");
+    assert!(user.iter().any(|frame| frame.event == "run.completed" && frame.json()["cost"].is_null()));
+}
+
+#[tokio::test]
+async fn a_slow_reader_holds_nobody_up_and_loses_nothing() {
+    let world = World::new().await;
+    let replica = world.replica(StreamOptions { ring_bytes: 512, ..quick() }).await;
+    let begun = world.run(&replica).await;
+    let mut writer = replica.write(&begun);
+    let message = MessageId::new();
+    // One was never polled, one took a single block.
+    let mut never = replica.open(begun.run(), world.from(Cursor::After(0))).await;
+    let mut once = replica.open(begun.run(), world.from(Cursor::After(0))).await;
+    let mut all = once.frames().await;
+    for i in 0..150 {
+        say(&mut writer, message, &format!("{i} {}", "x".repeat(i))).await;
+    }
+    finish(&mut writer, &begun).await;
+    drop(writer);
+    let table = world.table(begun.run()).await;
+    assert_eq!(table.len(), 154);
+    assert_eq!(events(&never.rest().await), table);
+    all.extend(once.rest().await);
+    assert_eq!(events(&all), table);
+}
+
+#[tokio::test]
+async fn a_created_run_streams_from_its_first_event() {
+    let world = World::new().await;
+    let replica = world.replica(quick()).await;
+    let begun = world.run(&replica).await;
+    let opened =
+        replica.streams.open_created(begun.run(), world.user, world.from(Cursor::After(0)), Visibility::default());
+    let Ok(Opened::Stream { mut blocks, .. }) = opened else { panic!("a stream") };
+    let mut writer = replica.write(&begun);
+    finish(&mut writer, &begun).await;
+    let mut bytes = Vec::new();
+    while let Some(block) = futures_util::StreamExt::next(&mut blocks).await {
+        bytes.extend_from_slice(&block);
+    }
+    assert_eq!(events(&crate::support::frames(&bytes)), world.table(begun.run()).await);
+}
+
+#[tokio::test]
+async fn an_overtaken_writer_says_nothing_more_and_its_readers_go_on() {
+    let world = World::new().await;
+    let (old, new) = (world.replica(quick()).await, world.replica(quick()).await);
+    let begun = world.run(&old).await;
+    let mut zombie = old.write(&begun);
+    let message = MessageId::new();
+    zombie.commit(vec![started(message)], Writes::default()).await.expect("commits");
+    let mut blocks = old.open(begun.run(), world.from(Cursor::After(0))).await;
+    let mut all = blocks.until("stream.caught_up").await;
+
+    let token = LeaseToken::new();
+    world.store.scoped(world.scope()).run_take(new.id, begun.run(), token).await.expect("takes the run");
+    zombie.delta(delta(message, "of the zombie"));
+    let fenced = async {
+        while zombie.is_busy() {
+            zombie.progress().await?;
+        }
+        Ok(())
+    };
+    assert_eq!(fenced.await, Err(WriteError::Fenced));
+    let (last_words, writes) = ending(begun.thread, message);
+    assert_eq!(zombie.commit(last_words, writes).await, Err(WriteError::Fenced));
+
+    let mut writer = new.streams.writer(RunIdentity { token, ..begun.identity }, zombie.tail());
+    say(&mut writer, message, "of the successor").await;
+    finish(&mut writer, &begun).await;
+    all.extend(blocks.rest().await);
+    assert_eq!(events(&all), world.table(begun.run()).await);
+    assert!(all.iter().all(|frame| !frame.data.contains("zombie")), "what was not committed is seen by nobody");
+    drop((zombie, writer, blocks));
+    assert_eq!((old.streams.channels(), new.streams.channels()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_dropped_writer_leaves_its_readers_to_the_table() {
+    let world = World::new().await;
+    let replica = world.replica(quick()).await;
+    let begun = world.run(&replica).await;
+    let mut writer = replica.write(&begun);
+    let message = MessageId::new();
+    say(&mut writer, message, "one").await;
+    let mut blocks = replica.open(begun.run(), world.from(Cursor::After(0))).await;
+    let mut all = blocks.until("stream.caught_up").await;
+    let tail = writer.tail();
+    // Its last words are pending, and lost with it.
+    writer.delta(delta(message, "never flushed"));
+    drop(writer);
+    let mut writer = replica.streams.writer(begun.identity, tail);
+    say(&mut writer, message, "two").await;
+    finish(&mut writer, &begun).await;
+    all.extend(blocks.rest().await);
+    assert_eq!(events(&all), world.table(begun.run()).await);
+    assert_eq!(names(&all).iter().filter(|name| **name == "message.delta").count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_leave_at_once_leave_no_channel_behind() {
+    let world = World::new().await;
+    let replica = world.replica(quick()).await;
+    let begun = world.run(&replica).await;
+    let open = || {
+        let params = world.from(Cursor::After(0));
+        replica.streams.open_created(begun.run(), world.user, params, Visibility::default()).ok()
+    };
+    for round in 0..20_000 {
+        let barrier = std::sync::Barrier::new(2);
+        let (one, two) = (open(), open());
+        let leave = |reader| {
+            barrier.wait();
+            drop(reader);
+        };
+        std::thread::scope(|scope| {
+            if round % 1000 == 0 {
+                // Threads are dear; most rounds only count.
+                scope.spawn(|| leave(one));
+                leave(two);
+            }
+        });
+        assert_eq!(replica.streams.channels(), 0, "round {round}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Runs from outside: what is written, read again, cut, cancelled, and what a model can do to them.
+
+mod cancel;
+mod faults;
+mod resume;
+mod threads;
+mod tickets;
+mod transcript;
+mod usage;
