@@ -245,6 +245,7 @@ CREATE TABLE headwater.idempotency (
     created_at  timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, actor, key)
 );
+CREATE INDEX idempotency_by_age ON headwater.idempotency (created_at);
 SELECT headwater_sys.wall('headwater.idempotency');
 GRANT SELECT, INSERT, DELETE ON headwater.idempotency TO @app@;
 

@@ -250,7 +250,7 @@ BEGIN
         END IF;
         PERFORM 1 FROM headwater.agents
         WHERE tenant_id = v_tenant AND agent_id = (p->>'agent_id')::uuid AND archived_at IS NULL
-          AND active_version = (p->>'active_version')::int;
+          AND active_version = (p->>'active_version')::int AND name = p->>'agent_name';
         IF NOT FOUND THEN
             r := jsonb_build_object('refused', 'agent_changed');
             EXIT checks;

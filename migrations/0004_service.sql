@@ -32,7 +32,8 @@ GRANT UPDATE (updated_at) ON headwater.threads TO @dispatch@;
 CREATE POLICY dispatch_locks ON headwater.threads FOR UPDATE TO @dispatch@ USING (tenant_id = (SELECT headwater.tenant_id()));
 GRANT SELECT (tenant_id, thread_id, user_id) ON headwater.messages TO @dispatch@;
 GRANT SELECT (tenant_id, run_id) ON headwater.run_steps, headwater.tickets, headwater.run_events TO @dispatch@;
-GRANT SELECT (tenant_id, user_id) ON headwater.users TO @dispatch@;
+GRANT SELECT (tenant_id, user_id), UPDATE (updated_at) ON headwater.users TO @dispatch@;
+CREATE POLICY dispatch_locks ON headwater.users FOR UPDATE TO @dispatch@ USING (tenant_id = (SELECT headwater.tenant_id()));
 GRANT SELECT (tenant_id, agent_id) ON headwater.agents, headwater.agent_versions TO @dispatch@;
 GRANT SELECT (tenant_id, actor, object) ON headwater.idempotency TO @dispatch@;
 GRANT SELECT (tenant_id) ON headwater.usage_calls TO @dispatch@;
@@ -324,7 +325,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_threads uuid[];
 BEGIN
-    PERFORM 1 FROM headwater.users WHERE tenant_id = headwater.tenant_id() AND user_id = p_user;
+    -- Locked, so that no thread of the user is made meanwhile.
+    PERFORM 1 FROM headwater.users WHERE tenant_id = headwater.tenant_id() AND user_id = p_user FOR UPDATE;
     IF NOT FOUND OR (headwater.user_id() IS NOT NULL) THEN
         RETURN false;
     END IF;
@@ -335,6 +337,26 @@ BEGIN
     DELETE FROM headwater.users WHERE tenant_id = headwater.tenant_id() AND user_id = p_user;
     RETURN true;
 END $$;
+
+-- Forgets requests that were made more than a day ago, a bite at a time. Returns how many.
+CREATE FUNCTION headwater.sweep_requests(p_limit int) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_count bigint;
+BEGIN
+    DELETE FROM headwater.idempotency i USING (
+        SELECT tenant_id, actor, key FROM headwater.idempotency
+        WHERE created_at < clock_timestamp() - interval '24 hours' LIMIT p_limit) old
+    WHERE i.tenant_id = old.tenant_id AND i.actor = old.actor AND i.key = old.key;
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    DELETE FROM headwater_sys.operator_idempotency WHERE created_at < clock_timestamp() - interval '24 hours';
+    RETURN v_count;
+END $$;
+GRANT SELECT (key, created_at) ON headwater.idempotency TO @dispatch@;
+CREATE POLICY dispatch_forgets ON headwater.idempotency FOR DELETE TO @dispatch@
+    USING (created_at < clock_timestamp() - interval '24 hours');
+CREATE POLICY dispatch_sees_old ON headwater.idempotency FOR SELECT TO @dispatch@
+    USING (created_at < clock_timestamp() - interval '24 hours');
 
 -- ── Partitions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -386,7 +408,7 @@ GRANT EXECUTE ON FUNCTION headwater.append_events, headwater.append_first, headw
     headwater.tenant_create, headwater.tenant_update, headwater.tenant_list, headwater.tenant_delete,
     headwater.tenant_key_create, headwater.tenant_key_list, headwater.tenant_key_revoke, headwater.replica_register,
     headwater.replica_renew, headwater.replica_retire, headwater.claim_runs, headwater.sweep, headwater.cancel_run,
-    headwater.release_run, headwater.purge_thread, headwater.purge_user, headwater.ensure_partitions,
+    headwater.release_run, headwater.sweep_requests, headwater.purge_thread, headwater.purge_user, headwater.ensure_partitions,
     headwater.schema_version TO @app@;
 GRANT EXECUTE ON FUNCTION headwater.purge_threads TO @dispatch@;
 ALTER FUNCTION headwater.append_events OWNER TO @append@;

@@ -335,7 +335,7 @@ async fn keep_lease(
 /// nothing is claimable before), and about every lease, because other processes die too. Makes the log's partitions in
 /// good time.
 async fn keep_house(store: Store, lease: Duration, runtime: AgentRuntime, stop: CancellationToken) {
-    let unscoped = store.unscoped("the log's partitions belong to no tenant");
+    let unscoped = store.unscoped("partitions and old requests belong to no tenant");
     let mut partitions_at = tokio::time::Instant::now() + HOUR;
     loop {
         match runtime.claim_orphans().await {
@@ -347,6 +347,9 @@ async fn keep_house(store: Store, lease: Duration, runtime: AgentRuntime, stop: 
             partitions_at = tokio::time::Instant::now() + HOUR;
             if let Err(error) = unscoped.ensure_partitions().await {
                 tracing::warn!(%error, "the log's next partitions could not be made; its default one takes what comes");
+            }
+            if let Err(error) = unscoped.sweep_requests().await {
+                tracing::warn!(%error, "old requests could not be forgotten; tried again in an hour");
             }
         }
         tokio::select! {

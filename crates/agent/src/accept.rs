@@ -162,6 +162,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
         agent_id: agent.id.uuid(),
         agent_version: agent.version,
         active_version: agent.active_version,
+        agent_name: agent.name.clone(),
         model: config.model.clone(),
         priority: to_json(&config.priority),
         on_conflict: to_json(&request.on_conflict),

@@ -121,11 +121,16 @@ async fn closing(
     // A call whose end nobody saw: it is charged for what the log proves was streamed, and said to be an estimate.
     for lost in &fold.unsettled {
         let llm = &runtime.inner.parts.llm;
-        let text = fold.open.as_ref().map(|open| open.text.as_str()).unwrap_or_default();
-        let output_tokens = if text.is_empty() { 0 } else { llm.estimator().count(&lost.model, text).await };
+        let open = fold.open.as_ref();
+        let text = open.map(|open| open.text.as_str()).unwrap_or_default();
+        let thought = open.and_then(|open| open.reasoning.as_deref()).unwrap_or_default();
+        let reasoning_tokens = if thought.is_empty() { 0 } else { llm.estimator().count(&lost.model, thought).await };
+        let text_tokens = if text.is_empty() { 0 } else { llm.estimator().count(&lost.model, text).await };
+        let output_tokens = text_tokens + reasoning_tokens;
         let call = Usage {
             input_tokens: lost.input_tokens,
             output_tokens,
+            reasoning_tokens,
             total_tokens: lost.input_tokens + output_tokens,
             ..Usage::default()
         };

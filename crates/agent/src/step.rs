@@ -67,7 +67,9 @@ struct Gathered {
     step: i32,
     events: Vec<EventBody>,
     writes: Writes,
+    /// The message that is being written, and once it has ended, what it came to.
     open: Option<OpenMessage>,
+    closed: Option<OpenMessage>,
     begun_at: Timestamp,
     usage: Usage,
     cost: Option<headwater_protocol::Money>,
@@ -166,6 +168,7 @@ pub(crate) async fn run_step(
         events: Vec::new(),
         writes: Writes::default(),
         open: None,
+        closed: None,
         begun_at: Timestamp::now(),
         usage: Usage::default(),
         cost: Some(headwater_protocol::Money::ZERO),
@@ -230,6 +233,11 @@ fn take(state: &mut RunState<'_>, gathered: &mut Gathered, event: LlmEvent) {
             gathered.events.push(EventBody::Throttled { wait_ms, queue_pos, reason: reason.to_owned() });
         }
         LlmEvent::Reasoning(delta) => {
+            // Reasoning comes before the text. What some models think in between is paid for and not shown: the part is
+            // closed, and readers have its whole.
+            if gathered.open.as_ref().is_some_and(|open| !open.text.is_empty()) {
+                return;
+            }
             let Some(delta) = gathered.reasoning_room.take(&delta) else { return };
             open(state, gathered);
             let open = gathered.open.as_mut().expect("just opened");
@@ -271,6 +279,9 @@ fn push_delta(state: &mut RunState<'_>, gathered: &mut Gathered, body: EventBody
         state.writer.delta(body);
         return;
     }
+    if let EventBody::MessageDelta { delta, .. } | EventBody::ReasoningDelta { delta, .. } = &body {
+        state.writer.hold(delta.len());
+    }
     match (gathered.events.last_mut(), &body) {
         (Some(EventBody::MessageDelta { delta: text, .. }), EventBody::MessageDelta { delta, .. })
         | (Some(EventBody::ReasoningDelta { delta: text, .. }), EventBody::ReasoningDelta { delta, .. })
@@ -287,6 +298,8 @@ fn open(state: &mut RunState<'_>, gathered: &mut Gathered) {
     if gathered.open.is_some() {
         return;
     }
+    // An attempt that failed after its first words is not tried again, so a step has one message.
+    debug_assert!(gathered.closed.is_none(), "one message in a step");
     let open = OpenMessage::new(MessageId::new(), gathered.step);
     gathered.begun_at = Timestamp::now();
     gathered.events.push(EventBody::MessageStarted {
@@ -302,6 +315,10 @@ fn open(state: &mut RunState<'_>, gathered: &mut Gathered) {
 fn settle(state: &mut RunState<'_>, gathered: &mut Gathered, settlement: Settlement) {
     // The message ends before its call is settled.
     let failed = settlement.outcome != headwater_llm::Outcome::Completed && !gathered.text_room.full;
+    if !failed && gathered.open.is_none() {
+        // A model may answer with nothing at all; the run still has its message.
+        open(state, gathered);
+    }
     close(state, gathered, if failed { MessageStatus::Incomplete } else { MessageStatus::Completed });
     state.usage = state.usage.plus(settlement.usage);
     state.cost = state.cost.zip(settlement.cost).map(|(sum, more)| sum.plus(more));
@@ -338,17 +355,14 @@ fn settle(state: &mut RunState<'_>, gathered: &mut Gathered, settlement: Settlem
 }
 
 /// Ends the message that is open, if one is.
-fn close(state: &RunState<'_>, gathered: &mut Gathered, status: MessageStatus) -> Option<OpenMessage> {
-    let open = gathered.open.as_ref()?;
-    if gathered.events.iter().any(|event| matches!(event, EventBody::MessageCompleted { .. })) {
-        return None;
-    }
+fn close(state: &RunState<'_>, gathered: &mut Gathered, status: MessageStatus) {
+    let Some(open) = gathered.open.take() else { return };
     gathered.events.extend(open.close(status));
-    let row = message_write(state.author(), open, status, gathered.begun_at, Some(Timestamp::now()));
+    let row = message_write(state.author(), &open, status, gathered.begun_at, Some(Timestamp::now()));
     // A message that began in this very commit is one row, not two.
     gathered.writes.messages.retain(|earlier| earlier.message_id != row.message_id);
     gathered.writes.messages.push(row);
-    None
+    gathered.closed = Some(open);
 }
 
 fn finish(
@@ -376,12 +390,11 @@ fn finish(
 }
 
 fn done(state: &mut RunState<'_>, mut gathered: Gathered, finish_reason: FinishReason) -> StepEnd {
-    if gathered.open.is_none() {
-        // A model may answer with nothing at all; the run still has its message.
+    if gathered.closed.is_none() {
         open(state, &mut gathered);
+        close(state, &mut gathered, MessageStatus::Completed);
     }
-    close(state, &mut gathered, MessageStatus::Completed);
-    let open = gathered.open.take().expect("opened above");
+    let open = gathered.closed.take().expect("closed above");
     if let Some((model_call, model)) = gathered.last_call.take() {
         gathered.writes.step = Some(StepWrite {
             step: gathered.step,

@@ -52,6 +52,8 @@ pub struct NewRunParams {
     pub agent_version: i32,
     /// What the caller took for the agent's active version.
     pub active_version: i32,
+    /// And for its name.
+    pub agent_name: String,
     pub model: String,
     pub priority: serde_json::Value,
     pub on_conflict: serde_json::Value,

@@ -20,7 +20,7 @@ WITH ours AS (
     ('tenant_create', @dispatch_text@), ('tenant_update', @dispatch_text@), ('tenant_list', @dispatch_text@),
     ('tenant_delete', @dispatch_text@), ('tenant_key_create', @dispatch_text@), ('tenant_key_list', @dispatch_text@),
     ('tenant_key_revoke', @dispatch_text@), ('replica_register', @dispatch_text@), ('replica_renew', @dispatch_text@),
-    ('replica_retire', @dispatch_text@), ('claim_runs', @dispatch_text@), ('sweep', @dispatch_text@),
+    ('replica_retire', @dispatch_text@), ('claim_runs', @dispatch_text@), ('sweep', @dispatch_text@), ('sweep_requests', @dispatch_text@),
     ('cancel_run', @dispatch_text@), ('release_run', @dispatch_text@), ('purge_threads', @dispatch_text@),
     ('purge_thread', @dispatch_text@), ('purge_user', @dispatch_text@), ('schema_version', @dispatch_text@)
 ), functions AS (
@@ -42,7 +42,8 @@ WITH ours AS (
         ('run_events', 'append_packs')) AS log (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM (VALUES
         ('tenants', 'dispatch_all'), ('api_keys', 'dispatch_all'), ('runs', 'dispatch_finds'), ('runs', 'dispatch_claims'),
-        ('runs', 'dispatch_erases'), ('threads', 'dispatch_locks')) AS service (t, p)
+        ('runs', 'dispatch_erases'), ('threads', 'dispatch_locks'), ('users', 'dispatch_locks'), ('idempotency', 'dispatch_forgets'),
+        ('idempotency', 'dispatch_sees_old')) AS service (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM
         unnest(ARRAY['threads', 'messages', 'run_steps', 'tickets', 'run_events', 'users', 'agents', 'agent_versions',
                      'idempotency', 'usage_calls']) AS t, unnest(ARRAY['dispatch_erases', 'dispatch_finds']) AS p

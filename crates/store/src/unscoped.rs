@@ -290,6 +290,17 @@ impl Unscoped {
         self.one("SELECT headwater.sweep()", &[]).await
     }
 
+    /// Forgets requests of more than a day ago.
+    pub async fn sweep_requests(&self) -> Result<(), StoreError> {
+        const BITE: i32 = 5000;
+        loop {
+            let gone: i64 = self.one("SELECT headwater.sweep_requests($1)", &[&BITE]).await?;
+            if gone < i64::from(BITE) {
+                return Ok(());
+            }
+        }
+    }
+
     /// Gives a run back; `false` when it is not this replica's.
     pub async fn release_run(&self, replica: ReplicaId, tenant: TenantId, run: RunId) -> Result<bool, StoreError> {
         self.one("SELECT headwater.release_run($1,$2,$3)", &[&replica.0, &tenant.uuid(), &run.uuid()]).await

@@ -117,7 +117,8 @@ impl MessageStreamManager {
             reader.after = as_of_seq;
             reader.terminal_seen = snapshot.run.status.is_terminal();
             First::Frame(frame::reset(run, reason, as_of_seq, &view::snapshot_for(snapshot, audience)))
-        } else if page.last > after {
+        } else if page.last > after && !page.lines.is_empty() {
+            // Of an empty page, as read from "now", `last` is no position.
             First::Page(page)
         } else {
             First::Nothing
@@ -275,6 +276,9 @@ impl Reader {
         let mut until = heartbeat.min(poll.unwrap_or(heartbeat));
         if self.params.rotates {
             until = until.min(self.rotate_at);
+        }
+        if self.params.recheck.is_some() {
+            until = until.min(self.checked_at + self.manager.options.recheck);
         }
         if let Some(expires_at) = self.params.expires_at {
             let left = expires_at.plus_ms(60_000).ms() - Timestamp::now().ms();

@@ -46,6 +46,8 @@ struct InFlight {
     to: u64,
     lines: String,
     ended: bool,
+    /// What it counts for among the waiting bytes.
+    bytes: usize,
 }
 
 /// Writes one run's log.
@@ -146,6 +148,12 @@ impl RunWriter {
         self.manager.inner.pending.fetch_add(grown, Ordering::Relaxed);
     }
 
+    /// Counts bytes that the caller keeps for its next commit as waiting: they are as much in memory as any others.
+    pub fn hold(&mut self, bytes: usize) {
+        self.pending_bytes += bytes;
+        self.manager.inner.pending.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// The next flush goes out as soon as the connection is free, with no timer in between.
     pub fn hurry(&mut self) {
         self.urgent = true;
@@ -154,7 +162,8 @@ impl RunWriter {
     /// Whether the producer may go on. Beyond the bounds it must wait for [`RunWriter::progress`].
     pub fn has_room(&self) -> bool {
         let limit = self.manager.inner.options.pending_bytes_per_run;
-        self.pending_bytes < limit && (self.pending_bytes == 0 || !self.manager.is_full())
+        let waiting = self.pending_bytes + self.in_flight.as_ref().map_or(0, |in_flight| in_flight.bytes);
+        waiting < limit && (waiting == 0 || !self.manager.is_full())
     }
 
     /// Whether [`RunWriter::progress`] has something to do.
@@ -193,6 +202,7 @@ impl RunWriter {
         let Some(in_flight) = &mut self.in_flight else { return Ok(None) };
         let verdict = (&mut in_flight.answer).await;
         let in_flight = self.in_flight.take().expect("it was just there");
+        self.manager.inner.pending.fetch_sub(in_flight.bytes, Ordering::Relaxed);
         let verdict = verdict.unwrap_or_else(|_| Verdict::Failed("the flush worker has gone".into()));
         match verdict {
             Verdict::Ok { next } => {
@@ -254,7 +264,6 @@ impl RunWriter {
             render(&mut out, seq, now, self.identity.run, &body);
             out.push(b'\n');
         }
-        self.forget_pending();
         (from, seq, String::from_utf8(out).expect("JSON is UTF-8"), ended)
     }
 
@@ -265,7 +274,9 @@ impl RunWriter {
         let commit = Commit { tenant, user, run, token, seq_from: from, seq_to: to, segment, writes };
         let answer = self.manager.inner.committer.commit(commit);
         self.last_flush = Some(Instant::now());
-        self.in_flight = Some(InFlight { answer, from, to, lines, ended });
+        // Still in memory until Postgres has answered.
+        let bytes = std::mem::take(&mut self.pending_bytes);
+        self.in_flight = Some(InFlight { answer, from, to, lines, ended, bytes });
     }
 
     fn forget_pending(&mut self) {
@@ -277,6 +288,9 @@ impl RunWriter {
 impl Drop for RunWriter {
     fn drop(&mut self) {
         self.forget_pending();
+        if let Some(in_flight) = self.in_flight.take() {
+            self.manager.inner.pending.fetch_sub(in_flight.bytes, Ordering::Relaxed);
+        }
         self.channel.detach(self.number);
     }
 }

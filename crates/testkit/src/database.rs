@@ -34,7 +34,23 @@ pub fn admin_url() -> &'static str {
         .admin_url
 }
 
+/// Removes what test binaries that have ended left behind: their Postgres ends with them, its files stay.
+fn remove_leftovers() {
+    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix("headwater-test-"));
+        let owner = owner.and_then(|pid| pid.trim_start_matches("postgres-").parse::<libc::pid_t>().ok());
+        // SAFETY: signal 0 only asks whether the process is there.
+        let gone = owner.is_some_and(|pid| unsafe { libc::kill(pid, 0) } == -1)
+            && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+        if gone {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 fn private_cluster() -> Cluster {
+    remove_leftovers();
     let dir = std::env::temp_dir().join(format!("headwater-test-{}", std::process::id()));
     let mut options = EmbeddedOptions::new(dir);
     options.fsync = false;

@@ -79,6 +79,11 @@ impl Caller {
         Scope { tenant: self.tenant, user }
     }
 
+    /// The whole tenant, whoever is acted for: for what only a key may do, such as managing users.
+    pub fn tenant_scope(&self) -> Scope {
+        Scope { tenant: self.tenant, user: None }
+    }
+
     /// Whether this is the tenant's key, with or without a user.
     pub fn is_key(&self) -> bool {
         matches!(self.kind, CallerKind::Key { .. })

@@ -56,9 +56,9 @@ impl Auth {
             operator_key: Arc::new(random),
             tokens: Arc::new(Tokens::new(master)),
             tickets: Arc::new(Tickets::new(master)),
-            keys: Cache::builder().max_capacity(10_000).time_to_live(cache).build(),
-            access: Cache::builder().max_capacity(100_000).time_to_live(cache).build(),
-            users: Cache::builder().max_capacity(100_000).time_to_live(cache).build(),
+            keys: Cache::builder().max_capacity(10_000).time_to_live(cache).support_invalidation_closures().build(),
+            access: Cache::builder().max_capacity(100_000).time_to_live(cache).support_invalidation_closures().build(),
+            users: Cache::builder().max_capacity(100_000).time_to_live(cache).support_invalidation_closures().build(),
             origins: Cache::builder().max_capacity(1_000).time_to_live(cache).build(),
         }
     }
@@ -119,20 +119,25 @@ impl Auth {
         self.origins.try_get_with(origin.to_owned(), read).await.unwrap_or(false)
     }
 
-    /// Forgets what is known of a user and of keys, at once on this process.
+    /// Forgets what is known of a tenant, or of one of its users, at once on this process. Others' stays: a tenant must
+    /// not be able to empty everybody's caches.
     pub async fn forget(&self, tenant: TenantId, user: Option<UserId>) {
-        match user {
-            Some(user) => {
-                self.access.invalidate(&(tenant, user)).await;
-                // By external id it may be cached under any name.
-                self.users.invalidate_all();
-            }
-            None => {
-                self.keys.invalidate_all();
-                self.access.invalidate_all();
-                self.origins.invalidate_all();
-            }
+        // By external id a user may be cached under any name.
+        let users = self
+            .users
+            .invalidate_entries_if(move |(of, _), cached| *of == tenant && user.is_none_or(|user| *cached == user));
+        let access = self
+            .access
+            .invalidate_entries_if(move |(of, known), _| *of == tenant && user.is_none_or(|user| *known == user));
+        let mut forgotten = users.is_ok() && access.is_ok();
+        if user.is_none() {
+            let keys = self.keys.invalidate_entries_if(move |_, grant| {
+                grant.as_ref().is_some_and(|grant| grant.tenant == tenant.uuid())
+            });
+            forgotten &= keys.is_ok();
+            self.origins.invalidate_all();
         }
+        debug_assert!(forgotten, "these caches were built with closures allowed");
     }
 
     /// Whether a credential is still good, asked now and then while a stream is open.

@@ -255,7 +255,10 @@ pub async fn agents_update(
         Some(merged)
     };
     let name = parsed.name.filter(|name| *name != agent.name);
-    let change = AgentChange { name, metadata, config, activate, active_version, if_version: if_match(&headers)? };
+    // What was merged was merged with this version; if another has come meanwhile, the caller's patch is not lost but
+    // told to be tried again.
+    let if_version = if_match(&headers)?.or(Some(agent.active_version));
+    let change = AgentChange { name, metadata, config, activate, active_version, if_version };
     match state.store.scoped(caller.scope()).agent_update(agent.id, &change, Timestamp::now()).await {
         Err(StoreError::Taken { .. }) => Err(taken("name", None).into()),
         other => changed(&caller, other?),

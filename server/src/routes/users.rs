@@ -32,7 +32,7 @@ pub struct UsersQuery {
 
 /// The user that a path names, by id or by the tenant's own id.
 async fn find(state: &AppState, caller: &Caller, text: &str) -> Result<User, ApiError> {
-    let storage = state.store.scoped(caller.scope());
+    let storage = state.store.scoped(caller.tenant_scope());
     let user = match text.parse::<UserId>() {
         Ok(id) => storage.user_get(id).await?,
         Err(_) => storage.user_by_external_id(text).await?,
@@ -45,7 +45,7 @@ async fn external_id_taken(state: &AppState, caller: &Caller, error: StoreError,
         return error.into();
     }
     let found = match wanted {
-        Some(wanted) => state.store.scoped(caller.scope()).user_by_external_id(wanted).await.ok().flatten(),
+        Some(wanted) => state.store.scoped(caller.tenant_scope()).user_by_external_id(wanted).await.ok().flatten(),
         None => None,
     };
     taken("external_id", found.map(|user| user.id.to_string())).into()
@@ -85,7 +85,7 @@ pub async fn users_list(
     caller.require_key("users:read")?;
     let page = ListQuery { limit: query.limit, after: query.after, order: query.order }.page()?;
     let status = words("status", query.status.as_deref(), &["active", "blocked"])?;
-    let storage = state.store.scoped(caller.scope());
+    let storage = state.store.scoped(caller.tenant_scope());
     let users = storage.user_list(query.external_id.as_deref(), status.as_deref(), page).await?;
     Ok(Json(list(users, page, |user| user.id.uuid())))
 }
@@ -117,7 +117,7 @@ pub async fn users_update(
         UserSettings { external_id: user.external_id, name: user.name, status: user.status, metadata: user.metadata };
     let settings: UserSettings = body.patch(&current)?;
     settings.check()?;
-    let changed = state.store.scoped(caller.scope()).user_update(user.id, &settings, Timestamp::now()).await;
+    let changed = state.store.scoped(caller.tenant_scope()).user_update(user.id, &settings, Timestamp::now()).await;
     state.auth.forget(caller.tenant, Some(user.id)).await;
     match changed {
         Ok(user) => user.map(Json).ok_or_else(|| missing("user")),

@@ -1,6 +1,7 @@
 //! The server from outside: the real binary on a real database, talked to over HTTP.
 
 mod api;
+mod crash;
 mod layering;
 mod runs;
 mod support;

@@ -169,6 +169,7 @@ pub(crate) fn new_run(tenant: &Tenant, thread: Option<ThreadId>) -> NewRun {
         agent_id: tenant.agent.uuid(),
         agent_version: 1,
         active_version: 1,
+        agent_name: "assistant".into(),
         model: "scripted/echo".into(),
         priority: json!("interactive"),
         on_conflict: json!("enqueue"),
@@ -191,7 +192,6 @@ pub(crate) fn new_run(tenant: &Tenant, thread: Option<ThreadId>) -> NewRun {
         params,
         first: format!("{header}{}", line(1)),
         started: format!("{header}{}{}", line(1), line(2)),
-        until: std::time::Instant::now() + std::time::Duration::from_secs(600),
     }
 }
 

@@ -198,7 +198,7 @@ impl Replica {
 
 /// An open stream.
 pub(crate) struct Blocks {
-    blocks: BoxStream<'static, Bytes>,
+    pub(crate) blocks: BoxStream<'static, Bytes>,
 }
 
 impl Blocks {

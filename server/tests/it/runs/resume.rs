@@ -167,8 +167,9 @@ async fn pages_of_json() {
             if page["has_more"] == false {
                 break;
             }
-            cursor = page["next_cursor"].as_str().expect("a cursor").to_owned();
-            assert_eq!(cursor.len(), 16);
+            let next = page["next_cursor"].as_str().expect("a cursor");
+            assert_eq!(next.len(), 16);
+            cursor = format!("&after={next}");
         }
         assert_eq!(all, want, "by {limit}");
     }

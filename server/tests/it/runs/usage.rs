@@ -150,18 +150,12 @@ async fn ranges() {
     let count = |page: Value| page["data"].as_array().expect("a list").len();
     for (range, want) in [
         (format!("from={at}"), 1),
-        (format!("from=2020-01-01&to={at}"), 0),
         (format!("from={day}"), 1),
+        // The end is exclusive.
+        (format!("from={day}&to={at}"), 0),
         ("from=2020-01-01&to=2020-02-01".to_owned(), 0),
     ] {
-        let path = format!("/v1/usage/calls?{range}");
-        // The end is exclusive; a range without an end ends now.
-        let answer = tenant.api.get(&path).await;
-        if answer.status == 400 && range.contains("2020-01-01&to=20") && !range.contains("2020-02") {
-            // More than a year.
-            continue;
-        }
-        assert_eq!(count(answer.ok(200)), want, "{range}");
+        assert_eq!(count(tenant.api.get(&format!("/v1/usage/calls?{range}")).await.ok(200)), want, "{range}");
     }
     for bad in ["from=x", "from=2026-02-01&to=2026-01-01", "from=2020-01-01&to=2024-01-01", "to=2026-13-01"] {
         tenant.api.get(&format!("/v1/usage?{bad}")).await.problem(400, "invalid_request");

@@ -28,6 +28,13 @@ pub(crate) struct User {
     pub(crate) token: Api,
 }
 
+impl User {
+    /// The same at another server.
+    pub(crate) fn at(&self, url: &str) -> Self {
+        Self { id: self.id.clone(), key: self.key.at(url), token: self.token.at(url) }
+    }
+}
+
 impl Tenant {
     pub(crate) async fn new(site: &Site) -> Self {
         let operator = site.operator();

@@ -1,0 +1,4 @@
+//! A process that dies, one that comes after it, and one beside it.
+
+mod beside;
+mod killed;
