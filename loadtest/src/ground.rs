@@ -75,6 +75,8 @@ pub(crate) struct GroundOptions {
     pub(crate) server_env: Vec<(String, String)>,
     /// More settings of Postgres.
     pub(crate) pg_settings: Vec<(String, String)>,
+    /// Run after the migrations, as the administrator.
+    pub(crate) sql: Vec<String>,
     /// Measure as on a fresh database, of which Postgres has no statistics yet.
     pub(crate) no_analyze: bool,
     /// Leave the directory with data and logs behind.
@@ -113,6 +115,9 @@ impl Ground {
         command.arg("migrate").env("DATABASE_URL", &admin_url).env("HEADWATER_MASTER_KEY", &master_key);
         child::run(command).context("the migrations")?;
         let admin = Admin::connect(&admin_url).await?;
+        for sql in &options.sql {
+            admin.execute(sql).await.context("the SQL that was given")?;
+        }
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("model-server");
         let model = Process::start("model", command, options.cores.load, &dir.path).await?;
@@ -198,12 +203,14 @@ impl Ground {
     /// Rows of the event log and commits so far, once Postgres has counted what ended at `quiet_since`.
     pub(crate) async fn counters(&self, quiet_since: Instant) -> anyhow::Result<Counters> {
         tokio::time::sleep_until((quiet_since + STATISTICS).into()).await;
-        let sql = "SELECT (SELECT count(*) FROM headwater.run_events),
+        // Rows that were written, and rows that are left once logs were packed.
+        let sql = "SELECT (SELECT sum(n_tup_ins) FROM pg_stat_user_tables WHERE relname LIKE 'run_events%'),
+                          (SELECT count(*) FROM headwater.run_events),
                           (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database())";
         let row = self.admin.rows(sql).await?.into_iter().next().context("a row")?;
         let number = |at: usize| row.get(at).and_then(Option::as_deref).and_then(|text| text.parse().ok());
-        match (number(0), number(1)) {
-            (Some(rows), Some(commits)) => Ok(Counters { rows, commits }),
+        match (number(0), number(1), number(2)) {
+            (Some(written), Some(kept), Some(commits)) => Ok(Counters { written, kept, commits }),
             _ => bail!("Postgres does not say what it did"),
         }
     }
@@ -223,7 +230,8 @@ const QUESTION: &str = "Please tell me, in as many words as you like, where orde
 /// What Postgres did so far.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counters {
-    pub(crate) rows: u64,
+    pub(crate) written: u64,
+    pub(crate) kept: u64,
     pub(crate) commits: u64,
 }
 

@@ -71,6 +71,9 @@ struct Common {
     /// A setting of Postgres; may be repeated
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = pair)]
     pg: Vec<(String, String)>,
+    /// SQL to run after the migrations: to try a change of the schema without a build
+    #[arg(long, global = true, value_name = "FILE")]
+    sql: Vec<PathBuf>,
     /// SQL to print the result of when all is done
     #[arg(long, global = true, value_name = "SQL")]
     query: Vec<String>,
@@ -156,7 +159,10 @@ fn check_server(binary: &Path) -> anyhow::Result<()> {
 
 async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Result<bool> {
     let load_average = sys::load_average();
+    let read =
+        |file: &PathBuf| std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()));
     let options = GroundOptions {
+        sql: common.sql.iter().map(read).collect::<anyhow::Result<_>>()?,
         server_bin: common.server_bin,
         cores,
         server_env: common.server_env,

@@ -150,7 +150,10 @@ pub(crate) struct Figures {
     pub(crate) completion_added_p50_ms: f64,
     pub(crate) completion_added_p99_ms: f64,
     pub(crate) rss_kib_per_stream: Option<f64>,
-    pub(crate) log_rows_per_run: Option<f64>,
+    /// Written, packing included.
+    pub(crate) log_rows_written_per_run: Option<f64>,
+    /// Left at the end.
+    pub(crate) log_rows_kept_per_run: Option<f64>,
     pub(crate) commits_per_run: Option<f64>,
     pub(crate) server_core_busy: f64,
     pub(crate) load_core_busy: f64,
@@ -184,7 +187,8 @@ impl Meter {
             completion_added_p50_ms: completion.at(0.5),
             completion_added_p99_ms: completion.at(0.99),
             rss_kib_per_stream: self.memory.map(|(kib, streams)| kib as f64 / streams.max(1) as f64),
-            log_rows_per_run: counted.map(|(from, to)| (to.rows - from.rows) as f64 / runs),
+            log_rows_written_per_run: counted.map(|(from, to)| (to.written - from.written) as f64 / runs),
+            log_rows_kept_per_run: counted.map(|(from, to)| (to.kept - from.kept) as f64 / runs),
             commits_per_run: counted.map(|(from, to)| (to.commits - from.commits) as f64 / runs),
             server_core_busy: self.server_core / wall,
             load_core_busy: busy,

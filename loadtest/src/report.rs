@@ -73,7 +73,7 @@ impl Report {
         );
         out.push_str(
             "| case | | runs/s | CPU ms/run | Postgres ms/run | first token + ms (p50 / p99) | end + ms (p50 / p99) | \
-             KiB/stream | rows/run | commits/run | server core | load core | complete |\n\
+             KiB/stream | log rows/run, written / kept | commits/run | server core | load core | complete |\n\
              |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         for case in &self.cases {
@@ -116,7 +116,10 @@ fn row(out: &mut String, name: &str, side: Side, figures: &Figures) {
         f.completion_added_p50_ms,
         f.completion_added_p99_ms,
         or_dash(f.rss_kib_per_stream, 1),
-        or_dash(f.log_rows_per_run, 2),
+        match (f.log_rows_written_per_run, f.log_rows_kept_per_run) {
+            (Some(written), Some(kept)) => format!("{written:.1} / {kept:.1}"),
+            _ => "–".to_owned(),
+        },
         or_dash(f.commits_per_run, 2),
         core(f.server_core_busy, f.server_core_others),
         core(f.load_core_busy, f.load_core_others),

@@ -6,12 +6,12 @@ use axum::routing::get;
 use axum::{Json, Router};
 use headwater_protocol::Problem;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use crate::auth::authenticate;
 use crate::http::fallback;
-use crate::routes::{agents, dev, docs, health, runs, tenants, threads, tokens, usage, users};
+use crate::routes::{agents, dev, docs, health, runs, streams, tenants, threads, tokens, usage, users};
 use crate::wiring::AppState;
 
 #[derive(OpenApi)]
@@ -62,8 +62,8 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(threads::messages_create, threads::messages_list))
         .routes(routes!(threads::messages_get))
         // Runs
-        .routes(routes!(runs::runs_create, runs::runs_list))
-        .routes(routes!(runs::thread_runs_create, runs::thread_runs_list))
+        .routes(routes!(runs::runs_create, runs::runs_list).layer(from_fn(streams::negotiate)))
+        .routes(routes!(runs::thread_runs_create, runs::thread_runs_list).layer(from_fn(streams::negotiate)))
         .routes(routes!(runs::runs_get))
         .routes(routes!(runs::runs_events))
         .routes(routes!(runs::runs_cancel))

@@ -70,7 +70,11 @@ pub(crate) async fn end(runtime: &AgentRuntime, identity: RunIdentity, ending: E
         match try_end(runtime, identity, &ending).await {
             Ok(next) => return next,
             Err(error @ (StoreError::Corrupt(_) | StoreError::Database(_))) if attempt >= ATTEMPTS => {
-                tracing::error!(%error, run.id = %identity.run, "a run cannot be ended by this build; it is left as it is");
+                tracing::error!(%error, run.id = %identity.run, "a run cannot be ended by this build; it is given back");
+                // Without an owner it is counted, by `doctor` too, and tried again with each sweep.
+                let parts = &runtime.inner.parts;
+                let unscoped = parts.store.unscoped("gives back what it cannot end");
+                let _ = unscoped.release_run(parts.replica, identity.tenant, identity.run).await;
                 return None;
             }
             Err(error) if !runtime.inner.parts.hard.is_cancelled() => {
@@ -101,7 +105,7 @@ async fn try_end(
     match writer.commit(events, writes).await {
         Ok(next) => Ok(next.map(|next| (next, token))),
         Err(WriteError::Fenced) => Ok(None),
-        Err(WriteError::Refused(reason)) => Err(StoreError::Unavailable(reason)),
+        Err(WriteError::Refused(reason)) => Err(StoreError::Database(reason)),
     }
 }
 

@@ -291,12 +291,20 @@ impl AgentRuntime {
             match storage.run_get(run).await {
                 Ok(Some((run, _))) if run.status == RunStatus::Queued => break run.as_of_seq,
                 Ok(_) => return,
-                Err(error) if !self.inner.parts.hard.is_cancelled() => {
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Contended(_)))
+                    if !self.inner.parts.hard.is_cancelled() =>
+                {
                     tracing::warn!(%error, run.id = %run, "a waiting run could not be read; trying again");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }
-                Err(_) => return,
+                Err(error) => {
+                    tracing::error!(%error, run.id = %run, "a waiting run does not read; it is ended");
+                    let problem = Problem::new(ErrorCode::Internal, "the run's data could not be read");
+                    // What waits behind it is found by the next sweep.
+                    ending::end(self, identity, Ending::Failed(problem)).await;
+                    return;
+                }
             }
         };
         let writer = self.inner.parts.streams.writer(identity, tail);
@@ -314,17 +322,17 @@ impl AgentRuntime {
             return Ok(true);
         }
         if let Some(mut live) = self.inner.live.get_mut(&run) {
-            live.by.get_or_insert(by);
+            let by_now = live.by.get_or_insert(by).clone();
             live.cancel.cancel();
             drop(live);
             if found.status == RunStatus::Running {
                 return Ok(true);
             }
-            // It waits for a place: its task is not there to hear of it. Ended below; the job then finds itself fenced.
-            return self
-                .take_and_end(scope, found.user, run, Ending::Cancelled(self.canceller(run)))
-                .await
-                .map(|()| true);
+            // It waits for a place: its task is not there to hear of it. It leaves the queue and is ended here.
+            if self.inner.slots.remove(scope.tenant, run).is_some() {
+                self.inner.live.remove(&run);
+            }
+            return self.take_and_end(scope, found.user, run, Ending::Cancelled(by_now)).await.map(|()| true);
         }
         self.take_and_end(scope, found.user, run, Ending::Cancelled(by)).await.map(|()| true)
     }
@@ -350,7 +358,8 @@ impl AgentRuntime {
                     runtime.take_up(identity.tenant, identity.user, next, token).await;
                 }
             });
-            let _ = ended.await;
+            // Whoever asked is not kept waiting for a database that is away; the end comes all the same.
+            let _ = tokio::time::timeout(self.inner.options.accept_timeout, ended).await;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use dashmap::DashMap;
-use headwater_protocol::TenantId;
+use headwater_protocol::{RunId, TenantId};
 
 use crate::runtime::Job;
 
@@ -64,6 +64,14 @@ impl Slots {
         }
         state.waiting.push_back(job);
         None
+    }
+
+    /// Takes a run out of the queue.
+    pub(crate) fn remove(&self, tenant: TenantId, run: RunId) -> Option<Job> {
+        let state = self.tenant(tenant);
+        let mut state = state.lock().expect("no panic while counting");
+        let at = state.waiting.iter().position(|job| job.identity.run == run)?;
+        state.waiting.remove(at)
     }
 
     /// Gives a place back, or on to the next one that waits.

@@ -3,7 +3,11 @@
 //! The order in an assistant's message is fixed: at most one `reasoning`, at most one `text`, then `tool_call`s; so
 //! deltas need no index.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::event::{MessageStatus, Role};
 use crate::{AgentId, CallId, MessageId, Problem, RunId, ThreadId, Timestamp};
@@ -84,7 +88,7 @@ pub struct Message {
 }
 
 /// What a request gives as content: a string is one text part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum Content {
     /// One text part.
@@ -94,7 +98,7 @@ pub enum Content {
 }
 
 /// A part in a request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum InputPart {
     /// Words.
@@ -102,6 +106,73 @@ pub enum InputPart {
         /// At most 256 KiB.
         text: String,
     },
+}
+
+// Both are read by hand: what serde derives for enums without a tag, or with one inside, first puts the value aside, and
+// then can tell neither where in it the mistake is nor which one.
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfContent;
+
+        impl<'de> Visitor<'de> for OfContent {
+            type Value = Content;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of parts")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Content, E> {
+                Ok(Content::Text(text.to_owned()))
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Content, E> {
+                Ok(Content::Text(text))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Content, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(parts)).map(Content::Parts)
+            }
+        }
+
+        deserializer.deserialize_any(OfContent)
+    }
+}
+
+impl<'de> Deserialize<'de> for InputPart {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// Every field that a part can have.
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Fields {
+            r#type: Type,
+            text: String,
+        }
+
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Type {
+            Text,
+        }
+
+        struct OfPart;
+
+        impl<'de> Visitor<'de> for OfPart {
+            type Value = InputPart;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a part, an object with a type")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<InputPart, A::Error> {
+                let Fields { r#type: Type::Text, text } = Fields::deserialize(MapAccessDeserializer::new(members))?;
+                Ok(InputPart::Text { text })
+            }
+        }
+
+        // Not as a struct, for which serde would take a list of its fields.
+        deserializer.deserialize_map(OfPart)
+    }
 }
 
 impl Content {
@@ -146,4 +217,38 @@ pub fn text_of(content: &[Part]) -> String {
         })
         .collect();
     texts.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn content_round_trips() {
+        for value in [json!("Hi"), json!([]), json!([{"type": "text", "text": "Hi"}, {"text": "", "type": "text"}])] {
+            let content: Content = serde_json::from_value(value.clone()).expect("content");
+            assert_eq!(serde_json::to_value(&content).expect("serialises"), value);
+        }
+    }
+
+    #[test]
+    fn wrong_content_is_told_apart() {
+        for (value, words) in [
+            (json!(7), "expected a string or a list of parts"),
+            (json!({"type": "text", "text": "Hi"}), "expected a string or a list of parts"),
+            (json!(["Hi"]), "expected a part"),
+            (json!([["text", "Hi"]]), "expected a part"),
+            (json!([{"type": "video", "url": "x"}]), "unknown variant `video`, expected `text`"),
+            (json!([{"type": "text", "txt": "x"}]), "unknown field `txt`"),
+            (json!([{"type": "text", "text": "x", "mistyped": 1}]), "unknown field `mistyped`"),
+            (json!([{"type": "text"}]), "missing field `text`"),
+            (json!([{"text": "x"}]), "missing field `type`"),
+            (json!([{"type": "text", "text": 7}]), "expected a string"),
+        ] {
+            let error = serde_json::from_value::<Content>(value.clone()).expect_err("refused").to_string();
+            assert!(error.contains(words), "{value}: {error}");
+        }
+    }
 }

@@ -43,10 +43,19 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// Text that is not an RFC 3339 instant of the years 1 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 instant")]
+pub struct BadTimestamp;
+
 impl FromStr for Timestamp {
-    type Err = jiff::Error;
-    fn from_str(text: &str) -> Result<Self, jiff::Error> {
-        let parsed: jiff::Timestamp = text.parse()?;
+    type Err = BadTimestamp;
+    fn from_str(text: &str) -> Result<Self, BadTimestamp> {
+        let parsed: jiff::Timestamp = text.parse().map_err(|_| BadTimestamp)?;
+        // What no database or calendar agrees on is no instant of ours: before the year 1.
+        if parsed.as_second() < -62_135_596_800 {
+            return Err(BadTimestamp);
+        }
         Ok(Self::from_ms(parsed.as_millisecond()))
     }
 }

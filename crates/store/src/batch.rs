@@ -190,10 +190,11 @@ impl<W: Work> Queue<W> {
     }
 }
 
-/// Writes a batch until each piece has its answer: again while Postgres is away, in halves when it refuses.
+/// Writes a batch until each piece has its answer: again while Postgres is away, in halves when it refuses, and a piece
+/// that waits for somebody's lock after all the others.
 async fn write_all<W: Work>(store: &Store, replica: ReplicaId, batch: Vec<Queued<W>>, stop: &CancellationToken) {
-    let mut parts = vec![batch];
-    while let Some(mut part) = parts.pop() {
+    let mut parts = VecDeque::from([(batch, 0)]);
+    while let Some((mut part, tries)) = parts.pop_front() {
         match write_through_outage(store, replica, &part, stop).await {
             Ok(answers) => {
                 debug_assert_eq!(answers.len(), part.len(), "one answer each");
@@ -205,13 +206,19 @@ async fn write_all<W: Work>(store: &Store, replica: ReplicaId, batch: Vec<Queued
             Err(error) if part.len() > 1 && !matches!(error, StoreError::Unavailable(_)) => {
                 match &error {
                     StoreError::Contended(_) => {
-                        tracing::debug!(%error, rows = part.len(), "a batch has to wait and is split")
+                        tracing::debug!(%error, rows = part.len(), "a batch has to wait and is split");
                     }
                     _ => tracing::warn!(%error, rows = part.len(), "a batch was refused and is split"),
                 }
                 let rest = part.split_off(part.len() / 2);
-                parts.push(rest);
-                parts.push(part);
+                parts.push_back((part, 0));
+                parts.push_back((rest, 0));
+            }
+            Err(StoreError::Contended(_)) if tries < CONTENDED && !stop.is_cancelled() => {
+                if parts.is_empty() {
+                    tokio::time::sleep(Duration::from_millis(20 << tries)).await;
+                }
+                parts.push_back((part, tries + 1));
             }
             Err(error) => {
                 tracing::error!(%error, "a write was refused");
@@ -232,7 +239,7 @@ async fn write_through_outage<W: Work>(
     let began = Instant::now();
     let mut pause = Duration::from_millis(20);
     // Once sent, it may have been carried out, whatever came back: then only an answer ends the asking.
-    let (mut sent, mut contended) = (false, 0);
+    let mut sent = false;
     loop {
         let tried = match store.flush_client().await {
             Ok(client) => {
@@ -243,12 +250,6 @@ async fn write_through_outage<W: Work>(
         };
         let error = match tried {
             Err(error @ StoreError::Unavailable(_)) => error,
-            // A lock that one row waits for must not hold up the others: the batch is split, and the row waits alone,
-            // for a while. It must not keep its worker from everybody else's.
-            Err(error @ StoreError::Contended(_)) if batch.len() == 1 && contended < CONTENDED => {
-                contended += 1;
-                error
-            }
             other => return other,
         };
         let late = !sent && batch.iter().all(|item| item.work.is_late());

@@ -154,6 +154,13 @@ impl Work for NewRun {
     }
 
     fn failed(error: &StoreError) -> Created {
+        if let StoreError::Taken { constraint } = error
+            && constraint == "runs_external_id"
+        {
+            // Somebody was first by a moment, in another transaction.
+            let param = serde_json::Map::from_iter([("param".to_owned(), "/external_id".into())]);
+            return Created::Refused { reason: "already_exists".into(), details: param };
+        }
         Created::Failed(error.to_string())
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use headwater_protocol::{RunId, Scope};
+use headwater_protocol::{RunId, Scope, TenantId, UserId};
 use headwater_store::{Committer, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -149,6 +149,11 @@ impl MessageStreamManager {
     /// Whether the process-wide bound on un-flushed bytes is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.inner.pending.load(Ordering::Relaxed) >= self.inner.options.pending_bytes_total
+    }
+
+    /// Counts bytes that were read from the table for a user; `false` when the minute's share is used up.
+    pub fn count_replay(&self, tenant: TenantId, user: UserId, bytes: usize) -> bool {
+        self.inner.quota.replayed(tenant, user, bytes)
     }
 
     /// Streams that are open on this process.

@@ -89,6 +89,11 @@ impl ServerProcess {
     /// Asks it to stop and waits for its end. Returns its exit code.
     pub fn stop(&mut self) -> Option<i32> {
         self.signal(libc::SIGTERM);
+        self.wait()
+    }
+
+    /// Waits for its end. Returns its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
         self.child.wait().ok().and_then(|status| status.code())
     }
 }

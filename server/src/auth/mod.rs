@@ -24,6 +24,7 @@ use headwater_store::scoped::UserAccess;
 use headwater_store::unscoped::KeyGrant;
 use headwater_store::{Store, StoreError};
 use moka::future::Cache;
+use tokio::sync::Semaphore;
 
 use crate::keys::MasterKey;
 
@@ -42,6 +43,8 @@ pub struct Auth {
     access: Cache<(TenantId, UserId), Option<Arc<UserAccess>>>,
     users: Cache<(TenantId, String), UserId>,
     origins: Cache<String, bool>,
+    /// What nobody has vouched for waits in line for the database, so that guessing cannot take every connection.
+    strangers: Arc<Semaphore>,
 }
 
 impl Auth {
@@ -60,6 +63,7 @@ impl Auth {
             access: Cache::builder().max_capacity(100_000).time_to_live(cache).support_invalidation_closures().build(),
             users: Cache::builder().max_capacity(100_000).time_to_live(cache).support_invalidation_closures().build(),
             origins: Cache::builder().max_capacity(1_000).time_to_live(cache).build(),
+            strangers: Arc::new(Semaphore::new(4)),
         }
     }
 
@@ -78,6 +82,7 @@ impl Auth {
     async fn key(&self, secret: &str) -> Result<Option<Arc<KeyGrant>>, StoreError> {
         let hash = self.hash(secret);
         let read = async {
+            let _in_line = self.strangers.acquire().await;
             let unscoped = self.store.unscoped("a key's hash is looked up before any scope exists");
             Ok(unscoped.auth_key(&hash).await?.map(Arc::new))
         };
@@ -115,7 +120,10 @@ impl Auth {
     /// Whether some tenant lists this origin.
     pub async fn origin_known(&self, origin: &str) -> bool {
         let store = self.store.clone();
-        let read = async { store.unscoped("a preflight carries no credential").tenant_origin_known(origin).await };
+        let read = async {
+            let _in_line = self.strangers.acquire().await;
+            store.unscoped("a preflight carries no credential").tenant_origin_known(origin).await
+        };
         self.origins.try_get_with(origin.to_owned(), read).await.unwrap_or(false)
     }
 

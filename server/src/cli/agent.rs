@@ -47,6 +47,10 @@ pub(super) async fn run(args: AgentArgs) -> anyhow::Result<()> {
 /// The agents of a file: their names and all else.
 fn read(file: &Path, text: &str) -> anyhow::Result<Vec<(String, Value)>> {
     let place = file.display();
+    if file.extension().is_some_and(|extension| ["yaml", "yml"].iter().any(|yaml| extension.eq_ignore_ascii_case(yaml)))
+    {
+        bail!("{place}: agents come as .toml or .json");
+    }
     let json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
         || matches!(text.trim_start().as_bytes(), [b'{', ..] | [b'[', b'{' | b'\n' | b' ', ..]);
     let value: Value = if json {
@@ -112,6 +116,7 @@ mod tests {
         };
         assert!(wrong("x.toml", "name = ").contains("x.toml is not TOML"));
         assert!(wrong("x.json", "{").contains("x.json is not JSON"));
+        assert!(wrong("x.yaml", "name: a").contains("x.yaml: agents come as .toml or .json"));
         assert!(wrong("x.json", "[]").contains("no agent"));
         assert!(wrong("x.json", r#"[{"name":"a"},{}]"#).contains("agent 2: give it a name"));
         assert!(wrong("x.json", r#"{"name":"A b"}"#).contains("/name"));

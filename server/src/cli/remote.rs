@@ -99,6 +99,9 @@ impl Remote {
             ErrorCode::Forbidden => {
                 anyhow!("the key from {source} may not do this: {}; use one with the scope for it", problem.message())
             }
+            ErrorCode::AgentNotFound => {
+                anyhow!("{}; `{} agent apply FILE` makes one{id}", problem.message(), myself())
+            }
             _ if problem.retryable => anyhow!("{problem}; try again in a moment{id}"),
             _ => anyhow!("{problem}{id}"),
         }

@@ -309,8 +309,16 @@ impl super::Settings {
         if role.is_empty() || role.len() > 40 || !role.bytes().all(in_role) {
             return fail("database.role_prefix", "must be 1 to 40 lowercase letters, digits and underscores");
         }
-        if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&self.log.level) {
-            return fail("log.level", &format!("is no filter: {error}"));
+        if !is_log_level(&self.log.level) {
+            return fail(
+                "log.level",
+                "must be error, warn, info, debug, trace or off, or MODULE=LEVEL, with commas between",
+            );
+        }
+        if self.auth.operator_key.as_ref().is_some_and(|key| !is_operator_key(key.expose_secret())) {
+            let must = "must be hw_op_ and 26 or more visible characters; make one with \
+                        `echo hw_op_$(openssl rand -base64 32 | tr '+/' '-_' | tr -d =)`, or leave it unset";
+            return fail("auth.operator_key", must);
         }
         for (name, provider) in &self.providers {
             let in_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
@@ -324,6 +332,21 @@ impl super::Settings {
         }
         Ok(())
     }
+}
+
+/// Whether this says what to log. A bare word has to be a level: a filter takes any other for a module's name, and then
+/// logs nothing at all.
+fn is_log_level(text: &str) -> bool {
+    let level = |word: &str| word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    let word = |part: &str| part.contains(['=', '[']) || level(part.trim());
+    // A span's fields may have commas of their own.
+    let words = text.contains('[') || text.split(',').all(word);
+    words && tracing_subscriber::EnvFilter::builder().parse(text).is_ok()
+}
+
+/// Whether nobody guesses this key to the whole platform.
+fn is_operator_key(key: &str) -> bool {
+    key.starts_with("hw_op_") && key.len() >= 32 && key.bytes().all(|b| b.is_ascii_graphic())
 }
 
 fn openai_chat() -> Protocol {

@@ -54,7 +54,7 @@ fn the_environment_wins_over_the_file_and_the_file_over_defaults() {
         ("HEADWATER__PROVIDERS__SICK_ONE__BASE_URL", "http://y/v1"),
         ("HEADWATER__DATABASE__ROLE_PREFIX", "42"),
         ("DATABASE_URL", "postgres://u:secret@h/d"),
-        ("HEADWATER_OPERATOR_KEY", "12345"),
+        ("HEADWATER_OPERATOR_KEY", "hw_op_12345678901234567890123456"),
         ("HEADWATER_URL", "not a setting of the server"),
         ("PORT", "3000"),
     ];
@@ -66,9 +66,10 @@ fn the_environment_wins_over_the_file_and_the_file_over_defaults() {
     assert_eq!(settings.providers["local"].max_concurrent, Some(3));
     assert_eq!(settings.providers["sick_one"].base_url.as_deref(), Some("http://y/v1"));
     assert_eq!(settings.database.role_prefix, "42", "a number where text is wanted is text");
-    assert_eq!(settings.auth.operator_key.as_ref().expect("set").expose_secret(), "12345");
+    let env_key = "hw_op_12345678901234567890123456";
+    assert_eq!(settings.auth.operator_key.as_ref().expect("set").expose_secret(), env_key);
     let shown = format!("{settings:?}");
-    assert!(!shown.contains("secret@") && !shown.contains("12345"), "no secret in {shown}");
+    assert!(!shown.contains("secret@") && !shown.contains(env_key), "no secret in {shown}");
 }
 
 #[test]
@@ -84,7 +85,16 @@ fn an_error_names_the_variable() {
         (("HEADWATER__SERVER____PORT", "1"), "two underscores"),
         (("HEADWATER__LEASE__MS", "0"), "must be 1 to 86400000 milliseconds"),
         (("HEADWATER__LOG__FORMAT", "xml"), "expected `json` or `text`"),
-        (("HEADWATER__LOG__LEVEL", "headwater=loud"), "is no filter"),
+        (
+            ("HEADWATER__LOG__LEVEL", "headwater=loud"),
+            "must be error, warn, info, debug, trace or off, or MODULE=LEVEL",
+        ),
+        (("HEADWATER__LOG__LEVEL", "bogus"), "must be error, warn"),
+        (("HEADWATER__LOG__LEVEL", "info,bogus"), "must be error, warn"),
+        (("HEADWATER__LOG__LEVEL", ""), "must be error, warn"),
+        (("HEADWATER_OPERATOR_KEY", "short"), "must be hw_op_ and 26 or more"),
+        (("HEADWATER_OPERATOR_KEY", "hw_op_short"), "must be hw_op_ and 26 or more"),
+        (("HEADWATER_OPERATOR_KEY", "0123456789012345678901234567890123456789"), "openssl rand"),
         (("HEADWATER__PROFILE", "test"), "expected `production` or `dev`"),
         (("HEADWATER__PROVIDERS__X__PROTOCOL", "soap"), "unknown variant"),
         (("HEADWATER__PROVIDERS__X__BASE_URL", "ftp://x"), "must be an http or https URL"),
@@ -98,6 +108,15 @@ fn an_error_names_the_variable() {
     }
     let message = error(&[("HEADWATER__SERVER__PORT", "hw_sk_secret")]);
     assert!(!message.contains("hw_sk"), "{message} keeps text to itself");
+}
+
+#[test]
+fn levels_of_the_log() {
+    for level in
+        ["info", "WARN", "off", "info,headwater=debug", "headwater_store=trace, warn", "warn,[run{a=1,b=2}]=info"]
+    {
+        assert_eq!(load(&[("HEADWATER__LOG__LEVEL", level)]).expect(level).log.level, level);
+    }
 }
 
 #[test]

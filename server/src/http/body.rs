@@ -22,6 +22,9 @@ use tokio::time::{Instant, Sleep};
 use super::conn::Shared;
 use crate::error::ApiError;
 
+/// Of a body that nobody reads hyper takes at most what has come already; with more than this it ends the connection.
+const UNREAD_BYTES: u64 = 16 << 10;
+
 /// Request extension: the largest body that an extractor reads.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimit(pub usize);
@@ -84,6 +87,10 @@ impl Drop for TimedBody {
         if !self.inner.is_end_stream() {
             // Answered before it was read: the rest may still be on its way.
             self.shared.linger();
+            // Still waited for, or more than can be on its way already: this was the connection's last request.
+            if self.sleep.is_some() || self.inner.size_hint().upper().is_none_or(|left| left > UNREAD_BYTES) {
+                self.shared.close();
+            }
         }
     }
 }

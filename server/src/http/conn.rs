@@ -43,6 +43,8 @@ pub(super) struct Shared {
     requests: AtomicUsize,
     /// Something of a request was left unread.
     linger: AtomicBool,
+    /// So much of it that no request can follow.
+    closes: AtomicBool,
     /// The connection's task, where requests end in others: of HTTP/2.
     idle: AtomicWaker,
 }
@@ -61,6 +63,14 @@ impl Shared {
 
     pub(super) fn linger(&self) {
         self.linger.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn close(&self) {
+        self.closes.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn closes(&self) -> bool {
+        self.closes.load(Ordering::Relaxed)
     }
 
     fn is_busy(&self) -> bool {

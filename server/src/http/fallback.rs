@@ -31,6 +31,7 @@ pub fn not_acceptable(offered: &str) -> ApiError {
 /// Hands the body limit in, and turns bare errors into problems on the way out.
 pub(super) async fn problems(limit: BodyLimit, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(limit);
+    let is_text = percent_encoding::percent_decode_str(request.uri().path()).decode_utf8().is_ok();
     let response = next.run(request).await;
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || response.extensions().get::<Answered>().is_some() {
@@ -39,6 +40,10 @@ pub(super) async fn problems(limit: BodyLimit, mut request: Request, next: Next)
     // JSON with an error status was meant by whoever wrote it, /readyz for one.
     if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"json")) {
         return response;
+    }
+    // What is malformed does not exist; axum's own word for a path that is no UTF-8 is 400.
+    if status == StatusCode::BAD_REQUEST && !is_text {
+        return ApiError::not_found().into_response();
     }
     let code = code(status);
     let mut problem = ApiError::new(code, code.title()).into_response();

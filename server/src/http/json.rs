@@ -157,7 +157,10 @@ pub(super) fn reword(message: &str) -> String {
             };
             format!("must be {wanted}, not {}", shorten(found, 80))
         }
-        None => message.to_owned(),
+        None => match message.strip_prefix("unknown variant ").and_then(|rest| rest.rsplit_once(", expected ")) {
+            Some((found, wanted)) => format!("must be {wanted}, not {}", shorten(found, 80)),
+            None => message.to_owned(),
+        },
     };
     shorten(&message, 400)
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use axum::Router;
 use headwater_protocol::ErrorCode;
-use http::{Request, Response};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -240,10 +241,16 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = InFlight::begin(&self.shared);
+        let shared = Arc::clone(&self.shared);
+        let http1 = request.version() < Version::HTTP_2;
         let request = request.map(|body| TimedBody::wrap(body, self.body_timeout, &self.shared));
         let answer = self.router.clone().oneshot(request);
         Box::pin(async move {
-            let response = answer.await?;
+            let mut response = answer.await?;
+            // Said, so that a client does not send its next request into a connection that ends.
+            if http1 && shared.closes() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(response.map(|inner| TrackedBody { inner, _in_flight: in_flight }))
         })
     }

@@ -32,6 +32,9 @@ pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(name).map_err(|detail| invalid(name, detail))?;
         let value = decode(value).map_err(|detail| invalid(&name, detail))?;
+        if value.contains('\0') {
+            return Err(invalid(&name, "must not contain NUL characters"));
+        }
         if pairs.iter().any(|(known, _)| *known == name) {
             return Err(invalid(&name, "is given twice"));
         }

@@ -445,6 +445,10 @@ async fn events_page(
         let problem = Problem::new(code, format!("the log holds events {} to {}", page.earliest, page.tail));
         return Err(problem.with("earliest", page.earliest).with("tail", page.tail).with("snapshot", snapshot).into());
     }
+    if !state.streams.count_replay(caller.tenant, page.user, page.lines.len()) {
+        let problem = Problem::new(ErrorCode::RateLimited, "too many bytes of events were read in a minute");
+        return Err(problem.with("policy", "replay").with("retry_after_ms", 10_000).into());
+    }
     let mut data: Vec<Event> = Vec::new();
     for line in page.lines.lines().take(limit) {
         data.push(serde_json::from_str(&render_for(line, audience)).map_err(ApiError::internal)?);

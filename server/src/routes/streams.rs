@@ -1,13 +1,17 @@
 //! Answers that are streams of events.
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use headwater_stream::{Opened, Trouble};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::convert::Infallible;
 
 use headwater_stream::frame;
+
+use crate::http::fallback::not_acceptable;
 
 /// Whether the client asks for a stream of events. The `Accept` header decides, nothing else.
 pub fn wants_stream(headers: &HeaderMap) -> bool {
@@ -17,6 +21,21 @@ pub fn wants_stream(headers: &HeaderMap) -> bool {
 /// Whether the client asks for JSON and not for a stream.
 pub fn wants_json(headers: &HeaderMap) -> bool {
     accepts(headers).any(|kind| kind == "application/json") && !wants_stream(headers)
+}
+
+/// Layer of the routes that make runs: 406, before anything is made, where the client takes neither a run nor its stream.
+pub async fn negotiate(request: Request, next: Next) -> Response {
+    if *request.method() == Method::POST && !takes_run(request.headers()) {
+        return not_acceptable("application/json or text/event-stream").into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether JSON or a stream will do. Without the header, or with nothing in it, anything does.
+fn takes_run(headers: &HeaderMap) -> bool {
+    const KINDS: [&str; 5] = ["*/*", "application/*", "application/json", "text/*", "text/event-stream"];
+    let silent = headers.get_all(header::ACCEPT).iter().all(|value| value.as_bytes().trim_ascii().is_empty());
+    silent || accepts(headers).any(|kind| KINDS.iter().any(|known| kind.eq_ignore_ascii_case(known)))
 }
 
 fn accepts(headers: &HeaderMap) -> impl Iterator<Item = &str> {
@@ -52,4 +71,29 @@ pub fn stream(status: StatusCode, opened: Result<Opened, Trouble>) -> Response {
         headers.insert("headwater-log", HeaderValue::from_static("compacted"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_takes() {
+        for (accept, takes) in [
+            (None, true),
+            (Some(""), true),
+            (Some("*/*"), true),
+            (Some("Application/JSON"), true),
+            (Some("text/html, application/xml;q=0.9, */*;q=0.8"), true),
+            (Some("text/event-stream"), true),
+            (Some("application/xml"), false),
+            (Some("text/html, application/jsonp"), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(accept) = accept {
+                headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            }
+            assert_eq!(takes_run(&headers), takes, "{accept:?}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod api;
 mod crash;
 mod layering;
+mod limits;
 mod runs;
 mod support;
 mod tenancy;

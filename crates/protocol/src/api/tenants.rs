@@ -189,7 +189,15 @@ pub fn check_scopes(scopes: &[String], allowed: impl Fn(&str) -> bool) -> Result
     }
     for (i, scope) in scopes.iter().enumerate() {
         if !allowed(scope) {
-            return Err(Problem::invalid(format!("/scopes/{i}"), format!("unknown or not allowed here: {scope}")));
+            let detail = if is_key_scope(scope) {
+                format!("{scope} is not allowed here")
+            } else {
+                // The words are the caller's.
+                let scope: String = scope.chars().take(80).collect();
+                let resources = SCOPE_RESOURCES.join(", ");
+                format!("there is no scope {scope}; a scope is *, or NAME:read or NAME:write with one of {resources}")
+            };
+            return Err(Problem::invalid(format!("/scopes/{i}"), detail));
         }
     }
     Ok(())

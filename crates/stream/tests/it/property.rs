@@ -74,7 +74,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         prop_oneof![Just(1_usize), 200..2000_usize, Just(1 << 20)],
         prop_oneof![Just(1_usize), Just(4096_usize)],
         0..3_u64,
-        proptest::collection::vec(step(), 1..40),
+        proptest::collection::vec(step(), 1..30),
         proptest::collection::vec(reading(), 1..4),
     )
         .prop_map(|(ring_bytes, flush_bytes, coalesce_ms, steps, readings)| Plan {

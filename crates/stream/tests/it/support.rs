@@ -131,6 +131,7 @@ impl World {
             agent_id: agent.id.uuid(),
             agent_version: 1,
             active_version: 1,
+            agent_name: "assistant".into(),
             model,
             priority: json!("interactive"),
             on_conflict: json!("enqueue"),

@@ -87,6 +87,26 @@ fn each_wrong_field_has_a_pointer() {
 }
 
 #[test]
+fn wrong_input_has_a_pointer_into_its_parts() {
+    for (input, pointer, code, words) in [
+        (r#"[{"type":"video","url":"x"}]"#, "/input/0/type", ErrorCode::InvalidValue, "must be `text`, not `video`"),
+        (r#"["a"]"#, "/input/0", ErrorCode::InvalidValue, "must be a part"),
+        (r#"[{"type":"text","txt":"x"}]"#, "/input/0/txt", ErrorCode::UnknownField, "unknown field `txt`"),
+        (r#"[{"type":"text","text":"a"},{"type":"text"}]"#, "/input/1/text", ErrorCode::InvalidValue, "is required"),
+        (r#"[{"type":"text","text":null}]"#, "/input/0/text", ErrorCode::InvalidValue, "is required"),
+        ("7", "/input", ErrorCode::InvalidValue, "must be a string or a list of parts"),
+        ("null", "/input", ErrorCode::InvalidValue, "is required"),
+    ] {
+        let body = format!(r#"{{"agent":"a","input":{input}}}"#);
+        let read = json::parse::<headwater_protocol::api::RunParams>(&Method::POST, body.as_bytes());
+        let error = read.expect_err("refused");
+        let field = &error.problem().errors[0];
+        assert_eq!((field.code, field.param.as_str()), (code, pointer), "{input}: {error}");
+        assert!(field.detail.contains(words), "{input}: {}", field.detail);
+    }
+}
+
+#[test]
 fn null_is_the_default_except_in_a_patch() {
     let body = r#"{"name":"a","size":null,"limits":{"max_steps":null},"tags":null,"raw":{"kept": null}}"#;
     let (params, _) = parse(body).expect("reads");
@@ -178,7 +198,7 @@ fn queries() {
         ("limit=-1", "query:limit", "must be a whole number"),
         ("limit=300", "query:limit", "must be a whole number"),
         ("limit=", "query:limit", "must be a whole number"),
-        ("order=up", "query:order", "expected `asc` or `desc`"),
+        ("order=up", "query:order", "must be `asc` or `desc`, not `up`"),
         ("after=%zz", "query:after", "hexadecimal"),
         ("after=%f", "query:after", "hexadecimal"),
         ("after=%ff", "query:after", "UTF-8"),

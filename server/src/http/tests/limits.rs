@@ -109,6 +109,28 @@ async fn a_body_too_large_is_told_413_to_a_client_that_goes_on_sending() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_that_leaves_a_large_body_unread_says_that_the_connection_closes() {
+    let server = Server::start(router(), options()).await;
+    let head = "POST /nothing HTTP/1.1\r\nHost: x\r\n";
+    let large = "x".repeat(1 << 20);
+    for request in [
+        format!("{head}Content-Length: {}\r\n\r\n{large}", large.len()),
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{large}\r\n0\r\n\r\n", large.len()),
+        format!("POST /json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{large}", large.len()),
+    ] {
+        let answer = server.ask(&request).await;
+        assert_eq!((answer.status >= 400, answer.header("connection")), (true, Some("close")));
+    }
+    // A small one that came whole costs nothing.
+    let mut client = server.connect().await;
+    for _ in 0..3 {
+        client.send(format!("{head}Content-Length: 5\r\n\r\nsmall").as_bytes()).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.header("connection")), (404, None));
+    }
+}
+
 /// Tells when it is dropped.
 struct Tell(mpsc::Sender<()>);
 

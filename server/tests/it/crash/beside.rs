@@ -22,7 +22,10 @@ async fn it_serves_what_is_finished_and_follows_what_is_not() {
     for (here, there) in [(&alice.key, &there.key), (&alice.token, &there.token)] {
         let (ours, theirs) = (read(here, &finished, None).await, read(there, &finished, None).await);
         assert_eq!(log_of(&ours), log_of(&theirs), "any process renders the same bytes");
-        assert_eq!(here.get(&format!("/v1/runs/{finished}")).await.bytes, there.get(&format!("/v1/runs/{finished}")).await.bytes);
+        assert_eq!(
+            here.get(&format!("/v1/runs/{finished}")).await.bytes,
+            there.get(&format!("/v1/runs/{finished}")).await.bytes
+        );
     }
     // A ticket of one is good at the other.
     let ticket = alice.key.post(&format!("/v1/runs/{finished}/tickets"), json!({})).await.ok(201);
@@ -40,7 +43,10 @@ async fn it_serves_what_is_finished_and_follows_what_is_not() {
     let middle = last_id(&here.bytes);
     let hopping = log_of(&follower.bytes) + &log_of(&here.bytes);
     let snapshot = there.key.get(&format!("/v1/runs/{live}")).await.ok(200);
-    assert_eq!((&snapshot["status"], &snapshot["messages"][1]["content"][0]["text"]), (&json!("running"), &json!(" tok0 tok1 tok2 tok3")));
+    assert_eq!(
+        (&snapshot["status"], &snapshot["messages"][1]["content"][0]["text"]),
+        (&json!("running"), &json!(" tok0 tok1 tok2 tok3"))
+    );
     gate.open();
     let whole = log_of(&follower.rest().await);
     assert_dense(&events(whole.as_bytes()));
@@ -75,7 +81,8 @@ async fn it_may_cancel_and_replay_what_the_first_began() {
     let log = log_of(&bytes);
     assert_dense(&events(log.as_bytes()));
     assert_eq!(log, log_of(&read(&there.key, &id(&run), None).await));
-    let text: String = events(log.as_bytes()).iter().filter_map(|event| event["delta"].as_str().map(str::to_owned)).collect();
+    let text: String =
+        events(log.as_bytes()).iter().filter_map(|event| event["delta"].as_str().map(str::to_owned)).collect();
     assert_eq!(text, " tok0 tok1");
     let thread = run["thread"].as_str().expect("an id");
     let next = there.key.run_on(thread, "y").await;
@@ -90,5 +97,6 @@ async fn a_key_revoked_at_one_is_refused_at_the_other() {
     let there = tenant.at(&second.url);
     there.api.get("/v1/me").await.ok(200);
     first.operator().delete(&format!("/v1/tenants/{}/keys/{}", tenant.id, tenant.key_id)).await.ok(204);
-    eventually("the other one hears of it", || async { (there.api.get("/v1/me").await.status == 401).then_some(()) }).await;
+    eventually("the other one hears of it", || async { (there.api.get("/v1/me").await.status == 401).then_some(()) })
+        .await;
 }

@@ -22,7 +22,8 @@ async fn assert_consistent(alice: &User, run: &str) -> Vec<Value> {
     assert_eq!(count("message.started"), count("message.completed"), "nothing is left open: {log:#?}");
     assert_eq!(count("cost.estimated"), count("cost.settled"), "each call is settled: {log:#?}");
     let said: String = log.iter().filter_map(|event| event["delta"].as_str()).collect();
-    let messages: Vec<&Value> = snapshot["messages"].as_array().expect("a list").iter().filter(|m| m["role"] == "assistant").collect();
+    let messages: Vec<&Value> =
+        snapshot["messages"].as_array().expect("a list").iter().filter(|m| m["role"] == "assistant").collect();
     assert_eq!(messages.len(), count("message.completed"));
     for event in log.iter().filter(|event| event["type"] == "message.completed") {
         assert_eq!(event["text"], said);
@@ -79,7 +80,11 @@ async fn between_any_two_commits() {
         let seen = reader.rest().await;
         let ended = alice.key.ended(&run).await;
         let error = &ended["error"];
-        assert_eq!((&ended["status"], &error["code"], &error["retryable"], &error["fault"]), (&json!("failed"), &json!("replica_lost"), &json!(true), &json!("server")), "{ended}");
+        assert_eq!(
+            (&ended["status"], &error["code"], &error["retryable"], &error["fault"]),
+            (&json!("failed"), &json!("replica_lost"), &json!(true), &json!("server")),
+            "{ended}"
+        );
         let log = assert_consistent(&alice, &run).await;
         let said: String = (0..n).map(|word| format!(" tok{word}")).collect();
         let in_log: String = log.iter().filter_map(|event| event["delta"].as_str()).collect();
@@ -136,7 +141,11 @@ async fn in_the_middle_of_accepting() {
     }
     assert_eq!(ids.len(), keys.len(), "each key has one run");
     let listed = tenant.api.get("/v1/runs?limit=100").await.ok(200);
-    assert_eq!(listed["data"].as_array().expect("a list").len(), keys.len(), "and there are no others; {accepted} were told");
+    assert_eq!(
+        listed["data"].as_array().expect("a list").len(),
+        keys.len(),
+        "and there are no others; {accepted} were told"
+    );
     nothing_is_left(&tenant).await;
 }
 
@@ -198,5 +207,5 @@ async fn a_stop_lets_runs_finish() {
     assert_dense(&log);
     assert_eq!(log.last().expect("an end")["type"], "run.completed");
     let process = &mut site.process;
-    assert_eq!(process.stop(), Some(0), "{}", process.log());
+    assert_eq!(process.wait(), Some(0), "{}", process.log());
 }

@@ -147,15 +147,7 @@ async fn pages_of_json() {
     for limit in [1, 3, want.len(), 1000] {
         let (mut all, mut cursor) = (Vec::new(), String::new());
         loop {
-            let page = json
-                .get(
-                    &format!("/v1/runs/{run}/events?limit={limit}&after={cursor}")
-                        .replace("&after=&", "&")
-                        .trim_end_matches("&after=")
-                        .to_owned(),
-                )
-                .await
-                .ok(200);
+            let page = json.get(&format!("/v1/runs/{run}/events?limit={limit}{cursor}")).await.ok(200);
             assert_eq!(
                 (&page["tail"], &page["earliest"], &page["compacted"]),
                 (&json!(want.len()), &json!(1), &json!(false))

@@ -10,7 +10,7 @@ pub(crate) mod tenant;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use headwater_testkit::{Database, ServerProcess};
 use tokio::sync::OnceCell;
@@ -20,7 +20,7 @@ pub(crate) use model::{Lane, models};
 pub(crate) use tenant::{Tenant, User};
 
 /// The operator's key on every server here.
-pub(crate) const OPERATOR_KEY: &str = "hw_op_only-for-tests";
+pub(crate) const OPERATOR_KEY: &str = "hw_op_only-for-tests-and-nothing-else";
 /// The master key of every server here.
 pub(crate) const MASTER_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -142,6 +142,3 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut
 pub(crate) fn unique(prefix: &str) -> String {
     format!("{prefix}-{}", uuid::Uuid::now_v7().simple())
 }
-
-/// A clone for a closure.
-pub(crate) type Shared<T> = Arc<T>;

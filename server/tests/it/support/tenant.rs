@@ -104,15 +104,6 @@ impl Api {
         })
         .await
     }
-
-    /// The run's snapshot once it has this status.
-    pub(crate) async fn reaches(&self, run: &str, status: &str) -> Value {
-        super::eventually(status, || async move {
-            let found = self.get(&format!("/v1/runs/{run}")).await.ok(200);
-            (found["status"] == status).then_some(found)
-        })
-        .await
-    }
 }
 
 /// An id out of a body.
