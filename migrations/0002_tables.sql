@@ -137,8 +137,8 @@ CREATE TABLE headwater.runs (
     PRIMARY KEY (tenant_id, run_id),
     FOREIGN KEY (tenant_id, thread_id) REFERENCES headwater.threads
 ) WITH (fillfactor = 70);
-CREATE INDEX runs_of_thread ON headwater.runs (tenant_id, thread_id, ord);
--- Not by tenant first: the planner would take it for the primary key, and a user's id is unique by itself.
+-- The next two not by tenant first: the planner would take them for the primary key, and these ids are unique alone.
+CREATE INDEX runs_of_thread ON headwater.runs (thread_id, ord);
 CREATE INDEX runs_of_user ON headwater.runs (user_id, run_id);
 CREATE UNIQUE INDEX runs_external_id ON headwater.runs (tenant_id, user_id, external_id) WHERE external_id IS NOT NULL;
 -- What may still need an owner: small at all times.
@@ -183,7 +183,7 @@ CREATE TABLE headwater.messages (
     -- same locks first. Two look-ups per answer saved.
     PRIMARY KEY (tenant_id, message_id)
 ) WITH (fillfactor = 80);
-CREATE INDEX messages_of_thread ON headwater.messages (tenant_id, thread_id, ord, message_id);
+CREATE INDEX messages_of_thread ON headwater.messages (thread_id, ord, message_id);
 SELECT headwater_sys.wall('headwater.messages', 'user_id');
 GRANT SELECT, INSERT, UPDATE (status, content, completed_at) ON headwater.messages TO @app@;
 

@@ -31,7 +31,9 @@ BEGIN
         FROM given g
         WHERE r.tenant_id = g.tenant_id AND r.run_id = g.run_id
           AND r.owner = p_replica AND r.lease_token = g.token
-          AND r.status IN ('queued', 'running', 'suspended')
+          -- Said this way, and not as the live ones, so that the index of the live ones is not taken for the key: with it
+          -- every row of a flush looked at every live run of the replica.
+          AND r.status NOT IN ('completed', 'failed', 'cancelled')
           AND r.tail = g.seq_from - 1
           -- A misaligned array can never print one tenant's words in another's stream.
           AND starts_with(g.events, g.tenant_id::text || ' ' || g.run_id::text || E'\n')
@@ -163,7 +165,7 @@ BEGIN
         IF w ? 'finished_at' THEN
             v_thread := (w->>'thread_id')::uuid;
             SELECT r.run_id INTO v_next FROM headwater.runs r
-            WHERE r.tenant_id = v_tenant AND r.thread_id = v_thread AND r.status IN ('queued', 'running', 'suspended')
+            WHERE r.tenant_id = v_tenant AND r.thread_id = v_thread AND r.status NOT IN ('completed', 'failed', 'cancelled')
             ORDER BY r.ord LIMIT 1;
             IF FOUND THEN
                 UPDATE headwater.runs r SET owner = p_replica, lease_token = (w->>'next_token')::uuid
@@ -284,7 +286,7 @@ BEGIN
             SELECT count(*), (array_agg(run_id ORDER BY ord DESC))[1], (array_agg(run_id ORDER BY ord))[1]
             INTO v_live, v_after, v_active
             FROM headwater.runs
-            WHERE tenant_id = v_tenant AND thread_id = v_thread AND status IN ('queued', 'running', 'suspended');
+            WHERE tenant_id = v_tenant AND thread_id = v_thread AND status NOT IN ('completed', 'failed', 'cancelled');
             IF v_live > 0 AND p->>'on_conflict' = 'reject' THEN
                 r := jsonb_build_object('refused', 'thread_busy', 'active_run', 'run_' || v_active);
                 EXIT checks;

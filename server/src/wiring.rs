@@ -3,11 +3,12 @@
 //! Owns the start (check the database, register this process, take what dead ones left behind, listen) and the end, in
 //! phases: refuse new work, let runs finish until the deadline, close streams at an event boundary, take leave.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use headwater_agent::{AgentRuntime, RuntimeOptions, RuntimeParts};
 use headwater_llm::{GatewayLlmService, GatewayOptions};
 use headwater_protocol::api::Agent;
@@ -98,14 +99,26 @@ pub async fn start(settings: Settings, page: bool) -> anyhow::Result<Running> {
 /// Takes the port, before anything else is begun.
 pub async fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     let (host, port) = (settings.server.host.as_str(), settings.server.port);
-    match TcpListener::bind((host, port)).await {
-        Ok(listener) => Ok(listener),
+    let bound = match TcpListener::bind((host, port)).await {
         // A machine without IPv6 still has a network.
-        Err(_) if host == "::" => {
-            TcpListener::bind(("0.0.0.0", port)).await.with_context(|| format!("port {port} cannot be listened on"))
+        Err(error) if host == "::" && error.kind() != ErrorKind::AddrInUse => {
+            TcpListener::bind(("0.0.0.0", port)).await
         }
-        Err(error) => Err(error).with_context(|| format!("{host}:{port} cannot be listened on")),
-    }
+        bound => bound,
+    };
+    bound.map_err(|error| {
+        let words = match error.kind() {
+            ErrorKind::AddrInUse => format!("port {port} is taken; set PORT to another one"),
+            ErrorKind::PermissionDenied => {
+                format!("port {port} may not be used by this user; set PORT to 1024 or more")
+            }
+            _ => format!(
+                "nothing can listen on {host}, port {port}; set HEADWATER__SERVER__HOST (server.host) to an address of \
+                 this machine"
+            ),
+        };
+        anyhow::Error::from(error).context(words)
+    })
 }
 
 /// Starts a server on a port that was taken before.
@@ -255,7 +268,8 @@ pub fn store(settings: &Settings, master: &MasterKey) -> anyhow::Result<Store> {
 
 /// Refuses a database that is not ours, not up to date, or past whose wall this role can see.
 async fn check_database(store: &Store, settings: &Settings) -> anyhow::Result<()> {
-    if let Err(reason) = store.check_role().await.context("the database cannot be reached")? {
+    let unusable = |error: StoreError| anyhow!("{error}; {}", what_to_do(&error));
+    if let Err(reason) = store.check_role().await.map_err(unusable)? {
         bail!(reason);
     }
     let known = known_version();
@@ -271,7 +285,7 @@ async fn check_database(store: &Store, settings: &Settings) -> anyhow::Result<()
             )
         }
         Ok(_) => {}
-        Err(StoreError::Unavailable(reason)) => bail!("the database cannot be reached: {reason}"),
+        Err(error @ StoreError::Unavailable(_)) => return Err(unusable(error)),
         Err(_) => bail!("the database has no Headwater schema: run `headwater migrate`"),
     }
     let findings = store.lint(&settings.database.role_prefix).await?;
@@ -282,6 +296,20 @@ async fn check_database(store: &Store, settings: &Settings) -> anyhow::Result<()
         bail!("the database breaks {} rules of tenant isolation; `headwater doctor` lists them", findings.len());
     }
     Ok(())
+}
+
+/// What an operator can do about a database that this process cannot use, by what Postgres said.
+pub fn what_to_do(error: &StoreError) -> &'static str {
+    let words = error.to_string();
+    if words.contains("28P01") || words.contains("28000") {
+        "the application role cannot log in: run `headwater migrate` with the same HEADWATER_MASTER_KEY as the server"
+    } else if words.contains("3D000") {
+        "make that database, or name another one in DATABASE_URL"
+    } else if words.contains("42501") {
+        "the application role may not enter this database: run `headwater migrate`"
+    } else {
+        "start it (`headwater dev` brings its own while it runs), or set DATABASE_URL to where it is"
+    }
 }
 
 fn stream_options(settings: &Settings) -> StreamOptions {

@@ -121,6 +121,15 @@ SELECT 'the user rule is not as written', table_name FROM policies WHERE polname
 UNION ALL
 SELECT 'a grant to everybody', t.name FROM ours t, aclexplode(t.relacl) g WHERE g.grantee = 0
 UNION ALL
+-- Of whole tables, views and sequences, of single columns, and of functions.
+SELECT 'a grant to a role that is not ours', g.name FROM (
+        SELECT o.name, a.grantee FROM ours o, aclexplode(o.relacl) a WHERE a.grantee NOT IN (0, o.relowner)
+        UNION SELECT o.name || '.' || c.attname, a.grantee
+            FROM ours o JOIN pg_attribute c ON c.attrelid = o.oid, aclexplode(c.attacl) a WHERE a.grantee <> o.relowner
+        UNION SELECT f.name, a.grantee FROM functions f, aclexplode(f.proacl) a WHERE a.grantee NOT IN (0, f.proowner)
+    ) g LEFT JOIN pg_roles r ON r.oid = g.grantee
+    WHERE coalesce(r.rolname NOT IN (@owner_text@, @app_text@, @append_text@, @dispatch_text@, @wake_text@), true)
+UNION ALL
 SELECT 'lease tokens can be read', 'headwater.runs'
     WHERE has_column_privilege(@app_text@, 'headwater.runs', 'lease_token', 'SELECT')
 UNION ALL

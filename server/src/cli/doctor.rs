@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::Args;
 use headwater_llm::{Protocol, ProviderConfig};
-use headwater_store::StoreError;
 use headwater_store::migrate::known_version;
 use secrecy::ExposeSecret as _;
 
@@ -107,8 +106,8 @@ async fn check_database(settings: &Settings, report: &mut Report) -> anyhow::Res
     let shown = settings::shown(url.expose_secret());
     let store = wiring::store(settings, &settings::master_key(settings)?)?;
     if let Err(error) = store.ping().await {
-        let todo = what_to_do(&error);
-        return report.finding("database", &format!("{shown}: {error}"), &todo);
+        let todo = wiring::what_to_do(&error);
+        return report.finding("database", &format!("{shown}: {error}"), todo);
     }
     report.good("database", &format!("{shown} answers"))?;
     match store.check_role().await? {
@@ -156,24 +155,6 @@ async fn check_database(settings: &Settings, report: &mut Report) -> anyhow::Res
     }
     store.close();
     Ok(())
-}
-
-/// By what Postgres said.
-fn what_to_do(error: &StoreError) -> String {
-    let words = error.to_string();
-    if words.contains("28P01") || words.contains("28000") {
-        return format!(
-            "the application role cannot log in: run `{} migrate` with the same HEADWATER_MASTER_KEY as the server",
-            myself()
-        );
-    }
-    if words.contains("3D000") {
-        return "make that database, or name another one in DATABASE_URL".to_owned();
-    }
-    if words.contains("42501") {
-        return format!("the application role may not enter this database: run `{} migrate`", myself());
-    }
-    format!("start it (`{} dev` brings its own while it runs), or set DATABASE_URL to where it is", myself())
 }
 
 async fn check_providers(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {

@@ -28,7 +28,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         () = signals.next() => return Err(super::Exit(130).into()),
     };
     // For whoever waits for it, whatever the logs leave out; whether anybody reads it or not, the server runs.
-    let _ = output::line(&format!("listening on {}", running.url));
+    let _ = output::line(&format!("listening on http://{}", running.address));
     let asked = tokio::select! {
         () = signals.next() => true,
         () = running.failed() => false,

@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret as _;
 
 use super::myself;
-use crate::config::Settings;
+use crate::config::{ConfigError, Settings};
 use crate::keys::MasterKey;
 
 /// Settings from a file and this process' environment.
@@ -22,8 +22,12 @@ pub(super) fn load_with(file: Option<&Path>, defaults: &BTreeMap<String, String>
     let texts =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     environment.extend(texts);
-    Settings::load(file, environment.into_iter())
-        .map_err(|error| anyhow!("{error}; config/default.toml explains every key"))
+    Settings::load(file, environment.into_iter()).map_err(|error| match error {
+        ConfigError::File { .. } => anyhow!("{error}; name a file of TOML with --config or HEADWATER_CONFIG"),
+        ConfigError::Key { .. } | ConfigError::Variable { .. } => {
+            anyhow!("{error}; config/default.toml explains every key")
+        }
+    })
 }
 
 /// The master key, which must be set.
@@ -76,6 +80,16 @@ pub(super) fn shown(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_advice_fits_the_error() {
+        let missing = load_with(Some(Path::new("/nonexistent/headwater.toml")), &BTreeMap::new());
+        let error = missing.expect_err("refused").to_string();
+        assert!(error.ends_with("--config or HEADWATER_CONFIG"), "{error}");
+        let wrong = BTreeMap::from([("HEADWATER__LEASE__MS".to_owned(), "0".to_owned())]);
+        let error = load_with(None, &wrong).expect_err("refused").to_string();
+        assert!(error.ends_with("explains every key"), "{error}");
+    }
 
     #[test]
     fn passwords() {

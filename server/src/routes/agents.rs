@@ -40,8 +40,6 @@ pub async fn find(state: &AppState, caller: &Caller, text: &str) -> Result<Optio
     let storage = state.store.scoped(caller.scope());
     Ok(match text.parse::<AgentId>() {
         Ok(id) => storage.agent_get(id).await?,
-        // The one character that Postgres cannot hold: a path may have it, no name does.
-        Err(_) if text.contains('\0') => None,
         // Postgres knows no NUL; no name has one.
         Err(_) if text.contains('\0') => None,
         Err(_) => storage.agent_by_name(text).await?,

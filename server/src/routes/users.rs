@@ -35,8 +35,6 @@ async fn find(state: &AppState, caller: &Caller, text: &str) -> Result<User, Api
     let storage = state.store.scoped(caller.tenant_scope());
     let user = match text.parse::<UserId>() {
         Ok(id) => storage.user_get(id).await?,
-        // The one character that Postgres cannot hold: a path may have it, no external id does.
-        Err(_) if text.contains('\0') => None,
         // Postgres knows no NUL; no id has one.
         Err(_) if text.contains('\0') => None,
         Err(_) => storage.user_by_external_id(text).await?,

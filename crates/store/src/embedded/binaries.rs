@@ -107,7 +107,8 @@ impl Search {
             Some(major) if !other_major.is_empty() => Err(self.mismatch(major, words(&other_major))),
             Some(major) => {
                 reasons.push(format!("the data in {} wants version {major}", self.pgdata.display()));
-                Err(EmbeddedError::NotFound { reason: reasons.join("; "), advice: install_advice(Some(major)) })
+                let advice = format!("{}, start over with --reset (deletes the data),", install_advice(Some(major)));
+                Err(EmbeddedError::NotFound { reason: reasons.join("; "), advice })
             }
             None => Err(EmbeddedError::NotFound { reason: reasons.join("; "), advice: install_advice(None) }),
         }
@@ -267,10 +268,28 @@ pub(super) fn install_advice_for(os: &str, release: &str, wanted: Option<u32>, r
     let is = |name: &str| ids.split_whitespace().any(|id| id == name);
     let release = field("VERSION_ID").split('.').next().and_then(|number| number.parse::<u32>().ok());
     let before = |number: u32| release.is_some_and(|release| release < number);
+    let other = || format!("install PostgreSQL {major} with your package manager");
     let command = if is("debian") || is("ubuntu") {
-        // Before these the distribution's own is too old, but its npm will do.
+        // The major that the distribution has.
+        let own = match (field("ID").as_str(), release) {
+            ("debian", Some(12)) => Some(15),
+            ("debian", Some(13)) => Some(17),
+            ("ubuntu", Some(24)) => Some(16),
+            ("ubuntu", Some(25)) => Some(17),
+            _ => None,
+        };
+        // Before these it is too old, but the distribution's npm will do.
         let old = if field("ID") == "debian" { before(12) } else { field("ID") == "ubuntu" && before(24) };
-        if old { "apt-get install -y npm" } else { "apt-get install -y postgresql" }
+        match wanted {
+            Some(_) if wanted == own => &format!("apt-get install -y postgresql-{major}"),
+            Some(fetch::Pin::MAJOR) => "apt-get install -y npm",
+            Some(_) => return other(),
+            None if old => "apt-get install -y npm",
+            None => "apt-get install -y postgresql",
+        }
+    } else if wanted.is_some() {
+        // What these call a major, and which they have, changes with each release.
+        return other();
     } else if is("alpine") {
         "apk add postgresql"
     } else if is("fedora") || is("rhel") {
@@ -281,7 +300,7 @@ pub(super) fn install_advice_for(os: &str, release: &str, wanted: Option<u32>, r
     } else if is("suse") || is("opensuse") {
         "zypper install postgresql-server"
     } else {
-        return format!("install PostgreSQL {major} with your package manager");
+        return other();
     };
     format!("run `{}{command}`", if root { "" } else { "sudo " })
 }

@@ -263,7 +263,7 @@ impl UserScopedStorage {
     ) -> Result<Vec<(RunId, UserId)>, StoreError> {
         let rows = self
             .query(
-                "SELECT run_id, user_id FROM headwater.runs WHERE status IN ('queued', 'running', 'suspended')
+                "SELECT run_id, user_id FROM headwater.runs WHERE status NOT IN ('completed', 'failed', 'cancelled')
                  AND ($1::uuid IS NULL OR thread_id = $1) AND ($2::uuid IS NULL OR user_id = $2) ORDER BY ord DESC",
                 &[&thread.map(ThreadId::uuid), &user.map(UserId::uuid)],
             )

@@ -141,6 +141,18 @@ const HOLES: &[(&str, &str, &str)] = &[
         "headwater.threads",
     ),
     ("GRANT SELECT ON headwater.threads TO PUBLIC", "a grant to everybody", "headwater.threads"),
+    ("GRANT SELECT ON headwater.threads TO pg_monitor", "a grant to a role that is not ours", "headwater.threads"),
+    (
+        "GRANT SELECT (external_id) ON headwater.runs TO pg_monitor",
+        "a grant to a role that is not ours",
+        "headwater.runs.external_id",
+    ),
+    ("GRANT SELECT (name) ON headwater.tenants TO PUBLIC", "a grant to a role that is not ours", "headwater.tenants.name"),
+    (
+        "GRANT EXECUTE ON FUNCTION headwater.auth_key TO pg_monitor",
+        "a grant to a role that is not ours",
+        "headwater.auth_key",
+    ),
     ("GRANT SELECT (lease_token) ON headwater.runs TO headwater_app", "lease tokens can be read", "headwater.runs"),
     (
         "CREATE FUNCTION headwater.peek() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -117,7 +117,10 @@ async fn an_answer_that_leaves_a_large_body_unread_says_that_the_connection_clos
     for request in [
         format!("{head}Content-Length: {}\r\n\r\n{large}", large.len()),
         format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{large}\r\n0\r\n\r\n", large.len()),
-        format!("POST /json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{large}", large.len()),
+        format!(
+            "POST /json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{large}",
+            large.len()
+        ),
     ] {
         let answer = server.ask(&request).await;
         assert_eq!((answer.status >= 400, answer.header("connection")), (true, Some("close")));

@@ -121,6 +121,11 @@ async fn sizes_kinds_methods_and_paths() {
     }
     own.raw("POST", "/v1/threads", None, "{\"title\":\"x\"}").await.problem(415, "unsupported_media_type");
     own.with("content-encoding", "gzip").post("/v1/threads", json!({})).await.problem(415, "unsupported_media_type");
+    // A run is JSON or a stream; what is malformed in a path does not exist.
+    let run = json!({"agent": "nobody", "input": "x"});
+    own.with("accept", "application/xml").post("/v1/runs", run.clone()).await.problem(406, "not_acceptable");
+    own.with("accept", "text/html, */*;q=0.1").post("/v1/runs", run).await.problem(404, "agent_not_found");
+    own.get("/v1/runs/%ff%fe").await.problem(404, "not_found");
     // No body is an empty one; a merge patch has a kind of its own.
     let thread = id(&own.raw("POST", "/v1/threads", None, "").await.ok(201));
     let path = format!("/v1/threads/{thread}");

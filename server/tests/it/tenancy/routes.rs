@@ -67,14 +67,9 @@ const fn key_on_own(done: u16) -> [u16; 13] {
     [403, done, done, done, 404, 403, 403, done, done, 403, 401, 401, 401]
 }
 
-/// Only a tenant's key, on an object of A that belongs to no user.
+/// Only a tenant's key, on an object of A: the tenant manages it, whoever the key acts for.
 const fn key_on_object(done: u16) -> [u16; 13] {
     [403, done, done, done, 404, 403, 403, 404, 404, 403, 401, 401, 401]
-}
-
-/// Only a tenant's key, on alice: acting for bob, alice is out of sight.
-const fn key_on_user(done: u16) -> [u16; 13] {
-    [403, done, done, 404, 404, 403, 403, 404, 404, 403, 401, 401, 401]
 }
 
 /// Keys and tokens, each on its own.
@@ -111,8 +106,6 @@ pub(super) fn routes() -> Vec<Route> {
     let run_for_a_user = [403, 400, 201, 201, 404, 201, 201, 400, 404, 404, 401, 401, 401];
     let mut run_on_thread = all_on_alices(201);
     run_on_thread[1] = 400;
-    let mut deleted_user = key_on_user(204);
-    deleted_user[2] = 404;
     // What a token may see of an agent, it may see of any agent of its tenant.
     let agent_of_tenant = [403, 200, 200, 200, 404, 200, 200, 404, 404, 404, 401, 401, 401];
     vec![
@@ -128,10 +121,9 @@ pub(super) fn routes() -> Vec<Route> {
         with("PATCH", "/v1/tenant", json!({"metadata": {"k": "v"}}), key_on_own(200)),
         with("POST", "/v1/users", json!({"external_id": "{unique}"}), key_on_own(201)),
         route("GET", "/v1/users", key_on_own(200)),
-        route("GET", "/v1/users/{user}", key_on_user(200)),
-        with("PATCH", "/v1/users/{user}", json!({"name": "{alice-private}"}), key_on_user(200)),
-        // Made for the purpose: neither alice nor bob.
-        route("DELETE", "/v1/users/{user}", deleted_user),
+        route("GET", "/v1/users/{user}", key_on_object(200)),
+        with("PATCH", "/v1/users/{user}", json!({"name": "{alice-private}"}), key_on_object(200)),
+        route("DELETE", "/v1/users/{user}", key_on_object(204)),
         route("GET", "/v1/me", all_on_own(200)),
         // The user in the body is A's alice, by id.
         with("POST", "/v1/user_tokens", json!({"user": "{user}"}), key_on_object(201)),

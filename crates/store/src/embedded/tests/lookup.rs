@@ -164,6 +164,14 @@ fn the_advice_fits_the_system() {
         assert_eq!(advice(os, release, root), expected, "{release}");
     }
     assert_eq!(install_advice_for("macos", "", Some(18), sys::is_root()), "run `brew install postgresql@18`");
+    for (release, wanted, expected) in [
+        ("ID=debian\nVERSION_ID=\"12\"", 15, "run `apt-get install -y postgresql-15`"),
+        ("ID=debian\nVERSION_ID=\"12\"", 17, "run `apt-get install -y npm`"),
+        ("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"24.04\"", 15, "install PostgreSQL 15 with your package manager"),
+        ("ID=fedora\nVERSION_ID=43", 15, "install PostgreSQL 15 with your package manager"),
+    ] {
+        assert_eq!(install_advice_for("linux", release, Some(wanted), true), expected, "{release}");
+    }
 }
 
 #[test]
