@@ -18,6 +18,7 @@ use super::tickets;
 use crate::error::ApiError;
 use crate::http::cors::AllowedOrigins;
 use crate::http::{LoggedAs, RateSubject};
+use crate::routes::streams;
 use crate::wiring::AppState;
 
 /// Where a ticket is good: on `GET /v1/runs/{run}` and its events.
@@ -46,7 +47,7 @@ pub async fn authenticate(State(state): State<AppState>, request: Request, next:
     let (mut parts, body) = request.into_parts();
     let credential = match identify(&state, &parts).await {
         Ok(credential) => credential,
-        Err(error) => return error.into_response(),
+        Err(error) => return streams::told_inside(&parts, error),
     };
     let rate = match &credential {
         Credential::Operator => Ok(None),
@@ -75,7 +76,11 @@ pub async fn authenticate(State(state): State<AppState>, request: Request, next:
                     parts.extensions.insert(caller);
                 }
             }
+            let asked = parts.clone();
             let mut response = next.run(Request::from_parts(parts, body)).await;
+            if response.status() == http::StatusCode::SERVICE_UNAVAILABLE && streams::must_not_end(&asked) {
+                response = streams::come_back("the database is away");
+            }
             if let Some(headers) = headers {
                 headers.apply(response.headers_mut());
             }
@@ -160,7 +165,10 @@ async fn by_key(state: &AppState, secret: &str, headers: &HeaderMap) -> Result<C
             }
             Err(_) => {
                 headwater_protocol::api::check_external_id("header:Headwater-User", &text).map_err(|problem| {
-                    ApiError::invalid_request("header:Headwater-User", problem.message().to_owned())
+                    ApiError::invalid_request(
+                        "header:Headwater-User",
+                        problem.errors.into_iter().next().map_or_else(String::new, |field| field.detail),
+                    )
                 })?;
                 match state.auth.user_find(tenant, &text).await? {
                     Some(user) => UserRef::Known(user),

@@ -150,27 +150,29 @@ impl Auth {
 
     /// Whether a credential is still good, asked now and then while a stream is open.
     pub async fn is_still_good(&self, caller: &Caller) -> bool {
-        match (&caller.kind, caller.user.known()) {
-            (CallerKind::Key { secret_hash, .. }, _) => match self.keys.get(secret_hash).await {
-                Some(grant) => grant.is_some_and(|grant| grant.active),
+        // The database being away throws nobody out.
+        if let CallerKind::Key { secret_hash, .. } = &caller.kind {
+            let grant = match self.keys.get(secret_hash).await {
+                Some(grant) => grant,
                 None => {
                     let unscoped = self.store.unscoped("a key's hash is looked up before any scope exists");
-                    match unscoped.auth_key(secret_hash).await {
-                        Ok(grant) => {
-                            let grant = grant.map(Arc::new);
-                            self.keys.insert(*secret_hash, grant.clone()).await;
-                            grant.is_some_and(|grant| grant.active)
-                        }
-                        // The database is away: nobody is thrown out for that.
-                        Err(_) => true,
-                    }
+                    let Ok(grant) = unscoped.auth_key(secret_hash).await else { return true };
+                    let grant = grant.map(Arc::new);
+                    self.keys.insert(*secret_hash, grant.clone()).await;
+                    grant
                 }
-            },
-            (_, Some(user)) => match self.access(caller.tenant, user).await {
+            };
+            if grant.is_none_or(|grant| !grant.active) {
+                return false;
+            }
+        }
+        match caller.user.known() {
+            Some(user) => match self.access(caller.tenant, user).await {
                 Ok(access) => access.is_some_and(|access| access.tenant_active && access.user_active == Some(true)),
                 Err(_) => true,
             },
-            (_, None) => false,
+            // A key alone speaks for the tenant; all else speaks for a user.
+            None => caller.is_key(),
         }
     }
 }

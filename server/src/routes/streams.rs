@@ -55,6 +55,10 @@ pub fn stream(status: StatusCode, opened: Result<Opened, Trouble>) -> Response {
         Err(Trouble::TooManyStreams(_)) => (Body::from(frame::overloaded("too many open streams")), false),
         Ok(Opened::NothingLeft | Opened::NotFound) => (Body::empty(), false),
     };
+    stream_of(status, body, compacted)
+}
+
+fn stream_of(status: StatusCode, body: Body, compacted: bool) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -96,4 +100,23 @@ mod tests {
             assert_eq!(takes_run(&headers), takes, "{accept:?}");
         }
     }
+}
+
+/// Whether this is a request of an `EventSource`, which any status but 200 would end for good.
+pub fn must_not_end(request: &http::request::Parts) -> bool {
+    request.method == http::Method::GET && request.uri.path().ends_with("/events") && wants_stream(&request.headers)
+}
+
+/// A stream that says to come back in a moment.
+pub fn come_back(reason: &str) -> Response {
+    stream_of(StatusCode::OK, Body::from(frame::overloaded(reason)), false)
+}
+
+/// An error as this request can take it: trouble that will pass is told inside a stream.
+pub fn told_inside(request: &http::request::Parts, error: crate::error::ApiError) -> Response {
+    use axum::response::IntoResponse as _;
+    if error.problem().status == 503 && must_not_end(request) {
+        return come_back("the database is away");
+    }
+    error.into_response()
 }

@@ -76,6 +76,25 @@ async fn heads_that_are_too_large_or_no_http() {
     }
 }
 
+/// Whoever pools connections must know that this one ends: a POST that meets its end is lost.
+#[tokio::test]
+async fn a_body_that_is_not_read_takes_its_connection_along() {
+    let site = Site::shared().await;
+    let tenant = site.tenant().await;
+    let head = |path: &str, length: usize| {
+        let secret = &tenant.secret;
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\nHeadwater-User: alice\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    for (path, status, code) in [("/v1/threads", 413, "body_too_large"), ("/v1/runs/run_x/cancel", 404, "not_found")] {
+        let answer = raw(&site, head(path, 2_000_000).as_bytes()).await;
+        assert_problem(&answer, status, code);
+        assert!(answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+}
+
 /// Sends what is meant to break something, and looks whether anything did.
 #[tokio::test]
 async fn no_input_ends_the_process() {

@@ -1,4 +1,4 @@
-//! The fence: a paused owner and its successor never both write, and who takes a run away waits for the flush in flight.
+//! The fence: a paused owner and its successor never both write, and nobody takes a run away from under a flush in flight.
 //!
 //! Two things hold the fence up: the lock on the owner's replica row, and the comparison of owner and token under the
 //! lock of the run's own row. Each contest is fought with the function as it is and with one or both of them cut out, so
@@ -88,12 +88,8 @@ async fn install(admin: &Admin, fence: Fence, pause: Pause) {
     }
     let mut look = "";
     if matches!(fence, Fence::NoRowCheck | Fence::Neither) {
-        cut(
-            "AND r.owner = p_replica AND r.lease_token = g.token
-          AND r.status IN ('queued', 'running', 'suspended')
-          AND r.tail = g.seq_from - 1",
-            "AND v_fits",
-        );
+        cut("AND r.owner = p_replica AND r.lease_token = g.token", "AND v_fits");
+        cut("AND r.tail = g.seq_from - 1", "");
         cut("v_verdicts text[];", "v_verdicts text[]; v_fits boolean;");
         look = "SELECT r.owner = p_replica AND r.lease_token = p_tokens[1] AND r.tail = p_from[1] - 1 INTO v_fits
                 FROM headwater.runs r WHERE r.tenant_id = p_tenants[1] AND r.run_id = p_runs[1];";

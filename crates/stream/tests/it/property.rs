@@ -110,10 +110,12 @@ impl Owner<'_> {
                     }
                 }
             }
-            Step::Settle => drop(self.writer.settle().await?),
+            Step::Settle => {
+                self.writer.settle().await?;
+            }
             Step::Commit => {
                 self.message = MessageId::new();
-                drop(self.writer.commit(vec![started(self.message)], Writes::default()).await?);
+                self.writer.commit(vec![started(self.message)], Writes::default()).await?;
             }
             Step::Pause(turns) => idle(*turns).await,
             Step::Reattach => {

@@ -155,21 +155,17 @@ async fn readers_that_leave_at_once_leave_no_channel_behind() {
     let (together, params) = (std::sync::Barrier::new(2), || world.from(Cursor::After(0)));
     // Opening a stream of a created run asks nobody, so two threads can do it in step.
     let come_and_go = || {
-        for round in 0..400_000 {
+        for round in 0..5_000 {
             together.wait();
             let opened = replica.streams.open_created(begun.run(), world.user, params(), Visibility::default());
             together.wait();
             drop(opened);
             together.wait();
-            if replica.streams.channels() != 0 {
-                eprintln!("round {round} {}", replica.streams.channels());
-            }
+            assert_eq!(replica.streams.channels(), 0, "round {round}");
         }
     };
-    let t = std::time::Instant::now();
     std::thread::scope(|scope| {
         scope.spawn(come_and_go);
         come_and_go();
     });
-    eprintln!("round took {:?}", t.elapsed());
 }
