@@ -77,6 +77,25 @@ fn stream_of(status: StatusCode, body: Body, compacted: bool) -> Response {
     response
 }
 
+/// Whether this is a request of an `EventSource`, which any status but 200 would end for good.
+pub fn must_not_end(request: &http::request::Parts) -> bool {
+    request.method == http::Method::GET && request.uri.path().ends_with("/events") && wants_stream(&request.headers)
+}
+
+/// A stream that says to come back in a moment.
+pub fn come_back(reason: &str) -> Response {
+    stream_of(StatusCode::OK, Body::from(frame::overloaded(reason)), false)
+}
+
+/// An error as this request can take it: trouble that will pass is told inside a stream.
+pub fn told_inside(request: &http::request::Parts, error: crate::error::ApiError) -> Response {
+    use axum::response::IntoResponse as _;
+    if error.problem().status == 503 && must_not_end(request) {
+        return come_back("the database is away");
+    }
+    error.into_response()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,23 +119,4 @@ mod tests {
             assert_eq!(takes_run(&headers), takes, "{accept:?}");
         }
     }
-}
-
-/// Whether this is a request of an `EventSource`, which any status but 200 would end for good.
-pub fn must_not_end(request: &http::request::Parts) -> bool {
-    request.method == http::Method::GET && request.uri.path().ends_with("/events") && wants_stream(&request.headers)
-}
-
-/// A stream that says to come back in a moment.
-pub fn come_back(reason: &str) -> Response {
-    stream_of(StatusCode::OK, Body::from(frame::overloaded(reason)), false)
-}
-
-/// An error as this request can take it: trouble that will pass is told inside a stream.
-pub fn told_inside(request: &http::request::Parts, error: crate::error::ApiError) -> Response {
-    use axum::response::IntoResponse as _;
-    if error.problem().status == 503 && must_not_end(request) {
-        return come_back("the database is away");
-    }
-    error.into_response()
 }
