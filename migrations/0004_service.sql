@@ -178,7 +178,7 @@ END $$;
 CREATE FUNCTION headwater.replica_register(p_replica uuid, p_lease_ms bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- A plain INSERT: an id that was there before, living or dead, is refused.
+    -- A plain INSERT: an id that is in use is refused. Ids are random, and what a removed one owned has new tokens.
     INSERT INTO headwater_sys.replicas (replica_id, expires_at)
     VALUES (p_replica, clock_timestamp() + p_lease_ms * interval '1 millisecond');
 END $$;

@@ -74,6 +74,7 @@ pub struct RunWriter {
 impl RunWriter {
     pub(crate) fn new(manager: MessageStreamManager, channel: ChannelRef, identity: RunIdentity, tail: u64) -> Self {
         let number = channel.attach(tail);
+        manager.inner.writers.fetch_add(1, Ordering::Relaxed);
         let fenced = channel.has_ended();
         Self {
             manager,
@@ -244,7 +245,7 @@ impl RunWriter {
             && self.pending_bytes < options.flush_bytes
             && let Some(last) = self.last_flush
         {
-            tokio::time::sleep_until(last + options.coalesce).await;
+            tokio::time::sleep_until(last + self.manager.coalesce()).await;
         }
         self.urgent = false;
         let (from, to, lines, ended) = self.take_lines(Vec::new());
@@ -287,6 +288,7 @@ impl RunWriter {
 
 impl Drop for RunWriter {
     fn drop(&mut self) {
+        self.manager.inner.writers.fetch_sub(1, Ordering::Relaxed);
         self.forget_pending();
         if let Some(in_flight) = self.in_flight.take() {
             self.manager.inner.pending.fetch_sub(in_flight.bytes, Ordering::Relaxed);

@@ -71,7 +71,11 @@ impl UserScopedStorage {
     /// What a run's whole log says.
     pub async fn events_fold(&self, run: RunId) -> Result<Fold, StoreError> {
         let rows = self
-            .query("SELECT events FROM headwater.run_events WHERE run_id = $1 ORDER BY seq_from", &[&run.uuid()])
+            .query(
+                "SELECT e.events FROM headwater.run_events e JOIN headwater.runs r USING (tenant_id, run_id)
+                 WHERE e.run_id = $1 ORDER BY e.seq_from",
+                &[&run.uuid()],
+            )
             .await?;
         let segments: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         runs::fold(&segments)
