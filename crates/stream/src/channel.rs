@@ -23,6 +23,11 @@ struct Block {
 }
 
 impl Block {
+    /// Memory that it takes: its lines, the same rendered, and itself.
+    fn weight(&self) -> usize {
+        2 * self.lines.len() + size_of::<Self>()
+    }
+
     fn frames(&self, audience: Audience) -> &Bytes {
         let cell = match audience {
             Audience::Tenant => &self.tenant,
@@ -118,12 +123,13 @@ impl Channel {
         debug_assert_eq!(ring.tail + 1, from, "the ring is dense");
         ring.tail = to;
         ring.ended = ended;
-        ring.bytes += lines.len();
-        ring.blocks.push_back(Block { from, to, lines: lines.into(), tenant: OnceLock::new(), user: OnceLock::new() });
+        let block = Block { from, to, lines: lines.into(), tenant: OnceLock::new(), user: OnceLock::new() };
+        ring.bytes += block.weight();
+        ring.blocks.push_back(block);
         // The newest block stays, however large: it has been delivered to nobody yet.
         while ring.bytes > ring_bytes && ring.blocks.len() > 1 {
             if let Some(old) = ring.blocks.pop_front() {
-                ring.bytes -= old.lines.len();
+                ring.bytes -= old.weight();
             }
         }
         drop(ring);
