@@ -14,7 +14,7 @@ use headwater_llm::{GatewayLlmService, GatewayOptions};
 use headwater_protocol::api::Agent;
 use headwater_protocol::{ReplicaId, TenantId};
 use headwater_store::migrate::{Roles, known_version};
-use headwater_store::{Committer, Creator, Store, StoreError, StoreOptions};
+use headwater_store::{Committer, Creator, Packer, Store, StoreError, StoreOptions};
 use headwater_stream::quota::Caps;
 use headwater_stream::{LocalWakeBus, MessageStreamManager, StreamOptions};
 use moka::future::Cache;
@@ -143,6 +143,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let flushes = settings.database.flush_connections;
     let committer = Committer::start(store.clone(), replica, flushes, &tasks, &stop_writers);
     let creator = Creator::start(store.clone(), replica, 2, &tasks, &stop_writers);
+    let packer = Packer::start(store.clone(), committer.clone(), &tasks, soft.clone());
     let bus = Arc::new(LocalWakeBus);
     let streams = MessageStreamManager::new(store.clone(), committer, stream_options(&settings), bus, drain.clone());
     let llm = GatewayLlmService::new(GatewayOptions {
@@ -157,6 +158,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             store: store.clone(),
             creator,
             streams: streams.clone(),
+            packer,
             llm: llm.clone(),
             replica,
             tasks: tasks.clone(),

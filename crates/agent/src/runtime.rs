@@ -14,7 +14,7 @@ use headwater_protocol::{ErrorCode, Problem, ReplicaId, RunId, Scope, TenantId, 
 use headwater_store::commit::LeaseToken;
 use headwater_store::create::Created;
 use headwater_store::unscoped::Claimed;
-use headwater_store::{Creator, Store, StoreError};
+use headwater_store::{Creator, Packer, Store, StoreError};
 use headwater_stream::{MessageStreamManager, RunIdentity, RunWriter};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -54,6 +54,8 @@ pub struct RuntimeParts {
     pub creator: Creator,
     /// The logs.
     pub streams: MessageStreamManager,
+    /// Packs them when they have ended.
+    pub packer: Packer,
     /// The models.
     pub llm: GatewayLlmService,
     /// This process.
@@ -261,11 +263,7 @@ impl AgentRuntime {
                     runtime.take_up(identity.tenant, identity.user, run, token).await;
                 }
                 if scattered {
-                    let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
-                    // Only a matter of space: a log that is not packed reads the same.
-                    if let Err(error) = runtime.inner.parts.store.scoped(scope).run_pack(identity.run).await {
-                        tracing::debug!(%error, "a log was not packed");
-                    }
+                    runtime.inner.parts.packer.add(identity.tenant, identity.run);
                 }
             }
             .instrument(span),

@@ -132,6 +132,12 @@ impl<W: Work> Queue<W> {
         receiver
     }
 
+    /// Whether nothing is under way, nor waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.under_way == 0 && state.waiting.is_empty()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State<W>> {
         self.state.lock().expect("no panic while queueing")
     }

@@ -223,6 +223,11 @@ impl Committer {
     pub fn commit(&self, commit: Commit) -> oneshot::Receiver<Verdict> {
         self.queue.push(commit)
     }
+
+    /// Whether nothing is being written, nor waits to be.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.is_idle()
+    }
 }
 
 impl Work for Commit {

@@ -13,6 +13,7 @@
 //! | [`scoped`] | [`UserScopedStorage`], by resource |
 //! | [`unscoped`] | the definer functions |
 //! | [`commit`], [`create`] | writes of many runs in few statements |
+//! | [`pack`] | logs of finished runs in fewer rows, when there is time |
 //! | [`migrate`] | roles, migrations, the lint of the wall |
 //! | [`embedded`] | a private Postgres |
 
@@ -24,6 +25,7 @@ pub mod create;
 pub mod embedded;
 pub mod error;
 pub mod migrate;
+pub mod pack;
 pub mod pool;
 pub mod scoped;
 mod tls;
@@ -32,6 +34,7 @@ pub mod unscoped;
 pub use commit::Committer;
 pub use create::Creator;
 pub use error::StoreError;
+pub use pack::Packer;
 pub use pool::{Store, StoreOptions};
 pub use scoped::UserScopedStorage;
 pub use unscoped::Unscoped;

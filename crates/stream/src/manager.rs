@@ -7,6 +7,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use headwater_protocol::{RunId, Scope, TenantId, UserId};
 use headwater_store::{Committer, Store, StoreError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::Channel;
@@ -77,7 +78,12 @@ pub(crate) struct Inner {
     /// Runs that this process writes at present.
     pub(crate) writers: AtomicUsize,
     pub(crate) drain: CancellationToken,
+    /// Where the ticks of common flushes are counted from.
+    started: Instant,
 }
+
+/// Between two common flushes of deltas.
+const TICK: Duration = Duration::from_millis(10);
 
 impl MessageStreamManager {
     /// A manager without runs. When `drain` is cancelled, readers are told to come back and are closed.
@@ -99,6 +105,7 @@ impl MessageStreamManager {
             pending: AtomicUsize::new(0),
             writers: AtomicUsize::new(0),
             drain,
+            started: Instant::now(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -121,7 +128,7 @@ impl MessageStreamManager {
     /// # Errors
     /// When the database is away.
     pub async fn wait_for_end(&self, scope: Scope, run: RunId, at_most: Duration) -> Result<(), StoreError> {
-        let until = tokio::time::Instant::now() + at_most;
+        let until = Instant::now() + at_most;
         let storage = self.inner.store.scoped(scope);
         // Under the scope, before anything of this process is looked at: how long a foreign run takes is nobody's business.
         if storage.run_get(run).await?.is_none_or(|(run, _)| run.status.is_terminal()) {
@@ -140,7 +147,7 @@ impl MessageStreamManager {
             if !live && storage.run_get(run).await?.is_none_or(|(run, _)| run.status.is_terminal()) {
                 return Ok(());
             }
-            let poll = tokio::time::Instant::now() + self.inner.options.remote_poll;
+            let poll = Instant::now() + self.inner.options.remote_poll;
             tokio::select! {
                 () = &mut changed => {}
                 () = tokio::time::sleep_until(until) => return Ok(()),
@@ -152,10 +159,23 @@ impl MessageStreamManager {
     /// How long a run's deltas may gather before they are flushed. Each flush is a row for Postgres; with many runs under
     /// way the window grows, so that the rows in a second stay about the same (10,000 of them): 100 ms with 1,000 runs.
     /// A message's first words, and everything that is no delta, never wait for it.
-    pub(crate) fn coalesce(&self) -> Duration {
+    fn coalesce(&self) -> Duration {
         let writers = self.inner.writers.load(Ordering::Relaxed);
         let under_load = Duration::from_micros(100 * writers as u64).min(Duration::from_millis(250));
         self.inner.options.coalesce.max(under_load)
+    }
+
+    /// When the deltas of a run may be flushed that has flushed at `last`. Under load at a common tick, so that the
+    /// deltas of many runs are one statement: a statement costs Postgres as much as some twenty rows of it.
+    pub(crate) fn next_flush(&self, last: Instant) -> Instant {
+        let window = self.coalesce();
+        let due = last + window;
+        if window == self.inner.options.coalesce {
+            return due;
+        }
+        let since = due.saturating_duration_since(self.inner.started).as_millis() as u64;
+        let tick = TICK.as_millis() as u64;
+        self.inner.started + Duration::from_millis(since.next_multiple_of(tick))
     }
 
     /// Whether the process-wide bound on un-flushed bytes is reached.

@@ -245,7 +245,7 @@ impl RunWriter {
             && self.pending_bytes < options.flush_bytes
             && let Some(last) = self.last_flush
         {
-            tokio::time::sleep_until(last + self.manager.coalesce()).await;
+            tokio::time::sleep_until(self.manager.next_flush(last)).await;
         }
         self.urgent = false;
         let (from, to, lines, ended) = self.take_lines(Vec::new());

@@ -271,12 +271,6 @@ impl UserScopedStorage {
         rows.iter().map(|row| Ok((RunId::from_uuid(row.try_get(0)?), UserId::from_uuid(row.try_get(1)?)))).collect()
     }
 
-    /// Rewrites a finished run's log into few segments.
-    pub async fn run_pack(&self, id: RunId) -> Result<(), StoreError> {
-        self.query("SELECT headwater.pack_run($1)", &[&id.uuid()]).await?;
-        Ok(())
-    }
-
     /// The same storage for the user of a run, as its loop uses it.
     pub fn for_user(&self, user: UserId) -> Self {
         Self { store: self.store.clone(), scope: Scope { tenant: self.scope.tenant, user: Some(user) } }

@@ -104,7 +104,7 @@ async fn packing_changes_no_byte_for_any_cursor() {
         assert_eq!(world.commit(neighbour.deltas(seq + 1, seq + length)).await, OK);
         seq += length;
     }
-    world.storage().run_pack(run.run).await.expect("asks");
+    world.store.pack(&[(world.acme.id, run.run)]).await.expect("asks");
     assert_eq!(segments(&world, &run).await, 6, "a run that has not ended is left alone");
     let (ending, _) = run.ending(seq + 1);
     assert_eq!(world.commit(ending).await, OK);
@@ -116,10 +116,10 @@ async fn packing_changes_no_byte_for_any_cursor() {
     }
     assert_eq!(before[0].lines().count() as u64, seq + 1);
     let elsewhere = tenant(&world.store, "other").await;
-    world.store.scoped(elsewhere.scope()).run_pack(run.run).await.expect("asks");
+    world.store.pack(&[(elsewhere.id, run.run)]).await.expect("asks");
     assert_eq!(segments(&world, &run).await, 7, "another tenant packs nothing of ours");
 
-    world.storage().run_pack(run.run).await.expect("packs");
+    world.store.pack(&[(world.acme.id, run.run)]).await.expect("packs");
     let packed = segments(&world, &run).await;
     assert!(packed < 7, "{packed} segments");
     for cursor in 0..=seq + 1 {
@@ -130,7 +130,7 @@ async fn packing_changes_no_byte_for_any_cursor() {
     }
     assert_eq!(read_from(&world, neighbour.run, 0, 64).await, neighbours);
     // Once more changes nothing.
-    world.storage().run_pack(run.run).await.expect("packs");
+    world.store.pack(&[(world.acme.id, run.run)]).await.expect("packs");
     assert_eq!(segments(&world, &run).await, packed);
     assert!(read_from(&world, run.run, 0, 64).await == before[0]);
 }
