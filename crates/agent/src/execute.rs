@@ -56,8 +56,8 @@ pub(crate) struct RunState<'a> {
 }
 
 /// Runs a job to its end.
-pub(crate) async fn execute(runtime: &AgentRuntime, job: Job, cancel: &CancellationToken) -> Outcome {
-    let (mut state, only_input, started) = match begin(runtime, job, cancel).await {
+pub(crate) async fn execute(runtime: &AgentRuntime, job: Box<Job>, cancel: &CancellationToken) -> Outcome {
+    let (mut state, only_input, started) = match Box::pin(begin(runtime, job, cancel)).await {
         Ok(begun) => begun,
         Err(outcome) => return outcome,
     };
@@ -73,10 +73,10 @@ pub(crate) async fn execute(runtime: &AgentRuntime, job: Job, cancel: &Cancellat
 
 async fn begin<'a>(
     runtime: &'a AgentRuntime,
-    job: Job,
+    job: Box<Job>,
     cancel: &'a CancellationToken,
 ) -> Result<(RunState<'a>, Option<Vec<headwater_protocol::message::Part>>, bool), Outcome> {
-    let Job { identity, writer, fresh, started } = job;
+    let Job { identity, writer, fresh, started } = *job;
     if writer.is_fenced() {
         // Cancelled while it waited for its turn: no model is asked.
         return Err(Outcome::Lost);
@@ -133,9 +133,9 @@ impl RunState<'_> {
     ) -> Result<Next, WriteError> {
         if !started {
             if self.cancel.is_cancelled() {
-                return self.end(Vec::new(), Writes::default(), self.cancelled()).await;
+                return Box::pin(self.end(Vec::new(), Writes::default(), self.cancelled())).await;
             }
-            self.start().await?;
+            Box::pin(self.start()).await?;
         }
         let history = match only_input {
             Some(content) => {
@@ -146,24 +146,27 @@ impl RunState<'_> {
                 let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
                 let storage = self.runtime.inner.parts.store.scoped(scope);
                 let worth = context::worth_reading(&self.runtime.inner.parts.llm, &self.config);
-                storage.history(self.run.thread, self.ord, worth).await
+                Box::pin(storage.history(self.run.thread, self.ord, worth)).await
             }
         };
         let history = match history {
             Ok(history) => history,
-            Err(error) => return self.fail(unreadable(&error)).await,
+            Err(error) => return Box::pin(self.fail(unreadable(&error))).await,
         };
-        let messages = match context::context(&self.runtime.inner.parts.llm, &self.config, history).await {
+        let context = context::context(&self.runtime.inner.parts.llm, &self.config, history);
+        let messages = match Box::pin(context).await {
             Ok(messages) => messages,
-            Err(problem) => return self.fail(problem).await,
+            Err(problem) => return Box::pin(self.fail(problem)).await,
         };
         let request = self.request(messages);
         match step::run_step(self, 1, request).await? {
             StepEnd::Done { events, writes, message, text, finish_reason } => {
-                self.complete(events, writes, message, text, finish_reason).await
+                Box::pin(self.complete(events, writes, message, text, finish_reason)).await
             }
-            StepEnd::Failed { events, writes, problem } => self.end(events, writes, Ending::Failed(problem)).await,
-            StepEnd::Cancelled { events, writes } => self.end(events, writes, self.cancelled()).await,
+            StepEnd::Failed { events, writes, problem } => {
+                Box::pin(self.end(events, writes, Ending::Failed(problem))).await
+            }
+            StepEnd::Cancelled { events, writes } => Box::pin(self.end(events, writes, self.cancelled())).await,
         }
     }
 

@@ -17,24 +17,24 @@ use crate::frame;
 struct Block {
     from: u64,
     to: u64,
-    lines: Box<str>,
-    tenant: OnceLock<Bytes>,
+    /// As the tenant sees it, which is everything.
+    tenant: Bytes,
+    /// As users see it: mostly the very same bytes.
     user: OnceLock<Bytes>,
 }
 
 impl Block {
-    /// Memory that it takes: its lines, the same rendered, and itself.
+    /// Memory that it takes: its frames and itself. Users see no more than the tenant, so theirs at most double it.
     fn weight(&self) -> usize {
-        2 * self.lines.len() + size_of::<Self>()
+        self.tenant.len() + size_of::<Self>()
     }
 
     fn frames(&self, audience: Audience) -> &Bytes {
-        let cell = match audience {
+        match audience {
             Audience::Tenant => &self.tenant,
             // All users of one run see with the same agent's eyes.
-            Audience::User(_) => &self.user,
-        };
-        cell.get_or_init(|| frame::frames(&self.lines, audience))
+            Audience::User(_) => self.user.get_or_init(|| frame::seen_by(&self.tenant, audience)),
+        }
     }
 }
 
@@ -123,7 +123,7 @@ impl Channel {
         debug_assert_eq!(ring.tail + 1, from, "the ring is dense");
         ring.tail = to;
         ring.ended = ended;
-        let block = Block { from, to, lines: lines.into(), tenant: OnceLock::new(), user: OnceLock::new() };
+        let block = Block { from, to, tenant: frame::frames(lines, Audience::Tenant), user: OnceLock::new() };
         ring.bytes += block.weight();
         ring.blocks.push_back(block);
         // The newest block stays, however large: it has been delivered to nobody yet.

@@ -3,6 +3,7 @@
 //! Each event is one `id`, one `event` and one `data` line, LF only. Control frames carry no id, so they never move a
 //! reader's `Last-Event-ID`; only `stream.reset` does.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use bytes::Bytes;
@@ -21,10 +22,24 @@ pub fn frames(lines: &str, audience: Audience) -> Bytes {
     // `id`, `event` and `data` add about seventy bytes to a line.
     let mut out = Vec::with_capacity(lines.len() + 80 * (1 + lines.len() / 200));
     for line in lines.lines().filter(|line| !line.is_empty()) {
-        let seen = render_for(line, audience);
-        write_frame(&mut out, &seen);
+        write_frame(&mut out, &render_for(line, audience));
     }
-    Bytes::from(out)
+    Bytes::from(out.into_boxed_slice())
+}
+
+/// The tenant's frames as another audience sees them: the same memory where nothing is hidden from it.
+pub fn seen_by(frames: &Bytes, audience: Audience) -> Bytes {
+    let text = std::str::from_utf8(frames).expect("frames are made of lines of text");
+    // JSON holds no raw line breaks, so each line that begins so is one event.
+    let lines = || text.lines().filter_map(|line| line.strip_prefix("data: "));
+    if lines().all(|line| matches!(render_for(line, audience), Cow::Borrowed(_))) {
+        return frames.clone();
+    }
+    let mut out = Vec::with_capacity(frames.len());
+    for line in lines() {
+        write_frame(&mut out, &render_for(line, audience));
+    }
+    Bytes::from(out.into_boxed_slice())
 }
 
 fn write_frame(out: &mut Vec<u8>, line: &str) {

@@ -321,7 +321,8 @@ impl Reader {
                 if ended { self.finish(frames) } else { Next::Send(frames) }
             }
             Read::AtTail { tail } => self.at_tail(tail),
-            Read::Elsewhere => self.read_table().await,
+            // Boxed: a stream that follows the ring takes no place for the other way.
+            Read::Elsewhere => Box::pin(self.read_table()).await,
         }
     }
 

@@ -105,7 +105,20 @@ pub(super) struct Conn {
     instead: Option<(Vec<u8>, usize)>,
     /// Bytes that may still be thrown away; set once our side is closed.
     lingering: Option<usize>,
+    /// Bytes that were taken from the socket to tell the version.
+    taken: Vec<u8>,
 }
+
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    Http1,
+    /// With prior knowledge.
+    Http2,
+}
+
+/// How an HTTP/2 connection begins. No method of HTTP/1.1 does.
+const PREFACE: &[u8] = b"PRI";
 
 impl Conn {
     pub(super) fn new(io: TcpStream, shared: Arc<Shared>, timeouts: Timeouts) -> Self {
@@ -119,13 +132,48 @@ impl Conn {
             write_timer: None,
             instead: None,
             lingering: None,
+            taken: Vec::new(),
+        }
+    }
+
+    /// Waits for the first bytes, which tell what the client speaks, and leaves them where they are: a connection that
+    /// is handed some bytes and then reads the rest keeps twice the buffer. `None`: it was closed, or said nothing.
+    pub(super) async fn version(&mut self) -> Option<Version> {
+        std::future::poll_fn(|cx| self.poll_version(cx)).await
+    }
+
+    fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<Option<Version>> {
+        let mut first = [0; PREFACE.len()];
+        let mut buf = ReadBuf::new(&mut first);
+        loop {
+            buf.clear();
+            let looked = match self.io.poll_peek(cx, &mut buf) {
+                Poll::Ready(looked) => looked,
+                Poll::Pending => return self.poll_silence(cx).map(|_| None),
+            };
+            let begin = match looked {
+                Ok(0) | Err(_) => return Poll::Ready(None),
+                Ok(_) => [&self.taken, buf.filled()].concat(),
+            };
+            if begin.starts_with(PREFACE) {
+                return Poll::Ready(Some(Version::Http2));
+            }
+            if !PREFACE.starts_with(&begin) {
+                return Poll::Ready(Some(Version::Http1));
+            }
+            // "P" or "PR": could be either. A socket that holds something is never waited for, so it is taken out.
+            buf.clear();
+            if let Poll::Ready(Ok(())) = Pin::new(&mut self.io).poll_read(cx, &mut buf) {
+                self.taken.extend_from_slice(buf.filled());
+                self.heard(&begin);
+            }
         }
     }
 
     /// Something was read.
     fn heard(&mut self, bytes: &[u8]) {
         if self.wait == Wait::First {
-            self.http2 = bytes.starts_with(b"PRI");
+            self.http2 = bytes.starts_with(PREFACE);
         }
         let after = self.shared.requests.load(Ordering::Relaxed);
         let head = Wait::Head { after };
@@ -217,6 +265,11 @@ impl AsyncRead for Conn {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
+        if !this.taken.is_empty() {
+            // hyper's buffers are thousands of bytes; this is two at most.
+            buf.put_slice(&std::mem::take(&mut this.taken));
+            return Poll::Ready(Ok(()));
+        }
         match Pin::new(&mut this.io).poll_read(cx, buf) {
             Poll::Ready(result) => {
                 let bytes = &buf.filled()[before..];

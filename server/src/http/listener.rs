@@ -15,10 +15,10 @@ use std::time::Duration;
 use axum::Router;
 use headwater_protocol::ErrorCode;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, Version};
+use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,7 +29,7 @@ use tower::ServiceExt;
 
 use super::body::{InFlight, TimedBody, TrackedBody};
 use super::canned;
-use super::conn::{Conn, Shared, Timeouts};
+use super::conn::{Conn, Shared, Timeouts, Version};
 use super::socket::limit_unsent;
 use crate::config::ServerSettings;
 
@@ -92,7 +92,7 @@ pub async fn serve(
     let all = u32::try_from(options.max_connections.clamp(1, Semaphore::MAX_PERMITS >> 4)).unwrap_or(u32::MAX >> 4);
     let places = Arc::new(Semaphore::new(all as usize));
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
-    let builder = Arc::new(builder(&options, &tracker));
+    let builders = Arc::new(Builders::new(&options, &tracker));
     let options = Arc::new(options);
     let mut told: Option<Instant> = None;
     loop {
@@ -138,7 +138,7 @@ pub async fn serve(
             write_stall: options.write_stall,
         };
         let conn = Conn::new(stream, shared, timeouts);
-        tracker.spawn(connection(Arc::clone(&builder), conn, service, place, soft.clone(), hard.clone()));
+        tracker.spawn(connection(Arc::clone(&builders), conn, service, place, soft.clone(), hard.clone()));
     }
     drop(listener);
     // Every connection holds a place until it is closed.
@@ -151,51 +151,82 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-fn builder(options: &ListenOptions, tracker: &TaskTracker) -> Builder<Tracked> {
-    let buffer = options.max_header_bytes.max(MIN_BUFFER);
-    let mut builder = Builder::new(Tracked(tracker.clone()));
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // Ours: hyper's own would count the time between two requests as well.
-        .header_read_timeout(None)
-        .max_buf_size(buffer);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX))
-        .max_send_buf_size(buffer);
-    builder
+/// One for each version: what they have in common is set on both.
+struct Builders {
+    http1: http1::Builder,
+    http2: http2::Builder<Tracked>,
+}
+
+impl Builders {
+    fn new(options: &ListenOptions, tracker: &TaskTracker) -> Self {
+        let buffer = options.max_header_bytes.max(MIN_BUFFER);
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            // Ours: hyper's own would count the time between two requests as well.
+            .header_read_timeout(None)
+            .max_buf_size(buffer);
+        let mut http2 = http2::Builder::new(Tracked(tracker.clone()));
+        http2
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX))
+            .max_send_buf_size(buffer);
+        Self { http1, http2 }
+    }
 }
 
 async fn connection(
-    builder: Arc<Builder<Tracked>>,
-    conn: Conn,
+    builders: Arc<Builders>,
+    mut conn: Conn,
     service: Service,
     _place: OwnedSemaphorePermit,
     soft: CancellationToken,
     hard: CancellationToken,
 ) {
-    let mut conn = pin!(builder.serve_connection(TokioIo::new(conn), service));
-    let ended = tokio::select! {
+    let version = tokio::select! {
         biased;
         () = hard.cancelled() => return,
-        ended = conn.as_mut() => Some(ended),
-        () = soft.cancelled() => None,
+        version = conn.version() => version,
+        () = soft.cancelled() => return,
     };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            conn.as_mut().graceful_shutdown();
-            tokio::select! {
-                biased;
-                () = hard.cancelled() => return,
-                ended = conn => ended,
-            }
+    // Boxed: only one of the two is alive, and the other's place would be kept for as long.
+    let ended = match version {
+        None => return,
+        Some(Version::Http1) => {
+            let conn = builders.http1.serve_connection(TokioIo::new(conn), service);
+            Box::pin(serve_one(conn, http1::Connection::graceful_shutdown, soft, hard)).await
+        }
+        Some(Version::Http2) => {
+            let conn = builders.http2.serve_connection(TokioIo::new(conn), service);
+            Box::pin(serve_one(conn, http2::Connection::graceful_shutdown, soft, hard)).await
         }
     };
     if let Err(error) = ended {
         tracing::debug!(error = %error, "a connection ended early");
+    }
+}
+
+/// Serves a connection to its end: its own, or that of the process.
+async fn serve_one<C>(
+    conn: C,
+    graceful_shutdown: impl FnOnce(Pin<&mut C>),
+    soft: CancellationToken,
+    hard: CancellationToken,
+) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut conn = pin!(conn);
+    tokio::select! {
+        biased;
+        () = hard.cancelled() => return Ok(()),
+        ended = conn.as_mut() => return ended,
+        () = soft.cancelled() => graceful_shutdown(conn.as_mut()),
+    }
+    tokio::select! {
+        biased;
+        () = hard.cancelled() => Ok(()),
+        ended = conn => ended,
     }
 }
 
@@ -242,7 +273,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = InFlight::begin(&self.shared);
         let shared = Arc::clone(&self.shared);
-        let http1 = request.version() < Version::HTTP_2;
+        let http1 = request.version() < http::Version::HTTP_2;
         let request = request.map(|body| TimedBody::wrap(body, self.body_timeout, &self.shared));
         let answer = self.router.clone().oneshot(request);
         Box::pin(async move {

@@ -64,7 +64,8 @@ pub(super) fn stream(
             };
 
             // Estimate.
-            let estimating = gateway.estimator.estimate(choice.model, choice.max_output_tokens, &request);
+            // Boxed, as is what follows: an answer that is being read takes no place for how it was asked for.
+            let estimating = Box::pin(gateway.estimator.estimate(choice.model, choice.max_output_tokens, &request));
             let Some(Estimated { mut estimate, max_output_tokens }) = unless(cancelled.as_mut(), estimating).await else {
                 return;
             };
@@ -126,7 +127,7 @@ pub(super) fn stream(
                 deadline = Some(until);
 
                 // Reserve.
-                let reserving = gateway.ledger.reserve(&ctx, &estimate);
+                let reserving = Box::pin(gateway.ledger.reserve(&ctx, &estimate));
                 let reservation = match unless(cancelled.as_mut(), reserving).await {
                     None => return,
                     Some(Ok(reservation)) => reservation,
@@ -138,7 +139,7 @@ pub(super) fn stream(
 
                 // Call.
                 let sent = Instant::now();
-                let opening = registered.provider.open(&prepared, &request.timeouts, until);
+                let opening = Box::pin(registered.provider.open(&prepared, &request.timeouts, until));
                 let (failure, forwarded, charged) = match unless(cancelled.as_mut(), opening).await {
                     None => return,
                     Some(Err(failure)) => {
