@@ -13,6 +13,8 @@ use crate::run::{Pace, Recipe, at_a_time};
 
 /// How busy the load core should be when a case is repeated slower because the core was the limit.
 const AIM: f64 = 0.72;
+/// What is left of the rate with each step, at most.
+const STEP: f64 = 0.6;
 /// With so much of it taken by others nothing helps but waiting.
 const OTHERS: f64 = 0.25;
 
@@ -50,7 +52,7 @@ impl Throughput {
     /// Measures.
     pub(crate) async fn run(&self, ground: &mut Ground) -> anyhow::Result<Vec<Case>> {
         let mut cases = vec![self.case(ground, self.rate).await?];
-        let mut cases_left = 1;
+        let mut cases_left = 2;
         // What the core can take is found in steps: pauses change the cost of a run, too.
         while let Some(last) = cases.last_mut().filter(|case| case.is_void() && self.rate.is_none()) {
             let (ours, relay) = (&last.ours, &last.relay);
@@ -66,7 +68,9 @@ impl Throughput {
             cases_left -= 1;
             // The rate at which the side that asks more of the core leaves enough of it.
             let at = |figures: &Figures| figures.runs_per_second * (AIM - others) / (figures.load_core_busy - others);
-            let rate = Some(at(ours).min(at(relay)).floor().max(1.0));
+            // Fewer runs a second make smaller statements, and each run dearer for Postgres: steps are large ones.
+            let most = STEP * ours.runs_per_second.min(relay.runs_per_second);
+            let rate = Some(at(ours).min(at(relay)).min(most).floor().max(1.0));
             cases.push(self.case(ground, rate).await?);
         }
         Ok(cases)

@@ -195,7 +195,11 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         let (auth, origin) = (auth.clone(), origin.to_owned());
         async move { auth.origin_known(&origin).await }
     });
-    let edge = EdgeOptions { max_body_bytes: settings.server.max_body_bytes, known_origins };
+    let edge = EdgeOptions {
+        max_body_bytes: settings.server.max_body_bytes,
+        max_header_bytes: settings.server.max_header_bytes,
+        known_origins,
+    };
     let app = crate::http::layers(router::router(state.clone(), page), edge);
 
     spawn(&tasks, "warm", {

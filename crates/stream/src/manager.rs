@@ -47,7 +47,7 @@ impl Default for StreamOptions {
         Self {
             coalesce: Duration::from_millis(20),
             flush_bytes: 4096,
-            ring_bytes: 8192,
+            ring_bytes: 4096,
             heartbeat: Duration::from_secs(15),
             rotate: Duration::from_secs(600),
             rotate_jitter: Duration::from_secs(30),

@@ -9,7 +9,7 @@
 //! | [`listener`] | the accept loop and its limits |
 //! | `conn`, `canned`, `socket` | one connection's timeouts; answers where no request was read; socket options |
 //! | [`body`] | request bodies: timeout and size |
-//! | [`request_id`], [`log`], [`cors`], [`panic`], [`fallback`] | the layers, outermost first |
+//! | [`request_id`], [`log`], [`cors`], [`panic`], `head`, [`fallback`] | the layers, outermost first |
 //! | [`json`], [`query`], [`idempotency`] | extractors |
 //! | [`rate`] | request rates, called by authentication |
 
@@ -18,6 +18,7 @@ mod canned;
 mod conn;
 pub mod cors;
 pub mod fallback;
+mod head;
 pub mod idempotency;
 pub mod json;
 pub mod listener;
@@ -51,6 +52,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub struct EdgeOptions {
     /// The largest JSON body.
     pub max_body_bytes: usize,
+    /// The largest head.
+    pub max_header_bytes: usize,
     /// Whether some tenant lists an origin.
     pub known_origins: KnownOrigins,
 }
@@ -62,17 +65,19 @@ pub struct EdgeOptions {
 /// 2. `log`: sees the status as it leaves, whoever decided it, and has the id;
 /// 3. `cors`: answers preflights before anything that wants a credential, and marks every other answer, errors too;
 /// 4. `panic`: inside of the three above, so that a panic's 500 has an id, a line and its CORS headers;
-/// 5. `fallback`: innermost, because it finishes what the router itself left bare.
+/// 5. `head`: the last thing before a request means something, and a refusal like any other;
+/// 6. `fallback`: innermost, because it finishes what the router itself left bare.
 ///
 /// Authentication and rates are not here: they belong to routes, and their order to the API.
 pub fn layers(router: Router, options: EdgeOptions) -> Router {
-    let EdgeOptions { max_body_bytes, known_origins } = options;
+    let EdgeOptions { max_body_bytes, max_header_bytes, known_origins } = options;
     let limit = BodyLimit(max_body_bytes);
     // axum runs the layer that was added last first.
     router
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(from_fn(move |request, next| fallback::problems(limit, request, next)))
+        .layer(from_fn(move |request, next| head::limit(max_header_bytes, request, next)))
         .layer(from_fn(panic::catch))
         .layer(from_fn(move |request, next| cors::cors(known_origins.clone(), request, next)))
         .layer(from_fn(log::access))

@@ -96,10 +96,11 @@ async fn install(admin: &Admin, fence: Fence, pause: Pause) {
     }
     let wait = format!("PERFORM pg_advisory_xact_lock_shared({PAUSE});");
     match pause {
-        Pause::BeforeWriting => cut("WITH given AS (", &format!("{look} {wait} WITH given AS (")),
+        Pause::BeforeWriting => cut("WITH moved AS (", &format!("{look} {wait} WITH moved AS (")),
         Pause::BeforeTheEnd => {
-            cut("WITH given AS (", &format!("{look} WITH given AS ("));
-            cut("RETURN v_verdicts;", &format!("{wait} RETURN v_verdicts;"));
+            cut("WITH moved AS (", &format!("{look} WITH moved AS ("));
+            let written = "IF array_length(v_written, 1) = v_count THEN";
+            cut(written, &format!("{wait} {written}"));
         }
     }
     admin.execute(&source).await.expect("replaces the function");

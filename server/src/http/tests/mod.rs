@@ -44,7 +44,7 @@ fn edge(router: Router) -> Router {
         let known = origin == "https://app.test" || origin == "https://other.test";
         async move { known }
     });
-    layers(router, EdgeOptions { max_body_bytes: 4096, known_origins })
+    layers(router, EdgeOptions { max_body_bytes: 4096, max_header_bytes: 32_768, known_origins })
 }
 
 /// A server with its edge on.

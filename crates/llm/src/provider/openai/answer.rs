@@ -55,7 +55,9 @@ impl From<SseError> for Failure {
 }
 
 impl Answer {
-    pub(super) fn new(response: Response, key: Option<SecretString>) -> Self {
+    pub(super) fn new(mut response: Response, key: Option<SecretString>) -> Self {
+        // They have been read, and each is a piece of the connection's first buffer: 8 KiB for as long as the answer lasts.
+        response.headers_mut().clear();
         let seen =
             Seen { ready: VecDeque::new(), finish: None, done: false, usage: None, last_event: Instant::now(), key };
         Self { response, sse: SseDecoder::new(), seen, failure: None }
