@@ -87,7 +87,7 @@ async fn connections_beyond_the_cap_are_told_503() {
 
 #[tokio::test]
 async fn a_request_may_begin_like_the_other_version() {
-    let server = Server::start(router(), options()).await;
+    let server = Server::start(slow().router, options()).await;
     for method in ["P", "PR", "PRIDE", "PROPFIND", "PUT", "GET"] {
         let mut client = server.connect().await;
         // Byte by byte, each on its way before the next: what a slow network does.
