@@ -155,9 +155,11 @@ impl From<StoreError> for ApiError {
         let code = match &error {
             StoreError::Unavailable(_) | StoreError::Contended(_) => ErrorCode::Unavailable,
             // A caller that can break a constraint by what it sends maps it before; here it is a bug.
-            StoreError::Taken { .. } | StoreError::Reference(_) | StoreError::Corrupt(_) | StoreError::Database(_) => {
-                ErrorCode::Internal
-            }
+            StoreError::Taken { .. }
+            | StoreError::Reference(_)
+            | StoreError::Corrupt(_)
+            | StoreError::Unread
+            | StoreError::Database(_) => ErrorCode::Internal,
         };
         Self::new(code, "").with_cause(error)
     }

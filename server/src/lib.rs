@@ -21,6 +21,7 @@ pub mod dev;
 pub mod error;
 pub mod http;
 pub mod keys;
+mod lease;
 pub mod router;
 pub mod routes;
 pub mod wiring;

@@ -1,7 +1,7 @@
 //! How the parts are put together, and how they come to rest.
 //!
 //! Owns the start (check the database, register this process, take what dead ones left behind, listen) and the end, in
-//! phases: refuse new work, let runs finish until the deadline, close streams at an event boundary, take leave.
+//! phases: refuse new work, send readers away at an event boundary, let runs finish until the deadline, hand over the rest.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -11,12 +11,13 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use headwater_agent::{AgentRuntime, RuntimeOptions, RuntimeParts};
 use headwater_llm::{GatewayLlmService, GatewayOptions};
+use headwater_protocol::TenantId;
 use headwater_protocol::api::Agent;
-use headwater_protocol::{ReplicaId, TenantId};
 use headwater_store::migrate::{Roles, known_version};
-use headwater_store::{Committer, Creator, Packer, Store, StoreError, StoreOptions};
+use headwater_store::pool::login_of;
+use headwater_store::{Bus, Committer, Creator, ListenAt, Packer, Replica, Store, StoreError, StoreOptions};
 use headwater_stream::quota::Caps;
-use headwater_stream::{LocalWakeBus, MessageStreamManager, StreamOptions};
+use headwater_stream::{MessageStreamManager, PostgresWakeBus, StreamOptions};
 use moka::future::Cache;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
@@ -28,6 +29,7 @@ use crate::config::Settings;
 use crate::error::ApiError;
 use crate::http::{EdgeOptions, KnownOrigins, ListenOptions, RateLimits};
 use crate::keys::MasterKey;
+use crate::lease::Lease;
 use crate::router;
 use crate::routes::body::InProgress;
 use crate::routes::dev::PageUser;
@@ -132,20 +134,22 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
 
     let (tasks, soft, hard) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
     let (stop_writers, drain) = (CancellationToken::new(), CancellationToken::new());
-    let replica = ReplicaId(uuid::Uuid::now_v7());
+    let replica = Replica::new();
     let lease = Duration::from_millis(settings.lease.ms);
     let unscoped = store.unscoped("a process announces itself");
     if let Err(error) = unscoped.ensure_partitions().await {
         tracing::warn!(%error, "the log's partitions could not be made; its default one takes what comes");
     }
-    unscoped.replica_register(replica, lease.as_millis() as i64).await.context("this process' lease")?;
+    unscoped.replica_register(replica.id(), lease.as_millis() as i64).await.context("this process' lease")?;
 
     let flushes = settings.database.flush_connections;
-    let committer = Committer::start(store.clone(), replica, flushes, &tasks, &stop_writers);
-    let creator = Creator::start(store.clone(), replica, 2, &tasks, &stop_writers);
+    let committer = Committer::start(store.clone(), replica.clone(), flushes, &tasks, &stop_writers);
+    let creator = Creator::start(store.clone(), replica.clone(), 2, &tasks, &stop_writers);
     let packer = Packer::start(store.clone(), committer.clone(), &tasks, soft.clone());
-    let bus = Arc::new(LocalWakeBus);
-    let streams = MessageStreamManager::new(store.clone(), committer, stream_options(&settings), bus, drain.clone());
+    let (bus, hints) =
+        Bus::start(store.clone(), replica.clone(), listen_at(&settings, &master)?, &tasks, &stop_writers);
+    let wake = Arc::new(PostgresWakeBus::new(bus.clone(), replica.clone()));
+    let streams = MessageStreamManager::new(store.clone(), committer, stream_options(&settings), wake, drain.clone());
     let llm = GatewayLlmService::new(GatewayOptions {
         providers: settings.provider_configs(),
         max_concurrent: settings.llm.max_concurrent,
@@ -160,7 +164,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             streams: streams.clone(),
             packer,
             llm: llm.clone(),
-            replica,
+            replica: replica.clone(),
             tasks: tasks.clone(),
             hard: hard.clone(),
         },
@@ -216,8 +220,15 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             crate::http::serve(listener, app, options, tasks, soft, hard).await;
         }
     });
-    spawn(&tasks, "lease", keep_lease(store.clone(), replica, lease, stop_writers.clone(), hard.clone()));
-    spawn(&tasks, "house", keep_house(store.clone(), lease, runtime, soft.clone()));
+    let streams = state.streams.clone();
+    let lease = Lease::new(store, replica, lease, runtime, streams.clone(), bus);
+    spawn(&tasks, "lease", lease.clone().keep(stop_writers.clone()));
+    spawn(&tasks, "sweep", lease.clone().sweep(soft.clone()));
+    spawn(&tasks, "hints", until(stop_writers.clone(), lease.clone().listen(hints)));
+    spawn(&tasks, "remote tails", {
+        let stop = stop_writers.clone();
+        async move { until(stop, streams.tail_remote()).await }
+    });
 
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
     let url = format!("http://{host}:{}", address.port());
@@ -231,7 +242,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         hard: hard.clone(),
         stopped: stopped.clone(),
     };
-    let rest = Rest { state, tasks, soft, hard, stop_writers, drain, replica, lease, drain_after };
+    let rest = Rest { state, tasks, soft, hard, stop_writers, drain, lease, drain_after };
     // Outside of the tracker, which it waits for.
     #[expect(clippy::disallowed_methods, reason = "the one task that outlives all others: it waits for them")]
     tokio::spawn(async move {
@@ -255,10 +266,7 @@ pub fn store(settings: &Settings, master: &MasterKey) -> anyhow::Result<Store> {
     let database = &settings.database;
     let (url, login) = match (&database.app_url, &database.url) {
         (Some(app), _) => (app.expose_secret().to_owned(), None),
-        (None, Some(url)) => {
-            let role = Roles::new(&database.role_prefix)?.app();
-            (url.expose_secret().to_owned(), Some((role, master.derive_app_password())))
-        }
+        (None, Some(url)) => (url.expose_secret().to_owned(), Some(app_login(settings, master)?)),
         (None, None) => bail!("DATABASE_URL is not set: a URL of the Postgres to use"),
     };
     let options = StoreOptions {
@@ -270,6 +278,21 @@ pub fn store(settings: &Settings, master: &MasterKey) -> anyhow::Result<Store> {
         acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),
     };
     Ok(Store::new(&options)?)
+}
+
+/// How the `app` role logs in where its own URL is not given.
+fn app_login(settings: &Settings, master: &MasterKey) -> anyhow::Result<(String, String)> {
+    Ok((Roles::new(&settings.database.role_prefix)?.app(), master.derive_app_password()))
+}
+
+/// Where hints from other replicas are listened for: a direct URL, as the `app` role.
+fn listen_at(settings: &Settings, master: &MasterKey) -> anyhow::Result<Option<ListenAt>> {
+    let Some(url) = &settings.database.direct_url else { return Ok(None) };
+    let login = match &settings.database.app_url {
+        Some(app) => login_of(app.expose_secret())?,
+        None => Some(app_login(settings, master)?),
+    };
+    Ok(Some(ListenAt { url: url.expose_secret().to_owned(), login }))
 }
 
 /// Refuses a database that is not ours, not up to date, or past whose wall this role can see.
@@ -338,62 +361,13 @@ fn stream_options(settings: &Settings) -> StreamOptions {
     }
 }
 
-/// Renews the lease three times in its length. A task of its own: nothing may hold it up.
-async fn keep_lease(
-    store: Store,
-    replica: ReplicaId,
-    lease: Duration,
-    stop: CancellationToken,
-    hard: CancellationToken,
-) {
-    let unscoped = store.unscoped("a process keeps its lease");
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(lease / 3) => {}
-            () = stop.cancelled() => return,
-        }
-        match unscoped.replica_renew(replica, lease.as_millis() as i64).await {
-            Ok(true) => {}
-            Ok(false) => {
-                // Another process took our runs. Nothing of ours can be written any more; a fresh start can.
-                tracing::error!("this process lost its lease to another one; it ends");
-                hard.cancel();
-                return;
-            }
-            Err(error) => tracing::warn!(%error, "the lease could not be renewed; trying again"),
-        }
+/// Does something until it is told to stop.
+async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = stop.cancelled() => {}
     }
 }
-
-/// Takes what dead processes left behind: at start, one lease later (Postgres itself may have just started, and then
-/// nothing is claimable before), and about every lease, because other processes die too. Makes the log's partitions in
-/// good time.
-async fn keep_house(store: Store, lease: Duration, runtime: AgentRuntime, stop: CancellationToken) {
-    let unscoped = store.unscoped("partitions and old requests belong to no tenant");
-    let mut partitions_at = tokio::time::Instant::now() + HOUR;
-    loop {
-        match runtime.claim_orphans().await {
-            Ok(0) => {}
-            Ok(runs) => tracing::warn!(runs, "took over runs that a dead process left behind"),
-            Err(error) => tracing::warn!(%error, "could not look for runs that nobody owns"),
-        }
-        if tokio::time::Instant::now() >= partitions_at {
-            partitions_at = tokio::time::Instant::now() + HOUR;
-            if let Err(error) = unscoped.ensure_partitions().await {
-                tracing::warn!(%error, "the log's next partitions could not be made; its default one takes what comes");
-            }
-            if let Err(error) = unscoped.sweep_requests().await {
-                tracing::warn!(%error, "old requests could not be forgotten; tried again in an hour");
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(lease + lease / 10) => {}
-            () = stop.cancelled() => return,
-        }
-    }
-}
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 fn spawn(tasks: &TaskTracker, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     use tracing::Instrument as _;
@@ -426,8 +400,7 @@ struct Rest {
     hard: CancellationToken,
     stop_writers: CancellationToken,
     drain: CancellationToken,
-    replica: ReplicaId,
-    lease: Duration,
+    lease: Lease,
     drain_after: Duration,
 }
 
@@ -439,7 +412,11 @@ impl Rest {
             () = self.soft.cancelled() => {}
             () = self.hard.cancelled() => self.soft.cancel(),
         }
-        // Phase 2: runs finish, until the deadline. Their readers see the end.
+        // Phase 2: nothing new is begun, what waits is there for others at once, and readers are told to come back: any
+        // replica shows them the same. Runs under way go on: the next durable point of a model call is its end.
+        self.state.runtime.drain().await;
+        self.lease.bus.claim();
+        self.drain.cancel();
         let deadline = tokio::time::Instant::now() + self.drain_after;
         while self.state.runtime.live_runs() > 0 && tokio::time::Instant::now() < deadline && !self.hard.is_cancelled()
         {
@@ -448,21 +425,18 @@ impl Rest {
                 () = self.hard.cancelled() => {}
             }
         }
-        // Phase 3: the streams that are left are told to come back.
-        self.drain.cancel();
+        // Phase 3: what is left is handed over, and goes on elsewhere from what is committed.
+        self.state.runtime.let_go(Duration::from_secs(1)).await;
+        self.lease.retire().await;
         let closing = tokio::time::Instant::now() + Duration::from_secs(2);
         while self.state.streams.open_streams() > 0 && tokio::time::Instant::now() < closing {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // Phase 4: writers, lease, connections. What still runs is claimed by another process at once.
+        // Phase 4: writers and connections.
         self.hard.cancel();
         self.stop_writers.cancel();
         self.tasks.close();
-        let _ = tokio::time::timeout(self.lease, self.tasks.wait()).await;
-        let unscoped = self.state.store.unscoped("a process takes leave");
-        if let Err(error) = unscoped.replica_retire(self.replica).await {
-            tracing::warn!(%error, "could not take leave; the lease will run out");
-        }
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
         self.state.store.close();
     }
 }

@@ -62,6 +62,8 @@ pub enum Accepted {
     },
     /// The same request was here before.
     Replay(RunId),
+    /// It was said to this run, which is under way.
+    Steered(RunId),
 }
 
 /// The configuration of a run: its agent's, with what the run sets otherwise.

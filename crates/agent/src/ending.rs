@@ -2,16 +2,16 @@
 //!
 //! The log says what is open; nothing is left open. The events that close it and the rows they tell of commit together.
 
-use headwater_llm::prices;
 use headwater_protocol::api::RunStatus;
 use headwater_protocol::event::{Actor, EventBody, MessageStatus};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::{Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::StoreError;
-use headwater_store::commit::{LeaseToken, RunWrite, UsageWrite, Writes};
+use headwater_store::commit::{LeaseToken, RunWrite, Writes};
 use headwater_store::scoped::RunForEnd;
 use headwater_stream::{RunIdentity, WriteError};
 
+use crate::lost::{self, Totals};
 use crate::runtime::AgentRuntime;
 use crate::step::{counts, message_write};
 
@@ -74,7 +74,7 @@ pub(crate) async fn end(runtime: &AgentRuntime, identity: RunIdentity, ending: E
                 // Without an owner it is counted, by `doctor` too, and tried again with each sweep.
                 let parts = &runtime.inner.parts;
                 let unscoped = parts.store.unscoped("gives back what it cannot end");
-                let _ = unscoped.release_run(parts.replica, identity.tenant, identity.run).await;
+                let _ = unscoped.release_run(parts.replica.id(), identity.tenant, identity.run).await;
                 return None;
             }
             Err(error) if !runtime.inner.parts.hard.is_cancelled() => {
@@ -105,6 +105,8 @@ async fn try_end(
     match writer.commit(events, writes).await {
         Ok(next) => Ok(next.map(|next| (next, token))),
         Err(WriteError::Fenced) => Ok(None),
+        // Only a run that completes waits for what was said to it.
+        Err(WriteError::Unread) => Err(StoreError::Unread),
         Err(WriteError::Refused(reason)) => Err(StoreError::Database(reason)),
     }
 }
@@ -117,66 +119,23 @@ async fn closing(
 ) -> (Vec<EventBody>, Writes, LeaseToken) {
     let now = Timestamp::now();
     let (mut events, mut writes) = (Vec::new(), Writes::default());
-    let (mut usage, mut cost, mut estimated) = (fold.usage, fold.cost(), false);
+    let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: run.cost_estimated };
     if let Some(open) = &fold.open {
         events.extend(open.close(MessageStatus::Incomplete));
         writes.messages.push(message_write(run.author, open, MessageStatus::Incomplete, now, Some(now)));
     }
-    // A call whose end nobody saw: it is charged for what the log proves was streamed, and said to be an estimate.
-    for lost in &fold.unsettled {
-        let llm = &runtime.inner.parts.llm;
-        let open = fold.open.as_ref();
-        let text = open.map(|open| open.text.as_str()).unwrap_or_default();
-        let thought = open.and_then(|open| open.reasoning.as_deref()).unwrap_or_default();
-        let reasoning_tokens = if thought.is_empty() { 0 } else { llm.estimator().count(&lost.model, thought).await };
-        let text_tokens = if text.is_empty() { 0 } else { llm.estimator().count(&lost.model, text).await };
-        let output_tokens = text_tokens + reasoning_tokens;
-        let call = Usage {
-            input_tokens: lost.input_tokens,
-            output_tokens,
-            reasoning_tokens,
-            total_tokens: lost.input_tokens + output_tokens,
-            ..Usage::default()
-        };
-        let price = llm.facts(&lost.model).and_then(|facts| facts.price_at(call.input_tokens));
-        let call_cost = price.map(|price| prices::cost(&call, &price));
-        usage = usage.plus(call);
-        cost = cost.zip(call_cost).map(|(sum, more)| sum.plus(more));
-        estimated = true;
-        events.push(EventBody::CostSettled {
-            step: fold.open_step.unwrap_or(1),
-            model_call: lost.model_call,
-            model: lost.model.clone(),
-            usage: call,
-            cost: call_cost,
-            estimated: true,
-            run_cost: cost,
-        });
-        writes.usage.push(UsageWrite {
-            model_call: lost.model_call.uuid(),
-            step: fold.open_step.unwrap_or(1),
-            user_id: run.author.user.uuid(),
-            agent_id: run.author.agent.uuid(),
-            model: lost.model.clone(),
-            usage: counts(call),
-            cost_nano_usd: call_cost.map(|cost| cost.0),
-            expected_nano_usd: lost.expected.map(|cost| cost.0),
-            estimated: true,
-            outcome: "failed",
-            attempt: 1,
-            queued_ms: 0,
-            first_token_ms: None,
-            duration_ms: 0,
-            settled_at: now.0,
-        });
-    }
+    let (settled, rows) = lost::settle(runtime, run.author, fold, "failed", &mut totals).await;
+    events.extend(settled);
+    writes.usage = rows;
+    let Totals { usage, cost, estimated } = totals;
     events.push(ending.event(usage, cost));
     let mut write = RunWrite::new(run.author.thread);
+    write.leave_next = runtime.is_draining();
     let token = LeaseToken(write.next_token);
     ending.write(&mut write, now);
     write.usage = Some(counts(usage));
     write.cost_nano_usd = Some(cost.map(|cost| cost.0));
-    write.cost_estimated = Some(estimated || run.cost_estimated);
+    write.cost_estimated = Some(estimated);
     write.steps = Some(fold.steps);
     writes.run = Some(write);
     (events, writes, token)

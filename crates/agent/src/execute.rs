@@ -5,19 +5,22 @@
 
 use headwater_llm::ModelRequest;
 use headwater_protocol::api::{AgentConfig, RunStatus};
-use headwater_protocol::event::{EventBody, FinishReason, RunResult};
-use headwater_protocol::{ErrorCode, Money, Problem, RunId, Scope, Timestamp, Usage};
+use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role, RunResult};
+use headwater_protocol::message::Part;
+use headwater_protocol::{ErrorCode, MessageId, Money, Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::StoreError;
-use headwater_store::commit::{LeaseToken, RunWrite, Writes};
+use headwater_store::commit::{LeaseToken, MessageWrite, RunWrite, Writes};
 use headwater_store::scoped::{Author, HistoryMessage};
-use headwater_stream::{RunWriter, WriteError};
+use headwater_stream::{RunIdentity, RunWriter, WriteError};
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::effective;
 use crate::context;
 use crate::ending::Ending;
-use crate::runtime::{AgentRuntime, Fresh, Job};
+use crate::resume::{Ahead, Resumed};
+use crate::runtime::{AgentRuntime, Begin, Fresh, Job};
 use crate::step::{self, StepEnd, counts};
 
 /// Segments of a log beyond which it is packed at its end.
@@ -46,6 +49,8 @@ pub(crate) struct RunState<'a> {
     pub(crate) ord: i64,
     pub(crate) config: AgentConfig,
     pub(crate) cancel: &'a CancellationToken,
+    /// Cancelled when this process lets go of the run.
+    pub(crate) hold: CancellationToken,
     pub(crate) usage: Usage,
     /// `None` once a call had no price.
     pub(crate) cost: Option<Money>,
@@ -56,14 +61,23 @@ pub(crate) struct RunState<'a> {
 }
 
 /// Runs a job to its end.
-pub(crate) async fn execute(runtime: &AgentRuntime, job: Box<Job>, cancel: &CancellationToken) -> Outcome {
-    let (mut state, only_input, started) = match Box::pin(begin(runtime, job, cancel)).await {
+pub(crate) async fn execute(
+    runtime: &AgentRuntime,
+    job: Box<Job>,
+    cancel: &CancellationToken,
+    hold: CancellationToken,
+) -> Outcome {
+    let (mut state, start) = match Box::pin(begin(runtime, job, cancel, hold)).await {
         Ok(begun) => begun,
         Err(outcome) => return outcome,
     };
-    match state.work(only_input, started).await {
+    match state.work(start).await {
         Ok(next) => Outcome::Ended { next, scattered: state.writer.segments() > SCATTERED },
         Err(WriteError::Fenced) => Outcome::Lost,
+        Err(WriteError::Unread) => {
+            tracing::error!("a run was told to listen that does not complete");
+            Outcome::Abandoned(Problem::new(ErrorCode::Internal, "the run could not be ended"))
+        }
         Err(WriteError::Refused(reason)) => {
             tracing::error!(%reason, "the log refused a run's events");
             Outcome::Abandoned(Problem::new(ErrorCode::Internal, "the run's events could not be stored"))
@@ -71,32 +85,37 @@ pub(crate) async fn execute(runtime: &AgentRuntime, job: Box<Job>, cancel: &Canc
     }
 }
 
+/// Where the loop begins.
+enum Start {
+    /// With the first step. The input, when the thread holds nothing else; whether the log has the step's beginning.
+    First { only_input: Option<Vec<Part>>, started: bool },
+    /// With what the log of an earlier owner says.
+    Resumed(Box<Resumed>),
+}
+
 async fn begin<'a>(
     runtime: &'a AgentRuntime,
     job: Box<Job>,
     cancel: &'a CancellationToken,
-) -> Result<(RunState<'a>, Option<Vec<headwater_protocol::message::Part>>, bool), Outcome> {
-    let Job { identity, writer, fresh, started } = *job;
+    hold: CancellationToken,
+) -> Result<(RunState<'a>, Start), Outcome> {
+    let Job { identity, writer, begin } = *job;
     if writer.is_fenced() {
         // Cancelled while it waited for its turn: no model is asked.
         return Err(Outcome::Lost);
     }
-    let fresh = match fresh {
-        Some(fresh) => fresh,
-        None => {
-            let storage =
-                runtime.inner.parts.store.scoped(Scope { tenant: identity.tenant, user: Some(identity.user) });
-            match storage.run_for_loop(identity.run).await {
-                Ok(Some(read)) => {
-                    let config = effective(read.config, &read.overrides);
-                    Fresh { run: read.run, config, ord: read.ord, only_input: None }
-                }
-                Ok(None) => return Err(Outcome::Lost),
-                Err(error) => return Err(Outcome::Abandoned(unreadable(&error))),
-            }
+    let (fresh, start) = match begin {
+        Begin::Fresh { mut fresh, started } => {
+            let only_input = fresh.only_input.take();
+            (*fresh, Start::First { only_input, started })
         }
+        Begin::Waited => (read(runtime, identity).await?, Start::First { only_input: None, started: false }),
+        Begin::Resumed(resumed) => (read(runtime, identity).await?, Start::Resumed(resumed)),
     };
-    let deadline = Instant::now() + std::time::Duration::from_millis(fresh.config.limits.max_duration_ms.max(1) as u64);
+    let limit = Duration::from_millis(fresh.config.limits.max_duration_ms.max(1) as u64);
+    // It counts from the run's own beginning, whoever owned it then.
+    let begun = fresh.run.started_at.unwrap_or_else(Timestamp::now);
+    let spent = Duration::from_millis((Timestamp::now().ms() - begun.ms()).max(0) as u64);
     let state = RunState {
         runtime,
         writer,
@@ -104,13 +123,27 @@ async fn begin<'a>(
         ord: fresh.ord,
         config: fresh.config,
         cancel,
+        hold,
         usage: Usage::default(),
         cost: Some(Money::ZERO),
         estimated: false,
         steps: 0,
-        deadline,
+        deadline: Instant::now() + limit.saturating_sub(spent),
     };
-    Ok((state, fresh.only_input, started))
+    Ok((state, start))
+}
+
+/// What is known of a run that was not made here just now.
+async fn read(runtime: &AgentRuntime, identity: RunIdentity) -> Result<Fresh, Outcome> {
+    let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
+    match runtime.inner.parts.store.scoped(scope).run_for_loop(identity.run).await {
+        Ok(Some(read)) => {
+            let config = effective(read.config, &read.overrides);
+            Ok(Fresh { run: read.run, config, ord: read.ord, only_input: None })
+        }
+        Ok(None) => Err(Outcome::Lost),
+        Err(error) => Err(Outcome::Abandoned(unreadable(&error))),
+    }
 }
 
 fn unreadable(error: &StoreError) -> Problem {
@@ -118,7 +151,8 @@ fn unreadable(error: &StoreError) -> Problem {
     Problem::new(ErrorCode::Internal, "the run's data could not be read")
 }
 
-type Next = Option<(RunId, LeaseToken)>;
+/// The thread's next run, ours now.
+pub(crate) type Next = Option<(RunId, LeaseToken)>;
 
 impl RunState<'_> {
     /// Who writes the run's messages.
@@ -126,48 +160,98 @@ impl RunState<'_> {
         Author { thread: self.run.thread, user: self.run.user, agent: self.run.agent, ord: self.ord }
     }
 
-    async fn work(
-        &mut self,
-        only_input: Option<Vec<headwater_protocol::message::Part>>,
-        started: bool,
-    ) -> Result<Next, WriteError> {
-        if !started {
-            if self.cancel.is_cancelled() {
-                return Box::pin(self.end(Vec::new(), Writes::default(), self.cancelled())).await;
+    async fn work(&mut self, start: Start) -> Result<Next, WriteError> {
+        let (mut step, mut only_input) = match start {
+            Start::First { only_input, started } => {
+                if !started {
+                    if self.cancel.is_cancelled() {
+                        return Box::pin(self.end(Vec::new(), Writes::default(), self.cancelled())).await;
+                    }
+                    Box::pin(self.start()).await?;
+                }
+                (1, only_input)
             }
-            Box::pin(self.start()).await?;
+            Start::Resumed(resumed) => match Box::pin(self.resume(*resumed)).await? {
+                Ahead::Step(step) => (step, None),
+                Ahead::Ended(next) => return Ok(next),
+            },
+        };
+        loop {
+            let request = match Box::pin(self.next_request(only_input.take())).await {
+                Ok(request) => request,
+                Err(problem) => return Box::pin(self.fail(problem)).await,
+            };
+            match step::run_step(self, step, request).await? {
+                StepEnd::Done { events, writes, message, text, finish_reason } => {
+                    match Box::pin(self.complete(events, writes, message, text, finish_reason)).await {
+                        Err(WriteError::Unread) => step = Box::pin(self.listen(step)).await?,
+                        ended => return ended,
+                    }
+                }
+                StepEnd::Failed { events, writes, problem } => {
+                    return Box::pin(self.end(events, writes, Ending::Failed(problem))).await;
+                }
+                StepEnd::Cancelled { events, writes } => {
+                    return Box::pin(self.end(events, writes, self.cancelled())).await;
+                }
+            }
         }
+    }
+
+    /// What the model is asked next: the thread as it is now, as far as it fits.
+    async fn next_request(&self, only_input: Option<Vec<Part>>) -> Result<ModelRequest, Problem> {
+        let llm = &self.runtime.inner.parts.llm;
         let history = match only_input {
-            Some(content) => {
-                Ok(vec![HistoryMessage { ord: self.ord, role: headwater_protocol::event::Role::User, content }])
-            }
+            Some(content) => vec![HistoryMessage { ord: self.ord, role: Role::User, content }],
             None => {
                 let identity = self.writer.identity();
                 let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
                 let storage = self.runtime.inner.parts.store.scoped(scope);
-                let worth = context::worth_reading(&self.runtime.inner.parts.llm, &self.config);
-                Box::pin(storage.history(self.run.thread, self.ord, worth)).await
+                let worth = context::worth_reading(llm, &self.config);
+                storage.history(self.run.thread, self.ord, worth).await.map_err(|error| unreadable(&error))?
             }
         };
-        let history = match history {
-            Ok(history) => history,
-            Err(error) => return Box::pin(self.fail(unreadable(&error))).await,
+        Ok(self.request(context::context(llm, &self.config, history).await?))
+    }
+
+    /// The run was to end, and something was said to it: the step ends, and the next one begins with that.
+    async fn listen(&mut self, step: i32) -> Result<i32, WriteError> {
+        let (mut events, mut writes) = self.writer.take_unread().unwrap_or_default();
+        // All but the end of the run: that is last.
+        events.pop();
+        let identity = self.writer.identity();
+        let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
+        let storage = self.runtime.inner.parts.store.scoped(scope);
+        let said = match storage.run_inputs(self.run.id).await {
+            Ok(said) => said,
+            Err(error) => return Err(WriteError::Refused(error.to_string())),
         };
-        let context = context::context(&self.runtime.inner.parts.llm, &self.config, history);
-        let messages = match Box::pin(context).await {
-            Ok(messages) => messages,
-            Err(problem) => return Box::pin(self.fail(problem)).await,
-        };
-        let request = self.request(messages);
-        match step::run_step(self, 1, request).await? {
-            StepEnd::Done { events, writes, message, text, finish_reason } => {
-                Box::pin(self.complete(events, writes, message, text, finish_reason)).await
-            }
-            StepEnd::Failed { events, writes, problem } => {
-                Box::pin(self.end(events, writes, Ending::Failed(problem))).await
-            }
-            StepEnd::Cancelled { events, writes } => Box::pin(self.end(events, writes, self.cancelled())).await,
+        let now = Timestamp::now();
+        let mut input_messages = Vec::new();
+        for (input, content) in said {
+            let message = MessageId::new();
+            input_messages.push(message);
+            writes.joined.push(input);
+            writes.messages.push(MessageWrite {
+                message_id: message.uuid(),
+                thread_id: self.run.thread.uuid(),
+                user_id: self.run.user.uuid(),
+                ord: self.ord,
+                role: Role::User.as_str(),
+                status: MessageStatus::Completed.as_str(),
+                agent_id: None,
+                step: Some(step + 1),
+                content,
+                created_at: now.0,
+                completed_at: Some(now.0),
+            });
         }
+        let mut write = self.totals();
+        write.input_messages = input_messages.iter().map(|message| message.uuid()).collect();
+        writes.run = Some(write);
+        events.push(EventBody::StepStarted { step: step + 1, model: self.config.model.clone(), input_messages });
+        self.writer.commit(events, writes).await?;
+        Ok(step + 1)
     }
 
     /// The loop's first events, for a run that had to wait.
@@ -228,13 +312,15 @@ impl RunState<'_> {
         write.status = Some(RunStatus::Completed.as_str());
         write.finished_at = Some(Timestamp::now().0);
         write.result = serde_json::to_value(&result).ok();
+        // While it may do another step it hears what was said to it meanwhile; else that is the thread's next run.
+        write.unless_input = self.steps < self.config.limits.max_steps;
         events.push(EventBody::RunCompleted { result, usage: self.usage, cost: self.cost });
         let token = LeaseToken(write.next_token);
         writes.run = Some(write);
         Ok(self.writer.commit(events, writes).await?.map(|next| (next, token)))
     }
 
-    async fn end(
+    pub(crate) async fn end(
         &mut self,
         mut events: Vec<EventBody>,
         mut writes: Writes,
@@ -248,8 +334,9 @@ impl RunState<'_> {
         Ok(self.writer.commit(events, writes).await?.map(|next| (next, token)))
     }
 
-    fn totals(&self) -> RunWrite {
+    pub(crate) fn totals(&self) -> RunWrite {
         let mut write = RunWrite::new(self.run.thread);
+        write.leave_next = self.runtime.is_draining();
         write.steps = Some(self.steps);
         write.usage = Some(counts(self.usage));
         write.cost_nano_usd = Some(self.cost.map(|cost| cost.0));

@@ -7,18 +7,24 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`runtime`] | accepting, starting, cancelling, claiming |
+//! | [`runtime`] | accepting and starting runs, and letting go of them |
+//! | `cancel`, `claim` | ending runs because somebody asks; taking over what nobody owns |
 //! | [`accept`] | a new run and its first events |
 //! | [`context`] | what the model is shown of the thread |
 //! | `execute` | the loop |
 //! | `step` | one model call, written to the log |
+//! | `resume`, `lost` | going on with a run that was under way elsewhere; model calls whose end nobody saw |
 //! | `ending` | ending a run that another owner left behind |
 //! | `slots` | how many runs of a tenant are under way |
 
 pub mod accept;
+mod cancel;
+mod claim;
 pub mod context;
 mod ending;
 mod execute;
+mod lost;
+mod resume;
 pub mod runtime;
 mod slots;
 mod step;

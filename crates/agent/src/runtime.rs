@@ -1,20 +1,20 @@
-//! Accepting, starting, cancelling and claiming runs.
+//! Accepting and starting runs, and letting go of them.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::FutureExt as _;
 use headwater_llm::GatewayLlmService;
 use headwater_protocol::api::{AgentConfig, RunStatus};
 use headwater_protocol::event::Actor;
 use headwater_protocol::message::Part;
-use headwater_protocol::{ErrorCode, Problem, ReplicaId, RunId, Scope, TenantId, UserId};
+use headwater_protocol::{ErrorCode, Problem, RunId, Scope, TenantId, UserId};
 use headwater_store::commit::LeaseToken;
 use headwater_store::create::Created;
-use headwater_store::unscoped::Claimed;
-use headwater_store::{Creator, Packer, Store, StoreError};
+use headwater_store::{Creator, Packer, Replica, Store, StoreError};
 use headwater_stream::{MessageStreamManager, RunIdentity, RunWriter};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,12 +23,8 @@ use tracing::Instrument as _;
 use crate::accept::{Accepted, Draft, NewRunRequest, draft};
 use crate::ending::{self, Ending};
 use crate::execute::{self, Outcome};
+use crate::resume::Resumed;
 use crate::slots::{Slot, Slots};
-
-/// Runs claimed in one look.
-const CLAIM: i32 = 100;
-/// Claimed runs that are settled at a time.
-const SETTLE_AT_ONCE: usize = 8;
 
 /// Bounds of this process.
 #[derive(Debug, Clone)]
@@ -59,7 +55,7 @@ pub struct RuntimeParts {
     /// The models.
     pub llm: GatewayLlmService,
     /// This process.
-    pub replica: ReplicaId,
+    pub replica: Replica,
     /// Where tasks are spawned.
     pub tasks: TaskTracker,
     /// Ends all runs at once.
@@ -75,17 +71,21 @@ pub struct AgentRuntime {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) parts: RuntimeParts,
-    options: RuntimeOptions,
-    slots: Slots,
+    pub(crate) options: RuntimeOptions,
+    pub(crate) slots: Slots,
     /// Runs that this process works on or keeps waiting.
-    live: DashMap<RunId, Live>,
+    pub(crate) live: DashMap<RunId, Live>,
+    /// Cancelled, and replaced, when the runs under way are let go of.
+    hold: Mutex<CancellationToken>,
+    /// Nothing new is begun.
+    draining: AtomicBool,
 }
 
 #[derive(Debug)]
-struct Live {
-    cancel: CancellationToken,
+pub(crate) struct Live {
+    pub(crate) cancel: CancellationToken,
     /// Who asked for the end, set before the token is cancelled.
-    by: Option<Actor>,
+    pub(crate) by: Option<Actor>,
 }
 
 /// A run that this process is to work on.
@@ -93,10 +93,18 @@ struct Live {
 pub(crate) struct Job {
     pub(crate) identity: RunIdentity,
     pub(crate) writer: RunWriter,
-    /// What is known already of a run that has just been made; the others are read.
-    pub(crate) fresh: Option<Fresh>,
-    /// Whether `run.started` and `step.started` are in the log.
-    pub(crate) started: bool,
+    pub(crate) begin: Begin,
+}
+
+/// Where a job begins.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    /// It has just been made here. `started`: `run.started` and `step.started` are in the log.
+    Fresh { fresh: Box<Fresh>, started: bool },
+    /// It has waited, here or elsewhere; nothing of it is done.
+    Waited,
+    /// It was under way elsewhere.
+    Resumed(Box<Resumed>),
 }
 
 /// What is known of a run that has just been made.
@@ -113,7 +121,9 @@ impl AgentRuntime {
     /// A runtime without runs.
     pub fn new(parts: RuntimeParts, options: RuntimeOptions) -> Self {
         let slots = Slots::new(options.max_active_per_tenant, options.max_queued_per_tenant);
-        Self { inner: Arc::new(Inner { parts, options, slots, live: DashMap::new() }) }
+        let hold = Mutex::new(CancellationToken::new());
+        let draining = AtomicBool::new(false);
+        Self { inner: Arc::new(Inner { parts, options, slots, live: DashMap::new(), hold, draining }) }
     }
 
     /// Runs that this process works on or keeps waiting.
@@ -138,6 +148,12 @@ impl AgentRuntime {
     }
 
     async fn accept(&self, request: NewRunRequest) -> Result<Accepted, Problem> {
+        if self.is_draining() {
+            return Err(Problem::new(
+                ErrorCode::Draining,
+                "this process is shutting down; another one takes the request",
+            ));
+        }
         let (tenant, user) = (request.tenant, request.user);
         let slot = self.inner.slots.try_enter(tenant);
         if slot.is_none()
@@ -155,8 +171,13 @@ impl AgentRuntime {
         let created = self.inner.parts.creator.create(new_run).await;
         let created = created.unwrap_or_else(|_| Created::Failed("the server is shutting down".into()));
         match created {
-            Created::Yes { ord, after_run, running } => {
+            Created::Yes { ord, after_run, running, gives_way } => {
+                self.give_way(Scope { tenant, user: Some(user) }, gives_way);
                 Ok(self.admit(tenant, user, draft, slot, ord, after_run, running))
+            }
+            Created::Steered(run) => {
+                self.give_back(slot);
+                Ok(Accepted::Steered(run))
             }
             Created::Replay(run) => {
                 self.give_back(slot);
@@ -206,7 +227,8 @@ impl AgentRuntime {
         writer.publish_created(lines, to);
         let only_input = draft.new_thread.then_some(draft.content);
         let fresh = Fresh { run, config: draft.config, ord, only_input };
-        let job = Job { identity, writer, fresh: Some(fresh), started: running };
+        let begin = Begin::Fresh { fresh: Box::new(fresh), started: running };
+        let job = Job { identity, writer, begin };
         match slot {
             Some(slot) if running => self.run(slot, job),
             slot => {
@@ -218,7 +240,7 @@ impl AgentRuntime {
     }
 
     /// Begins a job as soon as its tenant has a place.
-    fn enter(&self, job: Job) {
+    pub(crate) fn enter(&self, job: Job) {
         self.note(job.identity.run);
         if let Some((slot, job)) = self.inner.slots.enter_or_wait(job.identity.tenant, job) {
             self.run(slot, job);
@@ -232,6 +254,7 @@ impl AgentRuntime {
 
     fn run(&self, slot: Slot, job: Job) {
         let cancel = self.note(job.identity.run);
+        let hold = self.hold();
         let identity = job.identity;
         let runtime = self.clone();
         let span = tracing::info_span!("run", run.id = %identity.run, tenant.id = %identity.tenant);
@@ -240,14 +263,17 @@ impl AgentRuntime {
         let job = Box::new(job);
         self.inner.parts.tasks.spawn(
             async move {
-                let done = AssertUnwindSafe(execute::execute(&runtime, job, &cancel)).catch_unwind().await;
+                let done = AssertUnwindSafe(execute::execute(&runtime, job, &cancel, hold)).catch_unwind().await;
                 let mut scattered = false;
                 let next = match done {
                     Ok(Outcome::Ended { next, scattered: pieces }) => {
                         scattered = pieces;
                         next
                     }
-                    Ok(Outcome::Lost) => None,
+                    Ok(Outcome::Lost) => {
+                        tracing::info!("a run is no longer this process'");
+                        None
+                    }
                     Ok(Outcome::Abandoned(problem)) => {
                         Box::pin(runtime.end_own(identity, Ending::Failed(problem))).await
                     }
@@ -275,13 +301,52 @@ impl AgentRuntime {
         );
     }
 
-    fn give_back(&self, slot: Option<Slot>) {
+    pub(crate) fn give_back(&self, slot: Option<Slot>) {
         let mut slot = slot;
         while let Some(held) = slot.take() {
             if let Some((next, job)) = self.inner.slots.leave(held) {
                 self.run(next, job);
             }
         }
+    }
+
+    /// Whether nothing new is begun here.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Relaxed)
+    }
+
+    /// Cancelled when this process is to let go of the runs that are under way now.
+    fn hold(&self) -> CancellationToken {
+        self.inner.hold.lock().expect("no panic while copying").clone()
+    }
+
+    /// Begins nothing more: what waits for a place here is there for other replicas at once, and so is what would be
+    /// next on the threads of runs that end. Runs under way go on.
+    pub async fn drain(&self) {
+        self.inner.draining.store(true, Ordering::Relaxed);
+        let parts = &self.inner.parts;
+        for job in self.inner.slots.clear() {
+            let RunIdentity { tenant, run, .. } = job.identity;
+            self.inner.live.remove(&run);
+            drop(job);
+            let unscoped = parts.store.unscoped("gives back what it will not begin");
+            if let Err(error) = unscoped.release_run(parts.replica.id(), tenant, run).await {
+                tracing::warn!(%error, run.id = %run, "a waiting run could not be given back; it is with all others");
+            }
+        }
+    }
+
+    /// Lets go of all runs, without an end: another owner goes on with them from what is committed. Returns when their
+    /// tasks have ended, after `at_most` in any case.
+    pub async fn let_go(&self, at_most: Duration) {
+        drop(self.inner.slots.clear());
+        let held = std::mem::take(&mut *self.inner.hold.lock().expect("no panic while copying"));
+        held.cancel();
+        let until = tokio::time::Instant::now() + at_most;
+        while self.inner.slots.active() > 0 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.inner.live.clear();
     }
 
     /// Begins a run that is ours in the database and not begun.
@@ -311,144 +376,10 @@ impl AgentRuntime {
             }
         };
         let writer = self.inner.parts.streams.writer(identity, tail);
-        self.enter(Job { identity, writer, fresh: None, started: false });
+        self.enter(Job { identity, writer, begin: Begin::Waited });
     }
 
-    /// Asks for a run's end. Works for runs of other processes too: they are taken over and ended here.
-    ///
-    /// # Errors
-    /// When the database is away. `Ok(false)`: there is no such run for this scope.
-    pub async fn cancel(&self, scope: Scope, run: RunId, by: Actor) -> Result<bool, StoreError> {
-        let storage = self.inner.parts.store.scoped(scope);
-        let Some((found, _)) = storage.run_get(run).await? else { return Ok(false) };
-        if found.status.is_terminal() {
-            return Ok(true);
-        }
-        if let Some(mut live) = self.inner.live.get_mut(&run) {
-            let by_now = live.by.get_or_insert(by).clone();
-            live.cancel.cancel();
-            drop(live);
-            if found.status == RunStatus::Running {
-                return Ok(true);
-            }
-            // It waits for a place: its task is not there to hear of it. It leaves the queue and is ended here.
-            if self.inner.slots.remove(scope.tenant, run).is_some() {
-                self.inner.live.remove(&run);
-            }
-            return self.take_and_end(scope, found.user, run, Ending::Cancelled(by_now)).await.map(|()| true);
-        }
-        self.take_and_end(scope, found.user, run, Ending::Cancelled(by)).await.map(|()| true)
-    }
-
-    /// Who asked for this run's end.
-    pub(crate) fn canceller(&self, run: RunId) -> Actor {
-        let by = self.inner.live.get(&run).and_then(|live| live.by.clone());
-        by.unwrap_or(Actor { kind: headwater_protocol::event::ActorKind::System, id: None, reason: None })
-    }
-
-    async fn take_and_end(&self, scope: Scope, user: UserId, run: RunId, ending: Ending) -> Result<(), StoreError> {
-        let token = LeaseToken::new();
-        let taken = self.inner.parts.store.scoped(scope).run_take(self.inner.parts.replica, run, token).await?;
-        if taken.is_some_and(|status| !status.is_terminal()) {
-            let identity = RunIdentity { tenant: scope.tenant, user, run, token };
-            let runtime = self.clone();
-            let (done, ended) = tokio::sync::oneshot::channel();
-            // In a task of its own: a caller who leaves must not leave the run without an end.
-            self.spawn("end", async move {
-                let next = ending::end(&runtime, identity, ending).await;
-                let _ = done.send(());
-                if let Some((next, token)) = next {
-                    runtime.take_up(identity.tenant, identity.user, next, token).await;
-                }
-            });
-            // Whoever asked is not kept waiting for a database that is away; the end comes all the same.
-            let _ = tokio::time::timeout(self.inner.options.accept_timeout, ended).await;
-        }
-        Ok(())
-    }
-
-    /// Ends a run whose task has lost its writer: taken over from ourselves, so that nothing half-sent can follow.
-    async fn end_own(&self, identity: RunIdentity, ending: Ending) -> Option<(RunId, LeaseToken)> {
-        let (scope, token) = (Scope { tenant: identity.tenant, user: Some(identity.user) }, LeaseToken::new());
-        let mut pause = Duration::from_millis(50);
-        loop {
-            match self.inner.parts.store.scoped(scope).run_take(self.inner.parts.replica, identity.run, token).await {
-                Ok(Some(status)) if !status.is_terminal() => {
-                    return ending::end(self, RunIdentity { token, ..identity }, ending).await;
-                }
-                Ok(_) => return None,
-                Err(error) if !self.inner.parts.hard.is_cancelled() => {
-                    tracing::warn!(%error, "a run could not be ended; trying again");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(1));
-                }
-                Err(_) => return None,
-            }
-        }
-    }
-
-    /// Takes what a dead process left behind: runs that had begun end with `replica_lost`, runs that had not are begun.
-    /// Returns how many there were.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn claim_orphans(&self) -> Result<usize, StoreError> {
-        let lease_ms = self.inner.options.lease.as_millis() as i64;
-        let mut total = 0;
-        loop {
-            let unscoped = self.inner.parts.store.unscoped("runs of dead replicas belong to any tenant");
-            let claimed = unscoped.claim_runs(self.inner.parts.replica, lease_ms, CLAIM).await?;
-            let count = claimed.len();
-            total += count;
-            // Several at a time; one that cannot be read or ended holds up none of the others.
-            let settled = futures_util::stream::iter(claimed)
-                .map(|claim| self.settle_orphan(claim))
-                .buffer_unordered(SETTLE_AT_ONCE)
-                .fold(true, |all, one| std::future::ready(all && one))
-                .await;
-            // What could not be settled was given back and waits for the next sweep.
-            if count < CLAIM as usize || !settled {
-                return Ok(total);
-            }
-        }
-    }
-
-    /// Settles one claimed run. `false`: it was given back.
-    async fn settle_orphan(&self, claim: Claimed) -> bool {
-        let Claimed { tenant, user, run, token } = claim;
-        let identity = RunIdentity { tenant, user, run, token };
-        let storage = self.inner.parts.store.scoped(Scope { tenant, user: Some(user) });
-        let status = match storage.run_get(run).await {
-            Ok(found) => found.map(|(run, _)| run.status),
-            Err(StoreError::Unavailable(reason)) => {
-                // It is ours now and nobody else will look: give it back for the next sweep.
-                tracing::warn!(%reason, run.id = %run, "a claimed run could not be read");
-                let unscoped = self.inner.parts.store.unscoped("gives back what it has just claimed");
-                if let Err(error) = unscoped.release_run(self.inner.parts.replica, tenant, run).await {
-                    tracing::error!(%error, run.id = %run, "and could not be given back");
-                }
-                return false;
-            }
-            // A row that this build cannot read can still be ended.
-            Err(error) => {
-                tracing::error!(%error, run.id = %run, "a claimed run does not read; it is ended");
-                Some(RunStatus::Running)
-            }
-        };
-        match status {
-            Some(RunStatus::Queued) => self.take_up(tenant, user, run, token).await,
-            Some(RunStatus::Running | RunStatus::Suspended) => {
-                let problem = Problem::new(ErrorCode::ReplicaLost, "the server process that ran this died");
-                if let Some((next, token)) = ending::end(self, identity, Ending::Failed(problem)).await {
-                    self.take_up(tenant, user, next, token).await;
-                }
-            }
-            Some(RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled) | None => {}
-        }
-        true
-    }
-
-    fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.inner.parts.tasks.spawn(task.instrument(tracing::debug_span!("task", name)));
     }
 }

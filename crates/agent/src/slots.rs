@@ -74,6 +74,20 @@ impl Slots {
         state.waiting.remove(at)
     }
 
+    /// Takes all that wait out of their queues.
+    pub(crate) fn clear(&self) -> Vec<Job> {
+        let tenants: Vec<_> = self.tenants.iter().map(|tenant| tenant.value().clone()).collect();
+        let clear =
+            |state: &Arc<Mutex<Tenant>>| std::mem::take(&mut state.lock().expect("no panic while counting").waiting);
+        tenants.iter().flat_map(clear).collect()
+    }
+
+    /// Places that are taken, of all tenants.
+    pub(crate) fn active(&self) -> usize {
+        let tenants: Vec<_> = self.tenants.iter().map(|tenant| tenant.value().clone()).collect();
+        tenants.iter().map(|state| state.lock().expect("no panic while counting").active).sum()
+    }
+
     /// Gives a place back, or on to the next one that waits.
     pub(crate) fn leave(&self, slot: Slot) -> Option<(Slot, Job)> {
         let state = self.tenant(slot.0);

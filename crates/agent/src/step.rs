@@ -206,6 +206,8 @@ pub(crate) async fn run_step(
                 let (events, writes) = (std::mem::take(&mut gathered.events), std::mem::take(&mut gathered.writes));
                 state.writer.begin(events, writes);
             }
+            // Another owner goes on from what is committed. The call is dropped, and settled there.
+            () = state.hold.cancelled() => return Err(WriteError::Fenced),
             () = &mut deadline, if !timed_out => {
                 timed_out = true;
                 stop.cancel();

@@ -77,6 +77,8 @@ pub struct Fold {
     pub open_step: Option<i32>,
     /// Steps that have begun.
     pub steps: i32,
+    /// Messages that the open step has begun, ended or not: what is thrown away when it is done again.
+    pub messages: Vec<MessageId>,
     /// Usage of the calls that were settled.
     pub usage: Usage,
     /// Model calls that were estimated and never settled.
@@ -102,14 +104,22 @@ impl Fold {
         match &event.body {
             EventBody::StepStarted { step, .. } => {
                 self.open_step = Some(*step);
+                self.messages.clear();
                 self.steps = self.steps.max(*step);
             }
             EventBody::StepFinished { finish_reason, .. } => {
                 self.open_step = None;
+                self.messages.clear();
                 self.finish_reason = Some(*finish_reason);
             }
-            EventBody::StepReset { .. } => self.open = None,
-            EventBody::MessageStarted { step, message, .. } => self.open = Some(OpenMessage::new(*message, *step)),
+            EventBody::StepReset { .. } => {
+                self.open = None;
+                self.messages.clear();
+            }
+            EventBody::MessageStarted { step, message, .. } => {
+                self.open = Some(OpenMessage::new(*message, *step));
+                self.messages.push(*message);
+            }
             EventBody::MessageDelta { message, delta } => {
                 if let Some(open) = self.open.as_mut().filter(|open| open.message == *message) {
                     open.text.push_str(delta);

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Store, StoreError, pool};
+use crate::{Replica, Store, StoreError, pool};
 
 /// How long work is tried again while Postgres is away.
 const OUTAGE: Duration = Duration::from_secs(600);
@@ -96,7 +96,7 @@ impl<W: Work> Queue<W> {
     pub(crate) fn start(
         name: &'static str,
         store: Store,
-        replica: ReplicaId,
+        replica: Replica,
         workers: usize,
         tasks: &TaskTracker,
         stop: &CancellationToken,
@@ -104,11 +104,11 @@ impl<W: Work> Queue<W> {
         let state = State { waiting: VecDeque::new(), under_way: 0, closed: false };
         let queue = Arc::new(Self { state: Mutex::new(state), changed: Notify::new() });
         for _ in 0..workers {
-            let (queue, store, stop) = (queue.clone(), store.clone(), stop.clone());
+            let (queue, store, replica, stop) = (queue.clone(), store.clone(), replica.clone(), stop.clone());
             pool::spawn(tasks, name, async move {
                 while let Some(mut batch) = queue.next_batch(&stop).await {
                     W::order(&mut batch);
-                    write_all(&store, replica, batch, &stop).await;
+                    write_all(&store, &replica, batch, &stop).await;
                     queue.lock().under_way -= 1;
                     queue.changed.notify_one();
                 }
@@ -198,7 +198,7 @@ impl<W: Work> Queue<W> {
 
 /// Writes a batch until each piece has its answer: again while Postgres is away, in halves when it refuses, and a piece
 /// that waits for somebody's lock after all the others.
-async fn write_all<W: Work>(store: &Store, replica: ReplicaId, batch: Vec<Queued<W>>, stop: &CancellationToken) {
+async fn write_all<W: Work>(store: &Store, replica: &Replica, batch: Vec<Queued<W>>, stop: &CancellationToken) {
     let mut parts = VecDeque::from([(batch, 0)]);
     while let Some((mut part, tries)) = parts.pop_front() {
         match write_through_outage(store, replica, &part, stop).await {
@@ -211,7 +211,7 @@ async fn write_all<W: Work>(store: &Store, replica: ReplicaId, batch: Vec<Queued
             }
             Err(error) if part.len() > 1 && !matches!(error, StoreError::Unavailable(_)) => {
                 match &error {
-                    StoreError::Contended(_) => {
+                    StoreError::Contended(_) | StoreError::Unread => {
                         tracing::debug!(%error, rows = part.len(), "a batch has to wait and is split");
                     }
                     _ => tracing::warn!(%error, rows = part.len(), "a batch was refused and is split"),
@@ -227,7 +227,9 @@ async fn write_all<W: Work>(store: &Store, replica: ReplicaId, batch: Vec<Queued
                 parts.push_back((part, tries + 1));
             }
             Err(error) => {
-                tracing::error!(%error, "a write was refused");
+                if !matches!(error, StoreError::Unread) {
+                    tracing::error!(%error, "a write was refused");
+                }
                 for item in part {
                     let _ = item.answer.send(W::failed(&error));
                 }
@@ -238,7 +240,7 @@ async fn write_all<W: Work>(store: &Store, replica: ReplicaId, batch: Vec<Queued
 
 async fn write_through_outage<W: Work>(
     store: &Store,
-    replica: ReplicaId,
+    replica: &Replica,
     batch: &[Queued<W>],
     stop: &CancellationToken,
 ) -> Result<Vec<W::Answer>, StoreError> {
@@ -250,7 +252,7 @@ async fn write_through_outage<W: Work>(
         let tried = match store.flush_client().await {
             Ok(client) => {
                 sent = true;
-                W::write(&client, replica, batch).await
+                W::write(&client, replica.id(), batch).await
             }
             Err(error) => Err(error),
         };

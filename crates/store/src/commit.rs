@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::batch::{Queue, Queued, Work};
-use crate::{Store, StoreError};
+use crate::{Replica, Store, StoreError};
 
 /// The right to append to one run: 128 random bits, unreadable in the database.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,11 +60,11 @@ pub struct Commit {
     /// [`segment_header`], then one event per line, each with its line break.
     pub segment: String,
     /// State that commits with the events. `None` for deltas.
-    pub writes: Option<Box<Writes>>,
+    pub writes: Option<Arc<Writes>>,
 }
 
 /// State that commits with events.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Writes {
     /// Messages, new or changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -72,6 +72,12 @@ pub struct Writes {
     /// A finished step, for the journal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<StepWrite>,
+    /// Messages of a step that is done again: they leave the thread.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withdraw: Vec<Uuid>,
+    /// What was said to the run while it was under way, and is among `messages` now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<Uuid>,
     /// Settled model calls, for the ledger.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub usage: Vec<UsageWrite>,
@@ -81,7 +87,7 @@ pub struct Writes {
 }
 
 /// A message row.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[expect(missing_docs, reason = "the columns of the table of the same names")]
 pub struct MessageWrite {
     pub message_id: Uuid,
@@ -98,7 +104,7 @@ pub struct MessageWrite {
 }
 
 /// A journal row.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[expect(missing_docs, reason = "the columns of the table of the same names")]
 pub struct StepWrite {
     pub step: i32,
@@ -113,7 +119,7 @@ pub struct StepWrite {
 }
 
 /// A ledger row. `usage`: input, cached input, cache write, output, reasoning.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[expect(missing_docs, reason = "the columns of the table of the same names")]
 pub struct UsageWrite {
     pub model_call: Uuid,
@@ -135,7 +141,7 @@ pub struct UsageWrite {
 
 /// Changes of a run. What is absent stays. With `finished_at` the run ends, and the next one that waits on its thread
 /// is taken for this replica under `next_token`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[expect(missing_docs, reason = "the columns of the table of the same names")]
 pub struct RunWrite {
     pub thread_id: Uuid,
@@ -161,6 +167,15 @@ pub struct RunWrite {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<jiff::Timestamp>,
     pub next_token: Uuid,
+    /// Messages that join the run's input.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub input_messages: Vec<Uuid>,
+    /// The run does not end if something was said to it that no step has taken: [`Verdict::Unread`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unless_input: bool,
+    /// The thread's next run is left to other replicas.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub leave_next: bool,
 }
 
 impl RunWrite {
@@ -179,6 +194,9 @@ impl RunWrite {
             started_at: None,
             finished_at: None,
             next_token: LeaseToken::new().0,
+            input_messages: Vec::new(),
+            unless_input: false,
+            leave_next: false,
         }
     }
 }
@@ -197,6 +215,8 @@ pub enum Verdict {
     Ended,
     /// There is no such run. Nothing was written.
     Gone,
+    /// Something was said to the run that no step has taken, and it was not to end then. Nothing was written.
+    Unread,
     /// Postgres refused these rows, or was away for too long.
     Failed(String),
 }
@@ -211,12 +231,12 @@ impl Committer {
     /// Starts the flush workers: as many as there are flush connections.
     pub fn start(
         store: Store,
-        replica: ReplicaId,
+        replica: impl Into<Replica>,
         workers: usize,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Self {
-        Self { queue: Queue::start("flush", store, replica, workers, tasks, stop) }
+        Self { queue: Queue::start("flush", store, replica.into(), workers, tasks, stop) }
     }
 
     /// Queues a commit. The answer comes when Postgres has spoken.
@@ -250,6 +270,9 @@ impl Work for Commit {
     }
 
     fn failed(error: &StoreError) -> Verdict {
+        if matches!(error, StoreError::Unread) {
+            return Verdict::Unread;
+        }
         Verdict::Failed(error.to_string())
     }
 

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::batch::{Queue, Queued, Work};
-use crate::{Store, StoreError};
+use crate::{Replica, Store, StoreError};
 
 /// A run to be accepted.
 #[derive(Debug)]
@@ -97,7 +97,11 @@ pub enum Created {
         after_run: Option<RunId>,
         /// Whether its loop has begun.
         running: bool,
+        /// Runs of the thread that are to end now, in this order: the request asked for it.
+        gives_way: Vec<RunId>,
     },
+    /// It is no run of its own: it was said to this one, which is under way.
+    Steered(RunId),
     /// The same request was here before and made this run.
     Replay(RunId),
     /// It was refused, for a reason the API has a code for.
@@ -122,12 +126,12 @@ impl Creator {
     /// Starts the workers.
     pub fn start(
         store: Store,
-        replica: ReplicaId,
+        replica: impl Into<Replica>,
         workers: usize,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Self {
-        Self { queue: Queue::start("create", store, replica, workers, tasks, stop) }
+        Self { queue: Queue::start("create", store, replica.into(), workers, tasks, stop) }
     }
 
     /// Queues a new run. The answer comes when Postgres has spoken.
@@ -189,7 +193,13 @@ fn created(answer: serde_json::Value) -> Result<Created, StoreError> {
     if let Some(run) = answer.get("replay").and_then(uuid) {
         return Ok(Created::Replay(RunId::from_uuid(run)));
     }
+    if let Some(run) = answer.get("steered").and_then(uuid) {
+        return Ok(Created::Steered(RunId::from_uuid(run)));
+    }
+    let gives_way =
+        answer.get("gives_way").and_then(serde_json::Value::as_array).map(Vec::as_slice).unwrap_or_default();
     Ok(Created::Yes {
+        gives_way: gives_way.iter().filter_map(uuid).map(RunId::from_uuid).collect(),
         ord: answer.get("ord").and_then(serde_json::Value::as_i64).unwrap_or_default(),
         after_run: answer.get("after_run").and_then(uuid).map(RunId::from_uuid),
         running: answer.get("status").is_some_and(|status| status == "running"),

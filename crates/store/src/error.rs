@@ -23,6 +23,9 @@ pub enum StoreError {
     /// What is stored does not read back; a bug or foreign hands.
     #[error("stored data does not read: {0}")]
     Corrupt(String),
+    /// A run was not to end while something that was said to it is unread, and something is.
+    #[error("something was said to the run that no step has taken")]
+    Unread,
     /// Anything else that Postgres said.
     #[error("the database refused: {0}")]
     Database(String),
@@ -78,6 +81,9 @@ impl From<tokio_postgres::Error> for StoreError {
         }
         if *db.code() == SqlState::FOREIGN_KEY_VIOLATION {
             return Self::Reference(text);
+        }
+        if db.code().code() == "HW006" {
+            return Self::Unread;
         }
         Self::Database(text)
     }

@@ -12,7 +12,9 @@
 //! | [`pool`] | connections, and one pipelined round trip per scoped statement |
 //! | [`scoped`] | [`UserScopedStorage`], by resource |
 //! | [`unscoped`] | the definer functions |
+//! | [`replica`] | this process as the database knows it |
 //! | [`commit`], [`create`] | writes of many runs in few statements |
+//! | [`bus`] | hints between replicas |
 //! | [`pack`] | logs of finished runs in fewer rows, when there is time |
 //! | [`migrate`] | roles, migrations, the lint of the wall |
 //! | [`embedded`] | a private Postgres |
@@ -20,6 +22,7 @@
 #[cfg(feature = "admin")]
 pub mod admin;
 mod batch;
+pub mod bus;
 pub mod commit;
 pub mod create;
 pub mod embedded;
@@ -27,14 +30,17 @@ pub mod error;
 pub mod migrate;
 pub mod pack;
 pub mod pool;
+pub mod replica;
 pub mod scoped;
 mod tls;
 pub mod unscoped;
 
+pub use bus::{Bus, Hint, ListenAt};
 pub use commit::Committer;
 pub use create::Creator;
 pub use error::StoreError;
 pub use pack::Packer;
 pub use pool::{Store, StoreOptions};
+pub use replica::Replica;
 pub use scoped::UserScopedStorage;
 pub use unscoped::Unscoped;

@@ -22,7 +22,8 @@ WITH ours AS (
     ('tenant_key_revoke', @dispatch_text@), ('replica_register', @dispatch_text@), ('replica_renew', @dispatch_text@),
     ('replica_retire', @dispatch_text@), ('claim_runs', @dispatch_text@), ('sweep', @dispatch_text@), ('sweep_requests', @dispatch_text@),
     ('cancel_run', @dispatch_text@), ('release_run', @dispatch_text@), ('purge_threads', @dispatch_text@),
-    ('purge_thread', @dispatch_text@), ('purge_user', @dispatch_text@), ('schema_version', @dispatch_text@)
+    ('purge_thread', @dispatch_text@), ('purge_user', @dispatch_text@), ('schema_version', @dispatch_text@),
+    ('replica_count', @dispatch_text@), ('run_tails', @dispatch_text@)
 ), functions AS (
     SELECT p.oid, p.proname, p.prosecdef, p.provolatile, p.proconfig, p.proacl, p.proowner, r.rolname AS owner,
            n.nspname || '.' || p.proname AS name
@@ -36,6 +37,7 @@ WITH ours AS (
         ('runs', 'tenant_wall'), ('runs', 'of_user'), ('messages', 'tenant_wall'), ('messages', 'of_user'),
         ('run_steps', 'tenant_wall'), ('run_steps', 'of_user'), ('usage_calls', 'tenant_wall'), ('usage_calls', 'of_user'),
         ('idempotency', 'tenant_wall'), ('idempotency', 'of_tenant'), ('tickets', 'tenant_wall'), ('tickets', 'of_user'),
+        ('run_cancels', 'tenant_wall'), ('run_cancels', 'of_user'), ('run_inputs', 'tenant_wall'), ('run_inputs', 'of_user'),
         ('run_events', 'tenant_wall'), ('run_events', 'of_tenant')) AS wall (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @append_text@ FROM (VALUES
         ('runs', 'append_finds'), ('runs', 'append_moves'), ('run_events', 'append_writes'), ('run_events', 'append_compares'),
@@ -43,10 +45,10 @@ WITH ours AS (
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM (VALUES
         ('tenants', 'dispatch_all'), ('api_keys', 'dispatch_all'), ('runs', 'dispatch_finds'), ('runs', 'dispatch_claims'),
         ('runs', 'dispatch_erases'), ('threads', 'dispatch_locks'), ('users', 'dispatch_locks'), ('idempotency', 'dispatch_forgets'),
-        ('idempotency', 'dispatch_sees_old')) AS service (t, p)
+        ('idempotency', 'dispatch_sees_old'), ('run_cancels', 'dispatch_asks')) AS service (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM
         unnest(ARRAY['threads', 'messages', 'run_steps', 'tickets', 'run_events', 'users', 'agents', 'agent_versions',
-                     'idempotency', 'usage_calls']) AS t, unnest(ARRAY['dispatch_erases', 'dispatch_finds']) AS p
+                     'idempotency', 'usage_calls', 'run_cancels', 'run_inputs']) AS t, unnest(ARRAY['dispatch_erases', 'dispatch_finds']) AS p
     UNION ALL SELECT 'headwater_sys.' || t, p, r FROM (VALUES
         ('replicas', 'append_finds', @append_text@), ('replicas', 'append_locks', @append_text@),
         ('replicas', 'dispatch_all', @dispatch_text@), ('operator_idempotency', 'dispatch_all', @dispatch_text@),
@@ -106,7 +108,7 @@ UNION ALL
 SELECT 'the server''s grants are not those of the list', t.name FROM tables t LEFT JOIN (VALUES
         ('tenants', 'rw'), ('users', 'raw'), ('agents', 'raw'), ('agent_versions', 'ra'), ('threads', 'raw'), ('runs', 'raw'),
         ('messages', 'raw'), ('run_steps', 'ra'), ('usage_calls', 'ra'), ('idempotency', 'rad'), ('tickets', 'raw'),
-        ('run_events', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
+        ('run_cancels', 'rawd'), ('run_inputs', 'rad'), ('run_events', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
     WHERE coalesce(may.what, '') <> concat(
         CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'SELECT') THEN 'r' END,
         CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'INSERT') THEN 'a' END,

@@ -269,6 +269,16 @@ pub(crate) fn config(url: &str, extra: &str) -> Result<(tokio_postgres::Config, 
     Ok((config, verify))
 }
 
+/// User and password of a URL, where it names both.
+///
+/// # Errors
+/// When it is no URL of a Postgres.
+pub fn login_of(url: &str) -> Result<Option<(String, String)>, StoreError> {
+    let (config, _) = config(url, "")?;
+    let password = config.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
+    Ok(config.get_user().map(str::to_owned).zip(password))
+}
+
 fn pool(options: &StoreOptions, size: usize, extra: &str) -> Result<Pool, StoreError> {
     let (mut config, verify) = config(&options.url, extra)?;
     if let Some((user, password)) = &options.login {

@@ -4,7 +4,8 @@
 //! leases and claims. Whoever opens it says why. Never runs a statement of its own making: each method calls one
 //! function that is on the checked-in list of the lint.
 
-use headwater_protocol::api::{ApiKey, Tenant, TenantSettings};
+use headwater_protocol::api::{ApiKey, RunStatus, Tenant, TenantSettings};
+use headwater_protocol::event::Actor;
 use headwater_protocol::{KeyId, ReplicaId, RunId, TenantId, Timestamp, UserId};
 use serde::Deserialize;
 use tokio_postgres::Row;
@@ -40,7 +41,7 @@ pub struct KeyGrant {
 }
 
 /// A run taken over.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Claimed {
     /// Whose it is.
     pub tenant: TenantId,
@@ -50,6 +51,27 @@ pub struct Claimed {
     pub run: RunId,
     /// The right to append to it.
     pub token: LeaseToken,
+    /// Where it stands; `None` when this build does not know the word.
+    pub status: Option<RunStatus>,
+    /// How often it has been taken up, this time included.
+    pub attempt: i32,
+    /// Owners that died with it in their hands, the last one included.
+    pub deaths: i32,
+    /// Whether its last owner was still named, and so has died or was passed over: it was not handed over.
+    pub died: bool,
+    /// Who has asked for its end, if somebody has.
+    pub cancel: Option<Actor>,
+}
+
+/// Where a run stands that another replica writes.
+#[derive(Debug, Clone, Copy)]
+pub struct RunTail {
+    /// The run.
+    pub run: RunId,
+    /// Its last event.
+    pub tail: u64,
+    /// Who writes it.
+    pub owner: Option<ReplicaId>,
 }
 
 /// What a repeated request of the operator must find again.
@@ -265,15 +287,41 @@ impl Unscoped {
         self.one("SELECT headwater.replica_renew($1,$2)", &[&replica.0, &lease_ms]).await
     }
 
-    /// Takes leave: whatever this process still owned can be claimed at once.
-    pub async fn replica_retire(&self, replica: ReplicaId) -> Result<(), StoreError> {
-        self.call("SELECT headwater.replica_retire($1)", &[&replica.0]).await?;
-        Ok(())
+    /// Takes leave: whatever this process still owned has no owner then and can be claimed at once. Returns how many.
+    pub async fn replica_retire(&self, replica: ReplicaId) -> Result<i64, StoreError> {
+        self.one("SELECT headwater.replica_retire($1)", &[&replica.0]).await
     }
 
-    /// Takes runs that nobody living owns.
-    pub async fn claim_runs(&self, replica: ReplicaId, lease_ms: i64, limit: i32) -> Result<Vec<Claimed>, StoreError> {
-        let rows = self.call("SELECT * FROM headwater.claim_runs($1,$2,$3)", &[&replica.0, &lease_ms, &limit]).await?;
+    /// Replicas that live.
+    pub async fn replica_count(&self) -> Result<i64, StoreError> {
+        self.one("SELECT headwater.replica_count()", &[]).await
+    }
+
+    /// Where these runs stand. Those that are gone are left out. Whether the caller may know was asked when each of
+    /// their readers opened.
+    pub async fn run_tails(&self, runs: &[(TenantId, RunId)]) -> Result<Vec<RunTail>, StoreError> {
+        let tenants: Vec<Uuid> = runs.iter().map(|(tenant, _)| tenant.uuid()).collect();
+        let ids: Vec<Uuid> = runs.iter().map(|(_, run)| run.uuid()).collect();
+        let rows = self.call("SELECT run_id, tail, owner FROM headwater.run_tails($1,$2)", &[&tenants, &ids]).await?;
+        let tail = |row: &Row| RunTail {
+            run: RunId::from_uuid(row.get("run_id")),
+            tail: row.get::<_, i64>("tail") as u64,
+            owner: row.get::<_, Option<Uuid>>("owner").map(ReplicaId),
+        };
+        Ok(rows.iter().map(tail).collect())
+    }
+
+    /// Takes runs that nobody living owns, and those whose end was asked for a lease ago. `patient`: no lease is taken for
+    /// lapsed, because this process has just come back itself and others may be about to.
+    pub async fn claim_runs(
+        &self,
+        replica: ReplicaId,
+        lease_ms: i64,
+        limit: i32,
+        patient: bool,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let sql = "SELECT * FROM headwater.claim_runs($1,$2,$3,$4)";
+        let rows = self.call(sql, &[&replica.0, &lease_ms, &limit, &patient]).await?;
         Ok(rows
             .iter()
             .map(|row| Claimed {
@@ -281,6 +329,11 @@ impl Unscoped {
                 user: UserId::from_uuid(row.get("user_id")),
                 run: RunId::from_uuid(row.get("run_id")),
                 token: LeaseToken(row.get("token")),
+                status: RunStatus::parse(row.get("status")),
+                attempt: row.get("attempt"),
+                deaths: row.get("deaths"),
+                died: row.get("died"),
+                cancel: row.get::<_, Option<Json<Actor>>>("actor").map(|Json(actor)| actor),
             })
             .collect())
     }

@@ -14,6 +14,7 @@
 //! | [`reader`] | a cursor and a socket, no queue |
 //! | [`frame`] | how events and control frames look on the wire |
 //! | [`view`] | runs and snapshots as each audience may see them |
+//! | `remote` | tails of runs that another process writes |
 //! | [`wake`] | hints between replicas |
 //! | [`quota`] | open streams and replayed bytes |
 
@@ -22,11 +23,12 @@ pub mod frame;
 pub mod manager;
 pub mod quota;
 pub mod reader;
+mod remote;
 pub mod view;
 pub mod wake;
 pub mod writer;
 
 pub use manager::{MessageStreamManager, StreamOptions};
 pub use reader::{Cursor, Opened, ReaderParams, Trouble};
-pub use wake::{LocalWakeBus, WakeBus};
+pub use wake::{LocalWakeBus, PostgresWakeBus, WakeBus};
 pub use writer::{RunIdentity, RunWriter, WriteError};

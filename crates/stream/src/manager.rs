@@ -1,17 +1,18 @@
 //! The manager: which runs this process writes or reads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use headwater_protocol::{RunId, Scope, TenantId, UserId};
+use headwater_protocol::{ReplicaId, RunId, Scope, TenantId, UserId};
 use headwater_store::{Committer, Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::Channel;
 use crate::quota::{Caps, Quota};
+use crate::remote::RemoteTails;
 use crate::wake::WakeBus;
 use crate::writer::{RunIdentity, RunWriter};
 
@@ -78,6 +79,9 @@ pub(crate) struct Inner {
     /// Runs that this process writes at present.
     pub(crate) writers: AtomicUsize,
     pub(crate) drain: CancellationToken,
+    pub(crate) remote: RemoteTails,
+    /// Whether one task looks for all readers of runs that are written elsewhere.
+    pub(crate) tailing: AtomicBool,
     /// Where the ticks of common flushes are counted from.
     started: Instant,
 }
@@ -105,6 +109,8 @@ impl MessageStreamManager {
             pending: AtomicUsize::new(0),
             writers: AtomicUsize::new(0),
             drain,
+            remote: RemoteTails::default(),
+            tailing: AtomicBool::new(false),
             started: Instant::now(),
         };
         Self { inner: Arc::new(inner) }
@@ -114,6 +120,11 @@ impl MessageStreamManager {
     pub fn writer(&self, identity: RunIdentity, tail: u64) -> RunWriter {
         let channel = ChannelRef::new(&self.inner, identity.run);
         RunWriter::new(self.clone(), channel, identity, tail)
+    }
+
+    /// Another replica has readers of a run that is written here.
+    pub fn followed(&self, run: RunId, by: ReplicaId) {
+        self.inner.bus.followed(run, by);
     }
 
     /// Makes local readers of a run look again; what a hint from another replica does.

@@ -20,6 +20,7 @@ use crate::channel::Read;
 use crate::frame::{self, Closing, RETRY_MS};
 use crate::manager::{ChannelRef, Inner, MessageStreamManager};
 use crate::quota::OpenStream;
+use crate::remote::RemoteReader;
 use crate::view;
 
 /// Segments in one page of the table: about 256 KiB once a run is packed, far less before.
@@ -162,6 +163,8 @@ struct Reader {
     caught_up: bool,
     rotate_at: Instant,
     checked_at: Instant,
+    /// While another process writes the run.
+    remote: Option<RemoteReader>,
     _open: OpenStream,
 }
 
@@ -203,6 +206,7 @@ impl Reader {
             caught_up: false,
             rotate_at: now + rotate,
             checked_at: now,
+            remote: None,
             _open: open,
         }
     }
@@ -257,7 +261,14 @@ impl Reader {
                 let heartbeat = quiet_since + self.manager.options.heartbeat;
                 let poll = Instant::now() + self.manager.options.remote_poll;
                 let live = self.channel.is_live();
-                let until = self.wake_at(heartbeat, (!live).then_some(poll));
+                if live {
+                    self.remote = None;
+                } else if self.remote.is_none() {
+                    let tenant = self.params.scope.tenant;
+                    self.remote = Some(RemoteReader::new(&self.manager, tenant, self.run, self.after));
+                }
+                let alone = !live && !self.manager.tailing.load(std::sync::atomic::Ordering::Relaxed);
+                let until = self.wake_at(heartbeat, alone.then_some(poll));
                 tokio::select! {
                     () = &mut changed => {}
                     () = tokio::time::sleep_until(until) => {}

@@ -5,6 +5,7 @@
 //! are not deltas commit in the same transaction as the state they tell of. Once it learns that it is no longer the
 //! owner it writes nothing more.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use headwater_protocol::event::{EventBody, render};
@@ -34,6 +35,10 @@ pub enum WriteError {
     /// Somebody else owns the run now, or it has ended, or it is gone. Whoever that is tells the readers.
     #[error("this process no longer owns the run")]
     Fenced,
+    /// The run was to end, and something was said to it that no step has taken. Nothing was written;
+    /// [`RunWriter::take_unread`] gives back what was to be.
+    #[error("something was said to the run that no step has taken")]
+    Unread,
     /// Postgres refused these rows, or was away for too long. The run may still be ended with others.
     #[error("the log could not be written: {0}")]
     Refused(String),
@@ -48,6 +53,19 @@ struct InFlight {
     ended: bool,
     /// What it counts for among the waiting bytes.
     bytes: usize,
+    /// Kept while it may be given back.
+    refusable: Option<Refusable>,
+}
+
+/// A commit that was not carried out: the deltas that waited and the events that were given, and the state with them.
+type Refusable = (Vec<EventBody>, Arc<Writes>);
+
+/// A stretch of the log, rendered.
+struct Lines {
+    from: u64,
+    to: u64,
+    text: String,
+    ended: bool,
 }
 
 /// Writes one run's log.
@@ -69,6 +87,7 @@ pub struct RunWriter {
     /// Segments that this writer has committed.
     segments: usize,
     fenced: bool,
+    unread: Option<Refusable>,
 }
 
 impl RunWriter {
@@ -89,6 +108,7 @@ impl RunWriter {
             last_flush: None,
             segments: 0,
             fenced,
+            unread: None,
         }
     }
 
@@ -181,11 +201,21 @@ impl RunWriter {
     /// time; [`RunWriter::progress`] sees it through.
     pub fn begin(&mut self, events: Vec<EventBody>, mut writes: Writes) {
         assert!(self.in_flight.is_none(), "one commit at a time");
-        let (from, to, lines, ended) = self.take_lines(events);
+        let (bodies, lines) = self.take_lines(events);
         if let Some(step) = &mut writes.step {
-            step.seq = to;
+            step.seq = lines.to;
         }
-        self.send(from, to, lines, ended, Some(Box::new(writes)));
+        let refusable = writes.run.as_ref().is_some_and(|run| run.unless_input);
+        let writes = Arc::new(writes);
+        let kept = refusable.then(|| (bodies, writes.clone()));
+        self.send(lines, Some(writes), kept);
+    }
+
+    /// What was to be written by the commit that was refused with [`WriteError::Unread`]: events, deltas among them, and
+    /// state.
+    pub fn take_unread(&mut self) -> Option<(Vec<EventBody>, Writes)> {
+        let (events, writes) = self.unread.take()?;
+        Some((events, Arc::unwrap_or_clone(writes)))
     }
 
     /// The same, seen through to its end. Returns the next run of the thread when this one ended and another waited.
@@ -227,6 +257,10 @@ impl RunWriter {
                 self.channel.detach(self.number);
                 Err(WriteError::Fenced)
             }
+            Verdict::Unread => {
+                self.unread = in_flight.refusable;
+                Err(WriteError::Unread)
+            }
             Verdict::Failed(reason) => Err(WriteError::Refused(reason)),
         }
     }
@@ -248,28 +282,31 @@ impl RunWriter {
             tokio::time::sleep_until(self.manager.next_flush(last)).await;
         }
         self.urgent = false;
-        let (from, to, lines, ended) = self.take_lines(Vec::new());
-        self.send(from, to, lines, ended, None);
+        let (_, lines) = self.take_lines(Vec::new());
+        self.send(lines, None, None);
         Ok(())
     }
 
     /// Renders the pending deltas and these events, numbered in order.
-    fn take_lines(&mut self, events: Vec<EventBody>) -> (u64, u64, String, bool) {
+    fn take_lines(&mut self, events: Vec<EventBody>) -> (Vec<EventBody>, Lines) {
         let from = self.tail + 1;
         let now = Timestamp::now();
         let mut out = Vec::with_capacity(self.pending_bytes + events.len() * 256);
-        let (mut seq, mut ended) = (self.tail, false);
-        for body in self.pending.drain(..).chain(events) {
-            seq += 1;
+        let (mut to, mut ended) = (self.tail, false);
+        let mut bodies = std::mem::take(&mut self.pending);
+        bodies.extend(events);
+        for body in &bodies {
+            to += 1;
             ended |= body.is_terminal();
-            render(&mut out, seq, now, self.identity.run, &body);
+            render(&mut out, to, now, self.identity.run, body);
             out.push(b'\n');
         }
-        (from, seq, String::from_utf8(out).expect("JSON is UTF-8"), ended)
+        (bodies, Lines { from, to, text: String::from_utf8(out).expect("JSON is UTF-8"), ended })
     }
 
-    fn send(&mut self, from: u64, to: u64, lines: String, ended: bool, writes: Option<Box<Writes>>) {
+    fn send(&mut self, lines: Lines, writes: Option<Arc<Writes>>, refusable: Option<Refusable>) {
         let RunIdentity { tenant, user, run, token } = self.identity;
+        let Lines { from, to, text: lines, ended } = lines;
         let mut segment = segment_header(tenant, run);
         segment.push_str(&lines);
         let commit = Commit { tenant, user, run, token, seq_from: from, seq_to: to, segment, writes };
@@ -277,7 +314,7 @@ impl RunWriter {
         self.last_flush = Some(Instant::now());
         // Still in memory until Postgres has answered.
         let bytes = std::mem::take(&mut self.pending_bytes);
-        self.in_flight = Some(InFlight { answer, from, to, lines, ended, bytes });
+        self.in_flight = Some(InFlight { answer, from, to, lines, ended, bytes, refusable });
     }
 
     fn forget_pending(&mut self) {

@@ -106,6 +106,7 @@ async fn bring_up(args: DevArgs) -> anyhow::Result<Up> {
     };
     let url = database.url().to_owned();
     settings.database.url = Some(SecretString::from(url.clone()));
+    settings.database.direct_url.get_or_insert_with(|| SecretString::from(url.clone()));
 
     let progress = Progress::new();
     progress.step("migrating the database");
@@ -133,7 +134,9 @@ async fn bring_up(args: DevArgs) -> anyhow::Result<Up> {
         ("HEADWATER_API_KEY", key.clone()),
         ("HEADWATER_OPERATOR_KEY", operator_key),
         ("HEADWATER_MASTER_KEY", master.to_hex()),
-        ("DATABASE_URL", url),
+        ("DATABASE_URL", url.clone()),
+        // Nothing stands between us and this Postgres: other processes may listen for hints.
+        ("DATABASE_DIRECT_URL", url),
         ("HEADWATER__PROFILE", "dev".to_owned()),
     ];
     let config = args.config.and_then(|file| file.canonicalize().ok()).map(|file| file.display().to_string());

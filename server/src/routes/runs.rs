@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_agent::{Accepted, NewRunRequest, ThreadTarget};
 use headwater_protocol::api::{
-    Agent, CancelParams, EventPage, InlineThread, List, OnConflict, OnDisconnect, Run, RunParams, RunSnapshot, Ticket,
+    Agent, CancelParams, EventPage, InlineThread, List, OnDisconnect, Run, RunParams, RunSnapshot, Ticket,
 };
 use headwater_protocol::event::{Actor, ActorKind, Event, render_for};
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, ThreadId, Timestamp, UserId};
@@ -138,24 +138,27 @@ async fn create(
         Err(refused) => earlier(&state, &caller, once.key()).await?.ok_or(refused)?,
     };
     let scope = Scope { tenant: caller.tenant, user: Some(user) };
-    let (run, visibility, replayed) = match accepted {
-        Accepted::New { run, visibility } => (*run, visibility, false),
-        Accepted::Replay(run) => {
+    let (run, visibility, how) = match accepted {
+        Accepted::New { run, visibility } => (*run, visibility, How::New),
+        Accepted::Replay(run) | Accepted::Steered(run) => {
+            let steered = matches!(accepted, Accepted::Steered(_));
             let (run, visibility) = state.store.scoped(scope).run_get(run).await?.ok_or_else(|| missing("run"))?;
-            (run, visibility, true)
+            (run, visibility, if steered { How::Steered } else { How::Replayed })
         }
     };
+    let replayed = how == How::Replayed;
+    let status = if how == How::Steered { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/runs/{}", run.id);
     if streams::wants_stream(&headers) {
         let params = reader(&state, &caller, scope, Cursor::After(0));
-        let opened = if replayed {
+        let opened = if how != How::New {
             // Whoever lost the first answer goes on where it was cut.
             let cursor = cursor(headers.get("last-event-id"), None)?;
             state.streams.open(run.id, ReaderParams { cursor, ..params }).await?
         } else {
             state.streams.open_created(run.id, user, params, visibility)
         };
-        let mut response = streams::stream(StatusCode::CREATED, opened);
+        let mut response = streams::stream(status, opened);
         if let Ok(location) = HeaderValue::from_str(&location) {
             response.headers_mut().insert(http::header::LOCATION, location);
         }
@@ -173,7 +176,20 @@ async fn create(
             state.store.scoped(scope).run_get(run.id).await?.ok_or_else(|| missing("run"))?.0
         }
     };
-    Ok(created(&view::run_for(run, audience), &location, replayed))
+    let mut response = created(&view::run_for(run, audience), &location, replayed);
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// How a request to run an agent was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// As a run of its own.
+    New,
+    /// As the repetition of an earlier one.
+    Replayed,
+    /// As something said to the run that is under way.
+    Steered,
 }
 
 async fn accept(
@@ -268,9 +284,6 @@ fn request(
         state.llm.check_model(&fallback.model)?;
     }
     let on_conflict = params.on_conflict.unwrap_or(agent.config.on_conflict);
-    if matches!(on_conflict, OnConflict::Interrupt | OnConflict::Rollback | OnConflict::Steer) {
-        return Err(Problem::invalid("/on_conflict", "this release has reject and enqueue").into());
-    }
     let on_disconnect = params.on_disconnect.unwrap_or(agent.config.on_disconnect);
     if on_disconnect != OnDisconnect::Continue {
         return Err(Problem::invalid("/on_disconnect", "this release has continue").into());

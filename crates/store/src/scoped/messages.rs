@@ -106,7 +106,10 @@ impl UserScopedStorage {
         thread: ThreadId,
         id: MessageId,
     ) -> Result<Option<(Message, Visibility)>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM headwater.messages m WHERE m.thread_id = $1 AND m.message_id = $2");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM headwater.messages m WHERE m.thread_id = $1 AND m.message_id = $2
+                            AND m.withdrawn IS NULL"
+        );
         self.query(&sql, &[&thread.uuid(), &id.uuid()]).await?.first().map(message).transpose()
     }
 
@@ -121,7 +124,7 @@ impl UserScopedStorage {
         let (comparison, direction) = if page.ascending { (">", "ASC") } else { ("<", "DESC") };
         let sql = format!(
             "SELECT {COLUMNS} FROM headwater.messages m
-             WHERE m.thread_id = $1 AND ($2::uuid IS NULL OR m.run_id = $2) AND ($3::text[] IS NULL OR m.role = ANY ($3))
+             WHERE m.thread_id = $1 AND m.withdrawn IS NULL AND ($2::uuid IS NULL OR m.run_id = $2) AND ($3::text[] IS NULL OR m.role = ANY ($3))
                AND ($4::uuid IS NULL OR (m.ord, m.message_id) {comparison}
                     (SELECT c.ord, c.message_id FROM headwater.messages c WHERE c.message_id = $4 AND c.thread_id = $1))
              ORDER BY m.ord {direction}, m.message_id {direction} LIMIT $5"
@@ -141,7 +144,7 @@ impl UserScopedStorage {
                      SELECT ord, role, content, message_id,
                             sum(octet_length(content::text)) OVER (ORDER BY ord DESC) AS bytes
                      FROM (SELECT ord, role, content, message_id FROM headwater.messages
-                           WHERE thread_id = $1 AND ord <= $2 AND status <> 'in_progress'
+                           WHERE thread_id = $1 AND ord <= $2 AND status <> 'in_progress' AND withdrawn IS NULL
                            ORDER BY ord DESC, message_id DESC LIMIT 2000) newest) h
                  WHERE bytes <= $3 OR ord = $2
                  ORDER BY ord DESC, message_id DESC",

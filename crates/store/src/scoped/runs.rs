@@ -1,7 +1,7 @@
 //! Runs and their snapshots.
 
 use headwater_protocol::api::{Run, RunSource, RunStatus};
-use headwater_protocol::event::Visibility;
+use headwater_protocol::event::{Actor, Visibility};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::message::Message;
 use headwater_protocol::{AgentId, MessageId, Money, ReplicaId, RunId, Scope, ThreadId, Timestamp, Usage, UserId};
@@ -190,7 +190,8 @@ impl UserScopedStorage {
                          'metadata', m.metadata, 'agent', m.agent_id,
                          'created_at', m.created_at, 'completed_at', m.completed_at) ORDER BY m.ord, m.message_id), '[]')
                      FROM headwater.messages m
-                     WHERE m.tenant_id = r.tenant_id AND m.thread_id = r.thread_id AND m.run_id = r.run_id) AS messages,
+                     WHERE m.tenant_id = r.tenant_id AND m.thread_id = r.thread_id AND m.run_id = r.run_id
+                       AND m.withdrawn IS DISTINCT FROM 'reset') AS messages,
                     CASE WHEN r.status IN ('running', 'suspended') THEN
                         (SELECT array_agg(e.events ORDER BY e.seq_from) FROM headwater.run_events e
                          WHERE e.tenant_id = r.tenant_id AND e.run_id = r.run_id) END AS events
@@ -235,24 +236,37 @@ impl UserScopedStorage {
         Ok(Some(RunForEnd { author, cost_estimated: row.try_get("cost_estimated")? }))
     }
 
-    /// Takes a run away from its owner in order to end it. `None`: there is no such run; a terminal status: nothing was
+    /// Takes a run away from its owner in order to end it, and remembers for whom, if for
+    /// somebody. `None`: there is no such run; a terminal status: nothing was
     /// taken.
     pub async fn run_take(
         &self,
         replica: ReplicaId,
         id: RunId,
         token: LeaseToken,
+        by: Option<&Actor>,
     ) -> Result<Option<RunStatus>, StoreError> {
         // It may change hands between two looks; a handful of attempts is plenty.
         for _ in 0..10 {
-            let rows =
-                self.query("SELECT headwater.cancel_run($1, $2, $3)", &[&replica.0, &id.uuid(), &token.0]).await?;
+            let rows = self
+                .query(
+                    "SELECT headwater.cancel_run($1, $2, $3, $4)",
+                    &[&replica.0, &id.uuid(), &token.0, &by.map(Json)],
+                )
+                .await?;
             let Some(status) = rows[0].try_get::<_, Option<&str>>(0)? else { return Ok(None) };
             if let Some(status) = RunStatus::parse(status) {
                 return Ok(Some(status));
             }
         }
         Err(StoreError::Unavailable("the run keeps changing hands".into()))
+    }
+
+    /// What was said to a run that is under way and that no step has taken yet, in the order in which it was said.
+    pub async fn run_inputs(&self, id: RunId) -> Result<Vec<(Uuid, serde_json::Value)>, StoreError> {
+        let sql = "SELECT input_id, params->'content' FROM headwater.run_inputs WHERE run_id = $1 ORDER BY input_id";
+        let rows = self.query(sql, &[&id.uuid()]).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get::<_, Json<_>>(1)?.0))).collect()
     }
 
     /// Runs of a thread or of a user that are not terminal.

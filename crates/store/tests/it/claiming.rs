@@ -25,7 +25,7 @@ async fn claims_go_round_the_tenants() {
     assert_eq!(world.unscoped().sweep().await.expect("counts"), 7);
     let mut got = Vec::new();
     for (limit, expected) in [(4, (2, 2)), (2, (2, 0)), (10, (1, 0)), (10, (0, 0))] {
-        let claimed = world.unscoped().claim_runs(successor, NO_LEASE_MS, limit).await.expect("claims");
+        let claimed = world.unscoped().claim_runs(successor, NO_LEASE_MS, limit, false).await.expect("claims");
         let mut shares = HashMap::new();
         for claim in &claimed {
             *shares.entry(claim.tenant).or_insert(0) += 1;
@@ -48,7 +48,7 @@ async fn what_is_claimed_is_the_claimers_alone() {
     let (waiting, _) = world.run_on(run.thread).await;
     world.expire(world.replica).await;
     let successor = register(&world.unscoped()).await;
-    let claimed = world.unscoped().claim_runs(successor, NO_LEASE_MS, 10).await.expect("claims");
+    let claimed = world.unscoped().claim_runs(successor, NO_LEASE_MS, 10, false).await.expect("claims");
     assert_eq!(
         claimed.iter().map(|claim| claim.run).collect::<Vec<_>>(),
         [run.run],
@@ -81,12 +81,12 @@ async fn nothing_is_claimed_right_after_postgres_has_started() {
     let successor = register(&world.unscoped()).await;
     // With a lease of ten years, any Postgres has just started.
     let ten_years = 10 * 365 * 24 * LEASE_MS;
-    assert!(world.unscoped().claim_runs(successor, ten_years, 10).await.expect("asks").is_empty());
+    assert!(world.unscoped().claim_runs(successor, ten_years, 10, false).await.expect("asks").is_empty());
     // And so the one who was away may come back.
     assert!(world.unscoped().replica_renew(world.replica, LEASE_MS).await.expect("renews"));
-    assert!(world.unscoped().claim_runs(successor, NO_LEASE_MS, 10).await.expect("asks").is_empty());
+    assert!(world.unscoped().claim_runs(successor, NO_LEASE_MS, 10, false).await.expect("asks").is_empty());
     world.expire(world.replica).await;
-    assert_eq!(world.unscoped().claim_runs(successor, NO_LEASE_MS, 10).await.expect("claims").len(), 1);
+    assert_eq!(world.unscoped().claim_runs(successor, NO_LEASE_MS, 10, false).await.expect("claims").len(), 1);
     assert!(!world.unscoped().replica_renew(world.replica, LEASE_MS).await.expect("asks"), "its runs are gone");
 }
 
@@ -98,7 +98,7 @@ async fn a_dead_replicas_id_owns_nothing_when_it_comes_back() {
     assert!(matches!(error, StoreError::Taken { .. }), "{error}");
     world.expire(world.replica).await;
     let successor = register(&world.unscoped()).await;
-    assert_eq!(world.unscoped().claim_runs(successor, NO_LEASE_MS, 10).await.expect("claims").len(), 1);
+    assert_eq!(world.unscoped().claim_runs(successor, NO_LEASE_MS, 10, false).await.expect("claims").len(), 1);
     assert_eq!(world.commit(run.deltas(3, 3)).await, Verdict::Stale);
 }
 
@@ -107,10 +107,10 @@ async fn a_replica_that_takes_leave_is_inherited_at_once() {
     let world = World::new().await;
     let run = world.run().await;
     let successor = register(&world.unscoped()).await;
-    assert!(world.unscoped().claim_runs(successor, NO_LEASE_MS, 10).await.expect("asks").is_empty());
+    assert!(world.unscoped().claim_runs(successor, NO_LEASE_MS, 10, false).await.expect("asks").is_empty());
     world.unscoped().replica_retire(world.replica).await.expect("takes leave");
     assert_eq!(world.commit(run.deltas(3, 3)).await, Verdict::Stale);
-    assert_eq!(world.unscoped().claim_runs(successor, NO_LEASE_MS, 10).await.expect("claims").len(), 1);
+    assert_eq!(world.unscoped().claim_runs(successor, NO_LEASE_MS, 10, false).await.expect("claims").len(), 1);
 }
 
 #[tokio::test]
@@ -122,9 +122,12 @@ async fn two_claimers_share_what_there_is() {
     world.expire(world.replica).await;
     let (one, two) = (register(&world.unscoped()).await, register(&world.unscoped()).await);
     let unscoped = world.unscoped();
-    let (a, b) = tokio::join!(unscoped.claim_runs(one, NO_LEASE_MS, 10), unscoped.claim_runs(two, NO_LEASE_MS, 10));
+    let (a, b) = tokio::join!(
+        unscoped.claim_runs(one, NO_LEASE_MS, 10, false),
+        unscoped.claim_runs(two, NO_LEASE_MS, 10, false)
+    );
     // Whoever lost a row to the other one's lock finds it taken later.
-    let rest = unscoped.claim_runs(one, NO_LEASE_MS, 10).await.expect("claims");
+    let rest = unscoped.claim_runs(one, NO_LEASE_MS, 10, false).await.expect("claims");
     let mut runs: Vec<_> =
         a.expect("claims").into_iter().chain(b.expect("claims")).chain(rest).map(|c| c.run).collect();
     let all = runs.len();
@@ -140,17 +143,17 @@ async fn cancelling_takes_a_run_from_wherever_it_is() {
     let canceller = register(&world.unscoped()).await;
     let token = LeaseToken::new();
     let storage = world.storage();
-    assert_eq!(storage.run_take(canceller, run.run, token).await.expect("takes"), Some(RunStatus::Running));
+    assert_eq!(storage.run_take(canceller, run.run, token, None).await.expect("takes"), Some(RunStatus::Running));
     assert_eq!(world.commit(run.deltas(3, 3)).await, Verdict::Stale);
     let (taken, _) = storage.run_get(run.run).await.expect("reads").expect("is there");
     assert!(taken.cancel_requested_at.is_some());
     // Taken back, and ended: from then on nothing is taken.
     let token = LeaseToken::new();
-    assert_eq!(storage.run_take(world.replica, run.run, token).await.expect("takes"), Some(RunStatus::Running));
+    assert_eq!(storage.run_take(world.replica, run.run, token, None).await.expect("takes"), Some(RunStatus::Running));
     let (ending, _) = Owned { token, ..run }.ending(3);
     assert_eq!(world.commit(ending).await, Verdict::Ok { next: None });
     assert_eq!(
-        storage.run_take(canceller, run.run, LeaseToken::new()).await.expect("asks"),
+        storage.run_take(canceller, run.run, LeaseToken::new(), None).await.expect("asks"),
         Some(RunStatus::Completed)
     );
 }
@@ -166,5 +169,5 @@ async fn a_released_run_is_nobodys() {
     );
     assert!(world.unscoped().release_run(world.replica, run.tenant, run.run).await.expect("releases"));
     assert_eq!(world.commit(run.deltas(3, 3)).await, Verdict::Stale);
-    assert_eq!(world.unscoped().claim_runs(other, NO_LEASE_MS, 10).await.expect("claims").len(), 1);
+    assert_eq!(world.unscoped().claim_runs(other, NO_LEASE_MS, 10, false).await.expect("claims").len(), 1);
 }

@@ -190,6 +190,7 @@ async fn a_repeated_commit_writes_its_state_once() {
             settled_at: now,
         }],
         run: None,
+        ..Writes::default()
     };
     for _ in 0..2 {
         assert_eq!(world.commit(run.step(3, 3, writes())).await, OK);
@@ -278,7 +279,7 @@ async fn a_log_belongs_to_its_user() {
         assert!(storage.run_for_loop(run.run).await.expect("reads").is_none());
         assert!(storage.thread_get(run.thread).await.expect("reads").is_none());
         assert!(!storage.thread_delete(run.thread).await.expect("looks"));
-        assert_eq!(storage.run_take(world.replica, run.run, run.token).await.expect("asks"), None);
+        assert_eq!(storage.run_take(world.replica, run.run, run.token, None).await.expect("asks"), None);
     }
     assert_eq!(world.commit(run.deltas(3, 3)).await, OK, "all that changed nothing");
 }

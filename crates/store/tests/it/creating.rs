@@ -13,7 +13,9 @@ use crate::support::{Owned, World, begin, key, new_run, owned};
 fn refused(created: &Created) -> &str {
     match created {
         Created::Refused { reason, .. } => reason,
-        other @ (Created::Yes { .. } | Created::Replay(_) | Created::Failed(_)) => panic!("accepted: {other:?}"),
+        other @ (Created::Yes { .. } | Created::Steered(_) | Created::Replay(_) | Created::Failed(_)) => {
+            panic!("accepted: {other:?}")
+        }
     }
 }
 
@@ -31,7 +33,7 @@ async fn a_repeated_request_finds_its_run_again() {
     };
     let first = ask("aa");
     let run = owned(&first).run;
-    let ran = Created::Yes { ord: 1, after_run: None, running: true };
+    let ran = Created::Yes { ord: 1, after_run: None, running: true, gives_way: Vec::new() };
     assert_eq!(world.creator.create(first).await.expect("an answer"), ran);
     assert_eq!(world.creator.create(ask("aa")).await.expect("an answer"), Created::Replay(run));
     assert_eq!(refused(&world.creator.create(ask("bb")).await.expect("an answer")), "idempotency_mismatch");
@@ -63,7 +65,7 @@ async fn two_at_once_with_one_key_make_one_run() {
         match answer.await.expect("an answer") {
             Created::Yes { .. } => made += 1,
             Created::Replay(_) => replays += 1,
-            other @ (Created::Refused { .. } | Created::Failed(_)) => panic!("{other:?}"),
+            other @ (Created::Steered(_) | Created::Refused { .. } | Created::Failed(_)) => panic!("{other:?}"),
         }
     }
     assert_eq!((made, replays), (1, 2));
@@ -129,9 +131,9 @@ async fn runs_of_a_thread_follow_each_other() {
     let world = World::new().await;
     let first = world.run().await;
     let (second, created) = world.run_on(first.thread).await;
-    assert_eq!(created, Created::Yes { ord: 2, after_run: Some(first.run), running: false });
+    assert_eq!(created, Created::Yes { ord: 2, after_run: Some(first.run), running: false, gives_way: Vec::new() });
     let (third, created) = world.run_on(first.thread).await;
-    assert_eq!(created, Created::Yes { ord: 3, after_run: Some(second.run), running: false });
+    assert_eq!(created, Created::Yes { ord: 3, after_run: Some(second.run), running: false, gives_way: Vec::new() });
     let queued = world.lines(third.run).await;
     assert_eq!(queued.lines().count(), 1, "it has not begun");
     assert!(queued.contains(&format!("\"after_run\":\"{}\"", second.run)), "{queued}");
@@ -204,8 +206,10 @@ async fn many_at_once_on_one_thread_are_numbered_without_gaps() {
     let mut made = vec![];
     for answer in waiting {
         match answer.await.expect("an answer") {
-            Created::Yes { ord, after_run, running } => made.push((ord, after_run, running)),
-            other @ (Created::Replay(_) | Created::Refused { .. } | Created::Failed(_)) => panic!("{other:?}"),
+            Created::Yes { ord, after_run, running, .. } => made.push((ord, after_run, running)),
+            other @ (Created::Replay(_) | Created::Steered(_) | Created::Refused { .. } | Created::Failed(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
     made.sort_by_key(|(ord, ..)| *ord);

@@ -142,7 +142,9 @@ async fn contest(fence: Fence, pause: Pause, rival: Rival, ends: Ends) -> Outcom
         Rival::Claim => {
             format!("SELECT run_id || ' ' || token FROM headwater.claim_runs('{}', {NO_LEASE_MS}, 10)", successor.0)
         }
-        Rival::Cancel => format!("SELECT headwater.cancel_run('{}', '{}', '{}')", successor.0, run.run.uuid(), token.0),
+        Rival::Cancel => {
+            format!("SELECT headwater.cancel_run('{}', '{}', '{}', NULL)", successor.0, run.run.uuid(), token.0)
+        }
         Rival::Purge => format!("SELECT headwater.purge_thread('{}')", run.thread.uuid()),
     };
     let take = async || {

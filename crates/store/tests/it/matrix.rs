@@ -19,9 +19,11 @@ headwater.agents                   | 1 1 1 -  | 1 1 1 -  | 1 1 1 -    | 0 ! 0 - 
 headwater.api_keys                 | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.idempotency              | 1 1 - 1  | 1 1 - 1  | 1 1 - 1    | 0 ! - 0      | 0 ! - 0
 headwater.messages                 | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
+headwater.run_cancels              | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
 headwater.run_events               | 1 - - -  | 1 - - -  | 1 - - -    | 0 - - -      | 0 - - -
 headwater.run_events_DAY           | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.run_events_default       | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
+headwater.run_inputs               | 1 1 - 1  | 1 1 - 1  | 0 ! - 0    | 0 ! - 0      | 0 ! - 0
 headwater.run_steps                | 1 1 - -  | 1 1 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
 headwater.runs                     | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.tenants                  | 1 - 1 -  | 1 - 1 -  | 1 - 1 -    | 0 - 0 -      | 0 - 0 -
@@ -48,6 +50,8 @@ const DATA: &[&str] = &[
     "usage_calls",
     "idempotency",
     "tickets",
+    "run_cancels",
+    "run_inputs",
     "run_events",
 ];
 
@@ -112,6 +116,11 @@ impl Person {
             ),
             "idempotency" => ("tenant_id, actor, key, fingerprint, status, object, created_at", format!("'{tenant}', '{user}', 'key {n}', '\\x00', 201, 'o', now()")),
             "tickets" => ("tenant_id, ticket_id, run_id, user_id, first_used_at", format!("'{tenant}', '{}', '{run}', '{user}', now()", own("ticket"))),
+            "run_cancels" => ("tenant_id, run_id, user_id, actor", format!("'{tenant}', '{}', '{user}', '{{}}'", own("run"))),
+            "run_inputs" => (
+                "tenant_id, input_id, run_id, thread_id, user_id, params, segment, created_at",
+                format!("'{tenant}', '{}', '{run}', '{thread}', '{user}', '{{}}', 's', now()", own("input")),
+            ),
             "run_events" => ("tenant_id, run_id, seq_from, seq_to, events", format!("'{tenant}', '{run}', {0}, {0}, 'e'", n + 1)),
             other => panic!("no row is written for headwater.{other}: add it here and to the table above"),
         };
@@ -144,6 +153,7 @@ fn updated(table: &str) -> &'static str {
         "runs" => "steps = 99",
         "messages" => "content = '[\"stolen\"]'",
         "tickets" => "revoked_at = now()",
+        "run_cancels" => "withdraw = true",
         _ => "tenant_id = tenant_id",
     }
 }

@@ -85,7 +85,7 @@ impl World {
         let new = new_run(tenant, None);
         let owned = owned(&new);
         let created = self.creator.create(new).await.expect("the worker answers");
-        assert_eq!(created, Created::Yes { ord: 1, after_run: None, running: true });
+        assert_eq!(created, Created::Yes { ord: 1, after_run: None, running: true, gives_way: Vec::new() });
         owned
     }
 
@@ -237,7 +237,7 @@ impl Owned {
 
     /// Events with state.
     pub(crate) fn step(&self, from: u64, to: u64, writes: Writes) -> Commit {
-        Commit { writes: Some(Box::new(writes)), ..self.deltas(from, to) }
+        Commit { writes: Some(std::sync::Arc::new(writes)), ..self.deltas(from, to) }
     }
 
     /// The terminal event and the token under which the thread's next run is taken.

@@ -134,7 +134,7 @@ impl Owner<'_> {
         let storage = self.world.store.scoped(self.world.scope());
         let to = 1 - self.at;
         // Whatever the old owner has under way is committed before, or not at all.
-        storage.run_take(self.replicas[to].id, self.identity.run, token).await.expect("takes the run");
+        storage.run_take(self.replicas[to].id, self.identity.run, token, None).await.expect("takes the run");
         self.identity.token = token;
         let tail = storage.events_fold(self.identity.run).await.expect("reads").seq;
         let writer = self.replicas[to].streams.writer(self.identity, tail);

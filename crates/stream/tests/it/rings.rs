@@ -103,7 +103,7 @@ async fn an_overtaken_writer_says_nothing_more_and_its_readers_go_on() {
     let mut all = blocks.until("stream.caught_up").await;
 
     let token = LeaseToken::new();
-    world.store.scoped(world.scope()).run_take(new.id, begun.run(), token).await.expect("takes the run");
+    world.store.scoped(world.scope()).run_take(new.id, begun.run(), token, None).await.expect("takes the run");
     zombie.delta(delta(message, "of the zombie"));
     let fenced = async {
         while zombie.is_busy() {

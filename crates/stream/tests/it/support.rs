@@ -152,7 +152,7 @@ impl World {
         let new =
             NewRun { tenant: self.tenant, user: self.user, params, first, started: format!("{header}{lines}"), until };
         let created = replica.creator.create(new).await.expect("the worker answers");
-        assert_eq!(created, Created::Yes { ord: 1, after_run: None, running: true });
+        assert_eq!(created, Created::Yes { ord: 1, after_run: None, running: true, gives_way: Vec::new() });
         Begun { identity: RunIdentity { tenant: self.tenant, user: self.user, run, token }, thread, lines }
     }
 

@@ -10,7 +10,7 @@ use crate::support::{Lane, Site, Tenant, User, eventually, serve, unique};
 const LEASE: (&str, &str) = ("HEADWATER__LEASE__MS", "500");
 
 /// That the log, the run, its messages and the sums tell one story. Gives the log.
-async fn assert_consistent(alice: &User, run: &str) -> Vec<Value> {
+pub(super) async fn assert_consistent(alice: &User, run: &str) -> Vec<Value> {
     let log = events(&read(&alice.key, run, None).await);
     assert_dense(&log);
     let snapshot = alice.key.get(&format!("/v1/runs/{run}")).await.ok(200);
@@ -19,21 +19,40 @@ async fn assert_consistent(alice: &User, run: &str) -> Vec<Value> {
     assert_eq!(last["type"], format!("run.{}", snapshot["status"].as_str().expect("a status")));
     assert_eq!((&snapshot["usage"], &snapshot["cost"]), (&last["usage"], &last["cost"]));
     let count = |kind: &str| log.iter().filter(|event| event["type"] == kind).count();
-    assert_eq!(count("message.started"), count("message.completed"), "nothing is left open: {log:#?}");
+    let begun = log.iter().filter(|event| event["type"] == "message.started");
+    let ended = |message: &Value| {
+        let by = |e: &Value| {
+            (e["type"] == "message.completed" && e["message"] == *message)
+                || e["messages"].as_array().is_some_and(|reset| reset.contains(message))
+        };
+        log.iter().any(by)
+    };
+    assert!(begun.clone().all(|event| ended(&event["message"])), "nothing is left open: {log:#?}");
     assert_eq!(count("cost.estimated"), count("cost.settled"), "each call is settled: {log:#?}");
-    let said: String = log.iter().filter_map(|event| event["delta"].as_str()).collect();
+    // What a step that was done again had said is thrown away, by the log and by the thread.
+    let reset: Vec<&Value> = log.iter().filter_map(|event| event["messages"].as_array()).flatten().collect();
+    let kept = |event: &&Value| !reset.contains(&&event["message"]);
     let messages: Vec<&Value> =
         snapshot["messages"].as_array().expect("a list").iter().filter(|m| m["role"] == "assistant").collect();
-    assert_eq!(messages.len(), count("message.completed"));
-    for event in log.iter().filter(|event| event["type"] == "message.completed") {
+    let completed: Vec<&Value> = log.iter().filter(|e| e["type"] == "message.completed").filter(kept).collect();
+    assert_eq!(messages.len(), completed.len());
+    for event in completed {
+        let said: String = log
+            .iter()
+            .filter(|delta| delta["message"] == event["message"])
+            .filter_map(|delta| delta["delta"].as_str())
+            .collect();
         assert_eq!(event["text"], said);
         let stored = messages.iter().find(|message| message["id"] == event["message"]).expect("its row");
         assert_eq!((&stored["status"], &stored["content"][0]["text"]), (&event["status"], &event["text"]));
     }
+    let thread = snapshot["thread"].as_str().expect("an id");
+    let listed = alice.key.get(&format!("/v1/threads/{thread}/messages?run={run}&limit=100")).await.ok(200);
+    assert!(listed["data"].as_array().expect("a list").iter().all(|message| !reset.contains(&&message["id"])));
     log
 }
 
-async fn nothing_is_left(tenant: &Tenant) {
+pub(super) async fn nothing_is_left(tenant: &Tenant) {
     let open = tenant.api.get("/v1/runs?status=queued,running,suspended").await.ok(200);
     assert_eq!(open["data"], json!([]));
     let threads = tenant.api.get("/v1/threads?status=busy,suspended").await.ok(200);
@@ -49,7 +68,9 @@ async fn between_any_two_commits() {
     let alice = tenant.user("alice").await;
     let gates: Vec<Gate> = (0..=TOKENS).map(|_| Gate::new()).collect();
     let held = gates.iter().map(|gate| Reply::tokens(TOKENS).gated_by(gate));
-    let lane = Lane::sequence(held.chain([Reply::text("A whole one."), Reply::text("After the crash.")]));
+    // The calls of the first process; then each that was cut is made again, and the one that waited is made.
+    let after = (0..=gates.len()).map(|_| Reply::text("After the crash."));
+    let lane = Lane::sequence(held.chain([Reply::text("A whole one.")]).chain(after));
     tenant.agent(&lane).await;
     let (mut runs, mut readers) = (vec![], vec![]);
     for (n, gate) in gates.iter().enumerate() {
@@ -79,15 +100,17 @@ async fn between_any_two_commits() {
         let run = id(run);
         let seen = reader.rest().await;
         let ended = alice.key.ended(&run).await;
-        let error = &ended["error"];
         assert_eq!(
-            (&ended["status"], &error["code"], &error["retryable"], &error["fault"]),
-            (&json!("failed"), &json!("replica_lost"), &json!(true), &json!("server")),
+            (&ended["status"], &ended["result"]["text"], &ended["attempt"], &ended["cost_estimated"]),
+            (&json!("completed"), &json!("After the crash."), &json!(2), &json!(true)),
             "{ended}"
         );
         let log = assert_consistent(&alice, &run).await;
+        let resumed = log.iter().position(|event| event["type"] == "run.resumed").expect("it was taken over");
+        assert_eq!((&log[resumed]["attempt"], &log[resumed]["reason"]), (&json!(2), &json!("takeover")));
+        assert_eq!((&log[resumed + 1]["type"], &log[resumed + 1]["step"]), (&json!("step.reset"), &json!(1)));
         let said: String = (0..n).map(|word| format!(" tok{word}")).collect();
-        let in_log: String = log.iter().filter_map(|event| event["delta"].as_str()).collect();
+        let in_log: String = log[..resumed].iter().filter_map(|event| event["delta"].as_str()).collect();
         assert_eq!(in_log, said, "what was delivered was committed");
         // A reader who was there comes back and sees each once.
         let rest = read(&alice.token, &run, last_id(&seen).as_deref()).await;
@@ -104,7 +127,7 @@ async fn between_any_two_commits() {
     // The ledger has a line for each call, those of the dead process too, and they add up to what the runs say.
     let calls = tenant.api.get("/v1/usage/calls?limit=100").await.ok(200);
     let calls = calls["data"].as_array().expect("a list");
-    assert_eq!(calls.len(), gates.len() + 2);
+    assert_eq!(calls.len(), 2 * gates.len() + 2);
     assert_eq!(calls.iter().filter(|call| call["estimated"] == true).count(), gates.len());
 }
 
@@ -149,40 +172,75 @@ async fn in_the_middle_of_accepting() {
     nothing_is_left(&tenant).await;
 }
 
-/// Several in a row die; each leaves what the next one can end.
+/// Several in a row die with the same run in their hands: it is not tried for ever.
 #[tokio::test]
 async fn again_and_again() {
     let mut site = Site::start(&[LEASE]).await;
     let tenant = site.tenant().await;
     let alice = tenant.user("alice").await;
-    let mut runs: Vec<String> = vec![];
     let database = site.database.clone();
-    for n in 0..3 {
-        let (tenant, alice) = (tenant.at(&site.process.url), alice.at(&site.process.url));
-        let (reply, gate) = Reply::tokens(9).gate();
-        let lane = Lane::sequence([reply]);
-        // Asked anew with each process; the thread of the first is used by all.
-        tenant.agent(&lane).await;
-        let run = match runs.first() {
-            None => alice.key.run("x").await,
-            Some(first) => {
-                let ended = alice.key.ended(first).await;
-                assert_eq!(ended["error"]["code"], "replica_lost");
-                alice.key.run_on(ended["thread"].as_str().expect("an id"), &format!("{n}")).await
-            }
-        };
-        lane.called(1).await;
+    let (reply, gate) = Reply::tokens(9).gate();
+    let lane = Lane::always(reply);
+    tenant.agent_with(&lane, json!({"limits": {"max_attempts": 3}})).await;
+    let run = id(&alice.key.run("x").await);
+    for deaths in 1..=3 {
+        lane.called(deaths).await;
         gate.pass(1);
-        Stream::open(&alice.key, &id(&run), None).await.until("tok0").await;
-        runs.push(id(&run));
+        let alice = alice.at(&site.process.url);
+        // A word of this attempt, whatever the earlier ones said.
+        let mut reader = Stream::open(&alice.key, &run, None).await;
+        while events(&reader.bytes).iter().filter(|event| event["delta"] == " tok0").count() < deaths {
+            reader.more().await;
+        }
         site.process.kill9();
         site.process = serve(&database, &[LEASE]);
     }
     let (tenant, alice) = (tenant.at(&site.process.url), alice.at(&site.process.url));
-    for run in &runs {
-        assert_eq!(alice.key.ended(run).await["error"]["code"], "replica_lost");
-        assert_consistent(&alice, run).await;
-    }
+    let ended = alice.key.ended(&run).await;
+    let error = &ended["error"];
+    assert_eq!(
+        (&ended["status"], &error["code"], &error["retryable"], &error["fault"]),
+        (&json!("failed"), &json!("attempts_exhausted"), &json!(true), &json!("server")),
+        "{ended}"
+    );
+    assert_eq!(lane.requests().len(), 3, "and no model is asked once more");
+    let log = assert_consistent(&alice, &run).await;
+    assert_eq!(log.iter().filter(|event| event["type"] == "run.resumed").count(), 2);
+    nothing_is_left(&tenant).await;
+}
+
+/// What was asked for before the process died is done by the next one.
+#[tokio::test]
+async fn a_run_that_was_to_give_way_does() {
+    let mut first = Site::start(&[LEASE]).await;
+    let tenant = first.tenant().await;
+    let alice = tenant.user("alice").await;
+    let (reply, gate) = Reply::tokens(9).gate();
+    let lane = Lane::sequence([reply, Reply::text("Instead.")]);
+    tenant.agent(&lane).await;
+    let run = alice.key.run("x").await;
+    lane.called(1).await;
+    gate.pass(1);
+    Stream::open(&alice.key, &id(&run), None).await.until("tok0").await;
+    // As the transaction that accepts the next one leaves it, when the process dies right behind that.
+    let admin = first.database.admin().await;
+    let mark = format!(
+        "INSERT INTO headwater.run_cancels (tenant_id, run_id, user_id, actor)
+         SELECT tenant_id, run_id, user_id, '{{\"type\":\"system\",\"id\":null,\"reason\":\"on_conflict\"}}'
+         FROM headwater.runs WHERE run_id = '{}'",
+        id(&run).trim_start_matches("run_")
+    );
+    admin.execute(&mark).await.expect("asks for its end");
+    let thread = run["thread"].as_str().expect("an id");
+    let next = alice.key.run_on(thread, "y").await;
+    first.process.kill9();
+    let second = serve(&first.database, &[LEASE]);
+    let (tenant, alice) = (tenant.at(&second.url), alice.at(&second.url));
+    let ended = alice.key.ended(&id(&run)).await;
+    assert_eq!(ended["status"], "cancelled");
+    let log = assert_consistent(&alice, &id(&run)).await;
+    assert_eq!(log.last().expect("an end")["by"], json!({"type": "system", "id": null, "reason": "on_conflict"}));
+    assert_eq!(alice.key.ended(&id(&next)).await["result"]["text"], "Instead.");
     nothing_is_left(&tenant).await;
 }
 
@@ -202,10 +260,19 @@ async fn a_stop_lets_runs_finish() {
     // It refuses new connections from then on.
     let url = site.process.url.trim_start_matches("http://").to_owned();
     eventually("no more connections", || async { tokio::net::TcpStream::connect(&url).await.err() }).await;
+    // Whoever reads is sent to another process; the run goes on here.
+    let seen = reader.rest().await;
+    let text = String::from_utf8_lossy(&seen).into_owned();
+    assert!(text.contains("event: stream.closing") && text.contains("\"reason\":\"drain\""), "{text}");
     gate.open();
-    let log = events(&reader.rest().await);
-    assert_dense(&log);
-    assert_eq!(log.last().expect("an end")["type"], "run.completed");
     let process = &mut site.process;
     assert_eq!(process.wait(), Some(0), "{}", process.log());
+    let second = serve(&site.database, &[]);
+    let alice = alice.at(&second.url);
+    let ended = alice.key.ended(&run).await;
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("completed"), &json!(1)));
+    let rest = read(&alice.key, &run, last_id(&seen).as_deref()).await;
+    let log = events((log_of(&seen) + &log_of(&rest)).as_bytes());
+    assert_dense(&log);
+    assert_eq!(log.last().expect("an end")["type"], "run.completed");
 }

@@ -2,3 +2,4 @@
 
 mod beside;
 mod killed;
+mod takeover;

@@ -53,6 +53,7 @@ fn environment(database: &Database, more: &[(&str, &str)]) -> BTreeMap<String, S
     let model = models().base_url();
     let all = [
         ("DATABASE_URL", database.admin_url.as_str()),
+        ("DATABASE_DIRECT_URL", database.admin_url.as_str()),
         ("HEADWATER_MASTER_KEY", MASTER_KEY),
         ("HEADWATER_OPERATOR_KEY", OPERATOR_KEY),
         ("PORT", "0"),
@@ -68,7 +69,11 @@ fn environment(database: &Database, more: &[(&str, &str)]) -> BTreeMap<String, S
         ("HEADWATER__PROVIDERS__OPENAI__PROTOCOL", "openai-chat"),
         ("HEADWATER__PROVIDERS__OPENAI__BASE_URL", &model),
     ];
-    all.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    let all = all.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let mut all: BTreeMap<String, String> = all.collect();
+    // Given as empty: not given.
+    all.retain(|_, value| !value.is_empty());
+    all
 }
 
 /// Starts a server on this database.

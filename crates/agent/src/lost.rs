@@ -1,0 +1,85 @@
+//! Model calls whose end nobody saw.
+//!
+//! Their owner died, or let go of them. Such a call is charged for what the log proves was streamed, and said to be an
+//! estimate: never forgotten, and never for more than can be shown.
+
+use headwater_llm::prices;
+use headwater_protocol::event::EventBody;
+use headwater_protocol::fold::Fold;
+use headwater_protocol::{Money, Timestamp, Usage};
+use headwater_store::commit::UsageWrite;
+use headwater_store::scoped::Author;
+
+use crate::runtime::AgentRuntime;
+use crate::step::counts;
+
+/// What a run has used and cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Totals {
+    pub(crate) usage: Usage,
+    /// `None` once a call had no price.
+    pub(crate) cost: Option<Money>,
+    /// Whether some of it is an estimate.
+    pub(crate) estimated: bool,
+}
+
+/// Settles the calls that the log announces and does not settle, and adds them to the totals. `outcome`: as the ledger
+/// calls it.
+pub(crate) async fn settle(
+    runtime: &AgentRuntime,
+    author: Author,
+    fold: &Fold,
+    outcome: &'static str,
+    totals: &mut Totals,
+) -> (Vec<EventBody>, Vec<UsageWrite>) {
+    let (mut events, mut rows) = (Vec::new(), Vec::new());
+    let llm = &runtime.inner.parts.llm;
+    let open = fold.open.as_ref();
+    let text = open.map(|open| open.text.as_str()).unwrap_or_default();
+    let thought = open.and_then(|open| open.reasoning.as_deref()).unwrap_or_default();
+    let step = fold.open_step.unwrap_or(1);
+    for lost in &fold.unsettled {
+        let reasoning_tokens = if thought.is_empty() { 0 } else { llm.estimator().count(&lost.model, thought).await };
+        let text_tokens = if text.is_empty() { 0 } else { llm.estimator().count(&lost.model, text).await };
+        let output_tokens = text_tokens + reasoning_tokens;
+        let usage = Usage {
+            input_tokens: lost.input_tokens,
+            output_tokens,
+            reasoning_tokens,
+            total_tokens: lost.input_tokens + output_tokens,
+            ..Usage::default()
+        };
+        let price = llm.facts(&lost.model).and_then(|facts| facts.price_at(usage.input_tokens));
+        let cost = price.map(|price| prices::cost(&usage, &price));
+        totals.usage = totals.usage.plus(usage);
+        totals.cost = totals.cost.zip(cost).map(|(sum, more)| sum.plus(more));
+        totals.estimated = true;
+        events.push(EventBody::CostSettled {
+            step,
+            model_call: lost.model_call,
+            model: lost.model.clone(),
+            usage,
+            cost,
+            estimated: true,
+            run_cost: totals.cost,
+        });
+        rows.push(UsageWrite {
+            model_call: lost.model_call.uuid(),
+            step,
+            user_id: author.user.uuid(),
+            agent_id: author.agent.uuid(),
+            model: lost.model.clone(),
+            usage: counts(usage),
+            cost_nano_usd: cost.map(|cost| cost.0),
+            expected_nano_usd: lost.expected.map(|cost| cost.0),
+            estimated: true,
+            outcome,
+            attempt: 1,
+            queued_ms: 0,
+            first_token_ms: None,
+            duration_ms: 0,
+            settled_at: Timestamp::now().0,
+        });
+    }
+    (events, rows)
+}

@@ -1,0 +1,80 @@
+//! Going on with a run that was under way elsewhere.
+//!
+//! Its log says how far it came. Steps that are finished are never done again. A step whose model call was cut is done
+//! again: readers are told to throw away what it produced, its messages leave the thread, and the lost call is settled.
+
+use headwater_protocol::event::EventBody;
+use headwater_protocol::fold::Fold;
+use headwater_protocol::{ErrorCode, Problem};
+use headwater_store::commit::Writes;
+use headwater_stream::WriteError;
+
+use crate::ending::Ending;
+use crate::execute::{Next, RunState};
+use crate::lost::{self, Totals};
+use crate::step::message_write;
+use headwater_protocol::Timestamp;
+use headwater_protocol::event::MessageStatus;
+
+/// A run that was under way elsewhere.
+#[derive(Debug)]
+pub(crate) struct Resumed {
+    /// What its log says.
+    pub(crate) fold: Fold,
+    /// Whether its owner died; else it was handed over.
+    pub(crate) died: bool,
+    /// Owners that have died with it in their hands.
+    pub(crate) deaths: i32,
+}
+
+/// What comes of it.
+pub(crate) enum Ahead {
+    /// This step is next, and has begun in the log.
+    Step(i32),
+    /// The run is over.
+    Ended(Next),
+}
+
+impl RunState<'_> {
+    /// Writes down that the run goes on here, and with what.
+    pub(crate) async fn resume(&mut self, resumed: Resumed) -> Result<Ahead, WriteError> {
+        let Resumed { fold, died, deaths } = resumed;
+        let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: self.run.cost_estimated };
+        let (settled, rows) = lost::settle(self.runtime, self.author(), &fold, "reset", &mut totals).await;
+        Totals { usage: self.usage, cost: self.cost, estimated: self.estimated } = totals;
+        self.steps = fold.open_step.map_or(fold.steps, |open| open - 1);
+        let mut writes = Writes { usage: rows, ..Writes::default() };
+        if deaths >= i32::try_from(self.config.limits.max_attempts).unwrap_or(i32::MAX) {
+            // What it said so far stays, as of any run that fails.
+            let mut events = settled;
+            if let Some(open) = &fold.open {
+                let now = Timestamp::now();
+                events.splice(0..0, open.close(MessageStatus::Incomplete));
+                writes.messages.push(message_write(self.author(), open, MessageStatus::Incomplete, now, Some(now)));
+            }
+            let words = format!("{deaths} server processes died while they ran this");
+            let problem = Problem::new(ErrorCode::AttemptsExhausted, words);
+            return Ok(Ahead::Ended(Box::pin(self.end(events, writes, Ending::Failed(problem))).await?));
+        }
+        let reason = if died { "takeover" } else { "handover" };
+        let mut events = vec![EventBody::RunResumed { attempt: self.run.attempt, reason: reason.into() }];
+        if !fold.messages.is_empty() || !fold.unsettled.is_empty() {
+            writes.withdraw = fold.messages.iter().map(|message| message.uuid()).collect();
+            events.push(EventBody::StepReset {
+                step: fold.open_step.unwrap_or(1),
+                reason: "takeover".into(),
+                messages: fold.messages.clone(),
+                calls: Vec::new(),
+            });
+        }
+        events.extend(settled);
+        let step = fold.open_step.unwrap_or(fold.steps + 1);
+        if fold.open_step.is_none() {
+            let model = self.config.model.clone();
+            events.push(EventBody::StepStarted { step, model, input_messages: Vec::new() });
+        }
+        writes.run = Some(self.totals());
+        self.writer.commit(events, writes).await?;
+        Ok(Ahead::Step(step))
+    }
+}

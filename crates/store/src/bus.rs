@@ -1,0 +1,267 @@
+//! Hints between replicas, over Postgres' NOTIFY.
+//!
+//! Owns what goes out (gathered, sent in a statement of its own, never in a transaction that anybody waits for) and the
+//! one connection that listens, where a direct URL allows for one. Promises nothing: a hint can be lost, and whoever
+//! gets one only looks. Carries ids and nothing else, because Postgres' channels know no tenants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use headwater_protocol::{ReplicaId, RunId};
+use tokio::sync::{Notify, mpsc};
+use tokio_postgres::AsyncMessage;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::{Replica, Store, StoreError, pool, tls};
+
+/// Postgres takes 8,000 bytes.
+const MAX_PAYLOAD: usize = 7000;
+/// The channel that all replicas listen to.
+const EVERYBODY: &str = "headwater";
+/// Hints that wait to be looked at. Beyond, they are dropped, as hints may be.
+const MAX_WAITING: usize = 10_000;
+
+/// What another replica says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// This run has more.
+    More(RunId),
+    /// That replica has readers of this run, which we write.
+    Follow {
+        /// The run.
+        run: RunId,
+        /// Who wants to know.
+        replica: ReplicaId,
+    },
+    /// There are runs to be claimed.
+    Claim,
+    /// Hints may have been lost: look everywhere.
+    Lost,
+}
+
+/// Where to listen.
+#[derive(Debug, Clone)]
+pub struct ListenAt {
+    /// A URL that leads to Postgres itself, with no pooler in between.
+    pub url: String,
+    /// User and password to log in with instead of those of the URL.
+    pub login: Option<(String, String)>,
+}
+
+/// Carries hints. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// By channel.
+    waiting: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    changed: Notify,
+    /// The id to listen as has changed.
+    renamed: Notify,
+    listens: bool,
+}
+
+fn channel_of(replica: ReplicaId) -> String {
+    format!("headwater_{}", replica.0.simple())
+}
+
+impl Bus {
+    /// Starts the task that sends and, with somewhere to listen at, the one that listens. Hints arrive at the receiver.
+    pub fn start(
+        store: Store,
+        replica: Replica,
+        listen: Option<ListenAt>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> (Self, mpsc::Receiver<Hint>) {
+        let inner = Inner {
+            waiting: Mutex::default(),
+            changed: Notify::new(),
+            renamed: Notify::new(),
+            listens: listen.is_some(),
+        };
+        let bus = Self { inner: Arc::new(inner) };
+        let (hints, received) = mpsc::channel(MAX_WAITING);
+        let (sender, token) = (bus.clone(), stop.clone());
+        pool::spawn(tasks, "hints out", async move {
+            tokio::select! {
+                () = sender.send(&store) => {}
+                () = token.cancelled() => {}
+            }
+        });
+        if let Some(listen) = listen {
+            let (listener, token) = (bus.clone(), stop.clone());
+            pool::spawn(tasks, "hints in", async move {
+                tokio::select! {
+                    () = listener.listen(&listen, &replica, &hints) => {}
+                    () = token.cancelled() => {}
+                }
+            });
+        }
+        (bus, received)
+    }
+
+    /// Whether hints reach this replica.
+    pub fn listens(&self) -> bool {
+        self.inner.listens
+    }
+
+    /// Tells a replica that a run has more.
+    pub fn more(&self, replica: ReplicaId, run: RunId) {
+        self.put(channel_of(replica), run.uuid().simple().to_string());
+    }
+
+    /// Asks a replica to tell us of a run.
+    pub fn follow(&self, owner: ReplicaId, run: RunId, us: ReplicaId) {
+        self.put(channel_of(owner), format!("f{}{}", us.0.simple(), run.uuid().simple()));
+    }
+
+    /// Tells everybody that there are runs to be claimed.
+    pub fn claim(&self) {
+        self.put(EVERYBODY.to_owned(), "c".to_owned());
+    }
+
+    /// Listens under this process' new id.
+    pub fn rename(&self) {
+        self.inner.renamed.notify_one();
+    }
+
+    fn put(&self, channel: String, word: String) {
+        let mut waiting = self.inner.waiting.lock().expect("no panic while queueing");
+        if waiting.values().map(BTreeSet::len).sum::<usize>() < MAX_WAITING {
+            waiting.entry(channel).or_default().insert(word);
+        }
+        drop(waiting);
+        self.inner.changed.notify_one();
+    }
+
+    /// Sends what has gathered while the last statement was under way.
+    async fn send(&self, store: &Store) {
+        loop {
+            self.inner.changed.notified().await;
+            let waiting = std::mem::take(&mut *self.inner.waiting.lock().expect("no panic while queueing"));
+            let (mut channels, mut payloads) = (Vec::new(), Vec::new());
+            for (channel, words) in waiting {
+                let mut payload = String::new();
+                for word in words {
+                    if payload.len() + word.len() + 1 > MAX_PAYLOAD {
+                        channels.push(channel.clone());
+                        payloads.push(std::mem::take(&mut payload));
+                    }
+                    payload.push_str(&word);
+                    payload.push(' ');
+                }
+                channels.push(channel);
+                payloads.push(payload);
+            }
+            if let Err(error) = notify(store, &channels, &payloads).await {
+                tracing::debug!(%error, "hints were not sent");
+            }
+        }
+    }
+
+    async fn listen(&self, at: &ListenAt, replica: &Replica, hints: &mpsc::Sender<Hint>) {
+        let mut pause = Duration::from_millis(200);
+        loop {
+            match self.hear(at, replica, hints, &mut pause).await {
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "no hints from other replicas for a while; trying again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    /// Listens until the connection is lost, or this process has another id.
+    async fn hear(
+        &self,
+        at: &ListenAt,
+        replica: &Replica,
+        hints: &mpsc::Sender<Hint>,
+        pause: &mut Duration,
+    ) -> Result<(), StoreError> {
+        let (mut config, verify) = pool::config(&at.url, "")?;
+        if let Some((user, password)) = &at.login {
+            config.user(user).password(password);
+        }
+        // An idle listener must notice that nobody is there any more.
+        config.keepalives(true).keepalives_idle(Duration::from_secs(10)).keepalives_interval(Duration::from_secs(3));
+        let (client, mut connection) = config.connect(tls::connector(verify)).await?;
+        let mine = channel_of(replica.id());
+        let begin = async {
+            let begun = client.batch_execute(&format!("LISTEN {EVERYBODY}; LISTEN {mine}")).await;
+            // What was said before is lost.
+            let _ = hints.try_send(Hint::Lost);
+            begun
+        };
+        let mut begin = std::pin::pin!(begin);
+        let mut begun = false;
+        loop {
+            tokio::select! {
+                done = &mut begin, if !begun => {
+                    done?;
+                    begun = true;
+                    *pause = Duration::from_millis(200);
+                }
+                message = std::future::poll_fn(|cx| connection.poll_message(cx)) => match message {
+                    Some(Ok(AsyncMessage::Notification(note))) => {
+                        for hint in note.payload().split_ascii_whitespace().filter_map(hint) {
+                            // Full: whoever looks anyway finds it.
+                            let _ = hints.try_send(hint);
+                        }
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Err(error.into()),
+                    None => return Err(StoreError::Unavailable("the connection that listens was closed".into())),
+                },
+                () = self.inner.renamed.notified() => return Ok(()),
+            }
+        }
+    }
+}
+
+fn hint(word: &str) -> Option<Hint> {
+    let run = |text: &str| Uuid::from_str(text).ok().map(RunId::from_uuid);
+    match word.as_bytes() {
+        [b'c'] => Some(Hint::Claim),
+        [b'f', ..] if word.len() == 65 => {
+            let replica = ReplicaId(Uuid::from_str(word.get(1..33)?).ok()?);
+            Some(Hint::Follow { run: run(word.get(33..)?)?, replica })
+        }
+        _ => run(word).map(Hint::More),
+    }
+}
+
+async fn notify(store: &Store, channels: &[String], payloads: &[String]) -> Result<(), StoreError> {
+    let client = store.client().await?;
+    let sql = "SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[]) AS n (channel, payload)";
+    let statement = client.prepare_cached(sql).await?;
+    client.query(&statement, &[&channels, &payloads]).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_say_what_they_said() {
+        let (run, replica) = (RunId::new(), ReplicaId(Uuid::now_v7()));
+        let follow = format!("f{}{}", replica.0.simple(), run.uuid().simple());
+        assert_eq!(hint(&follow), Some(Hint::Follow { run, replica }));
+        assert_eq!(hint(&run.uuid().simple().to_string()), Some(Hint::More(run)));
+        assert_eq!(hint("c"), Some(Hint::Claim));
+        for nonsense in ["", "f", "x", "fé", &follow[..64]] {
+            assert_eq!(hint(nonsense), None, "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! This process' place among the replicas.
+//!
+//! Owns the lease and its renewal, what happens when it was lost, the sweep for runs that nobody owns, and what hints
+//! from other replicas lead to. Promises that a process whose runs were taken goes on under a new id and never writes
+//! under the old one; and that nothing is taken from others by a process that has itself just come back to the database.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use headwater_agent::AgentRuntime;
+use headwater_protocol::ReplicaId;
+use headwater_store::{Bus, Hint, Replica, Store};
+use headwater_stream::MessageStreamManager;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Between two sweeps where hints do not reach this process: a run that was handed over should not wait.
+const WITHOUT_HINTS: Duration = Duration::from_secs(1);
+/// Between two looks after partitions and old requests.
+const HOUR: Duration = Duration::from_secs(3600);
+/// How long runs that are let go of may take to notice.
+const LET_GO: Duration = Duration::from_secs(5);
+
+/// What a replica does beside serving. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Lease {
+    pub(crate) store: Store,
+    pub(crate) replica: Replica,
+    pub(crate) length: Duration,
+    pub(crate) runtime: AgentRuntime,
+    pub(crate) streams: MessageStreamManager,
+    pub(crate) bus: Bus,
+    state: Arc<State>,
+}
+
+struct State {
+    /// Until when no lease is taken for lapsed.
+    patient_until: Mutex<Instant>,
+    claim: Notify,
+}
+
+impl Lease {
+    pub(crate) fn new(
+        store: Store,
+        replica: Replica,
+        length: Duration,
+        runtime: AgentRuntime,
+        streams: MessageStreamManager,
+        bus: Bus,
+    ) -> Self {
+        let state = State { patient_until: Mutex::new(Instant::now()), claim: Notify::new() };
+        Self { store, replica, length, runtime, streams, bus, state: Arc::new(state) }
+    }
+
+    fn length_ms(&self) -> i64 {
+        self.length.as_millis() as i64
+    }
+
+    /// Renews the lease three times in its length. A task of its own: nothing may hold it up.
+    pub(crate) async fn keep(self, stop: CancellationToken) {
+        let unscoped = self.store.unscoped("a process keeps its lease");
+        let mut renewed = Instant::now();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(self.length / 3) => {}
+                () = stop.cancelled() => return,
+            }
+            match unscoped.replica_renew(self.replica.id(), self.length_ms()).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    // Taken by another process: it was away for longer than its lease.
+                    tracing::error!("this process lost its lease, and its runs with it; it goes on under a new id");
+                    tokio::select! {
+                        () = self.rejoin() => {}
+                        () = stop.cancelled() => return,
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the lease could not be renewed; trying again");
+                    continue;
+                }
+            }
+            if renewed.elapsed() > self.length {
+                // The database was away, or this process was: others may be coming back at the same moment.
+                *self.state.patient_until.lock().expect("no panic while copying") = Instant::now() + self.length;
+            }
+            renewed = Instant::now();
+        }
+    }
+
+    /// Goes on as a process that has not been here before. The old id never comes back.
+    async fn rejoin(&self) {
+        self.runtime.let_go(LET_GO).await;
+        let unscoped = self.store.unscoped("a process announces itself");
+        let id = ReplicaId(uuid::Uuid::now_v7());
+        while let Err(error) = unscoped.replica_register(id, self.length_ms()).await {
+            tracing::warn!(%error, "this process could not announce itself; trying again");
+            tokio::time::sleep(self.length / 10).await;
+        }
+        self.replica.rename(id);
+        self.bus.rename();
+    }
+
+    /// Takes what dead and departing processes left behind: at start, about every lease, and when a hint says so. Makes
+    /// the log's partitions in good time.
+    pub(crate) async fn sweep(self, stop: CancellationToken) {
+        let unscoped = self.store.unscoped("partitions and old requests belong to no tenant");
+        let mut partitions_at = Instant::now() + HOUR;
+        let every = if self.bus.listens() { self.length + self.length / 10 } else { WITHOUT_HINTS.min(self.length) };
+        loop {
+            let patient = *self.state.patient_until.lock().expect("no panic while copying") > Instant::now();
+            match self.runtime.claim_orphans(patient).await {
+                Ok(0) => {}
+                Ok(runs) => tracing::info!(runs, "took over runs that nobody owned"),
+                Err(error) => tracing::warn!(%error, "could not look for runs that nobody owns"),
+            }
+            if Instant::now() >= partitions_at {
+                partitions_at = Instant::now() + HOUR;
+                if let Err(error) = unscoped.ensure_partitions().await {
+                    tracing::warn!(%error, "the log's next partitions could not be made; its default one takes what comes");
+                }
+                if let Err(error) = unscoped.sweep_requests().await {
+                    tracing::warn!(%error, "old requests could not be forgotten; tried again in an hour");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                () = self.state.claim.notified() => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Does what hints from other replicas say.
+    pub(crate) async fn listen(self, mut hints: mpsc::Receiver<Hint>) {
+        while let Some(hint) = hints.recv().await {
+            match hint {
+                Hint::More(run) => self.streams.poke(run),
+                Hint::Follow { run, replica } => self.streams.followed(run, replica),
+                Hint::Claim => self.state.claim.notify_one(),
+                Hint::Lost => {
+                    self.streams.poke_remote();
+                    self.state.claim.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Takes leave: what this process still owned is there for others at once.
+    pub(crate) async fn retire(&self) {
+        let unscoped = self.store.unscoped("a process takes leave");
+        match unscoped.replica_retire(self.replica.id()).await {
+            Ok(0) => {}
+            Ok(runs) => tracing::info!(runs, "handed over what was under way"),
+            Err(error) => tracing::warn!(%error, "could not take leave; the lease will run out"),
+        }
+        self.bus.claim();
+    }
+}
