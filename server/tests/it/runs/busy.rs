@@ -157,9 +157,11 @@ async fn what_no_step_can_take_is_the_next_run() {
         if end == "is cancelled" {
             alice.key.post(&format!("/v1/runs/{}/cancel", id(&run)), json!({})).await.ok(200);
         } else {
-            gate.pass(3);
+            // The words, and the end.
+            gate.pass(4);
         }
         let ended = alice.key.ended(&id(&run)).await;
+        assert_eq!(ended["status"], if end == "is cancelled" { "cancelled" } else { "completed" });
         assert_eq!(ended["input_messages"].as_array().map(Vec::len), Some(1), "{end}: it was said to nobody");
         let runs = alice.key.get(&format!("/v1/threads/{thread}/runs")).await.ok(200);
         let runs = runs["data"].as_array().expect("a list").clone();
