@@ -4,6 +4,10 @@
 ALTER TABLE headwater.runs ADD COLUMN deaths int NOT NULL DEFAULT 0;
 GRANT SELECT (deaths) ON headwater.runs TO @app@;
 
+-- How long a run whose last reader has gone waits for one to come back, where it is to end then.
+ALTER TABLE headwater.runs ADD COLUMN disconnect_grace_ms bigint NOT NULL DEFAULT 30000;
+GRANT SELECT (disconnect_grace_ms) ON headwater.runs TO @app@;
+
 -- A message that was taken back: by a step that is done again, or with its run. It is in no thread any more.
 ALTER TABLE headwater.messages ADD COLUMN withdrawn text CHECK (withdrawn IN ('reset', 'rollback'));
 GRANT UPDATE (withdrawn) ON headwater.messages TO @app@;
@@ -16,11 +20,12 @@ CREATE TABLE headwater.run_cancels (
     user_id      uuid NOT NULL,
     actor        jsonb NOT NULL,
     withdraw     boolean NOT NULL DEFAULT false,
+    -- In the future: it ends then, if nobody comes back before.
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, run_id)
 );
 SELECT headwater_sys.wall('headwater.run_cancels', 'user_id');
-GRANT SELECT, INSERT, UPDATE (withdraw), DELETE ON headwater.run_cancels TO @app@;
+GRANT SELECT, INSERT, UPDATE (withdraw, actor, requested_at), DELETE ON headwater.run_cancels TO @app@;
 
 -- What was said to a run while it was under way, and waits for its next step. Whole, as of a run of its own: what no step
 -- takes becomes the thread's next run.
@@ -43,6 +48,25 @@ GRANT UPDATE (input_messages) ON headwater.runs TO @app@;
 GRANT SELECT (tenant_id, run_id), DELETE ON headwater.run_inputs TO @dispatch@;
 CREATE POLICY dispatch_finds ON headwater.run_inputs FOR SELECT TO @dispatch@ USING (tenant_id = (SELECT headwater.tenant_id()));
 CREATE POLICY dispatch_erases ON headwater.run_inputs FOR DELETE TO @dispatch@ USING (tenant_id = (SELECT headwater.tenant_id()));
+
+-- Who reads a run that is to end when its last reader has gone, and where.
+CREATE TABLE headwater.run_readers (
+    tenant_id  uuid NOT NULL,
+    run_id     uuid NOT NULL,
+    reader_id  uuid NOT NULL,
+    replica_id uuid NOT NULL,
+    user_id    uuid NOT NULL,
+    PRIMARY KEY (tenant_id, run_id, reader_id)
+);
+SELECT headwater_sys.wall('headwater.run_readers', 'user_id');
+GRANT SELECT (tenant_id, run_id, reader_id, replica_id), INSERT, DELETE ON headwater.run_readers TO @dispatch@;
+CREATE POLICY dispatch_finds ON headwater.run_readers FOR SELECT TO @dispatch@ USING (tenant_id = (SELECT headwater.tenant_id()));
+CREATE POLICY dispatch_asks ON headwater.run_readers FOR INSERT TO @dispatch@ WITH CHECK (tenant_id = (SELECT headwater.tenant_id()));
+CREATE POLICY dispatch_erases ON headwater.run_readers FOR DELETE TO @dispatch@ USING (tenant_id = (SELECT headwater.tenant_id()));
+CREATE POLICY dispatch_forgets ON headwater.run_readers FOR DELETE TO @dispatch@
+    USING (NOT EXISTS (SELECT 1 FROM headwater_sys.replicas p WHERE p.replica_id = run_readers.replica_id));
+CREATE POLICY dispatch_sees_old ON headwater.run_readers FOR SELECT TO @dispatch@
+    USING (NOT EXISTS (SELECT 1 FROM headwater_sys.replicas p WHERE p.replica_id = run_readers.replica_id));
 
 GRANT SELECT (attempt, deaths, tail), UPDATE (attempt, deaths) ON headwater.runs TO @dispatch@;
 GRANT SELECT, INSERT, DELETE ON headwater.run_cancels TO @dispatch@;
@@ -104,7 +128,8 @@ BEGIN
         RETURNING r.tenant_id, r.run_id, r.user_id, r.lease_token, r.status, r.attempt, r.deaths, p.died
     )
     SELECT t.tenant_id, t.run_id, t.user_id, t.lease_token, t.status, t.attempt, t.deaths, t.died, c.actor
-    FROM taken t LEFT JOIN headwater.run_cancels c ON c.tenant_id = t.tenant_id AND c.run_id = t.run_id;
+    FROM taken t LEFT JOIN headwater.run_cancels c
+        ON c.tenant_id = t.tenant_id AND c.run_id = t.run_id AND c.requested_at <= clock_timestamp();
 END $$;
 
 -- Takes leave: the row goes, which fences what is still on its way, and all its runs are there for others at once.
@@ -120,6 +145,14 @@ BEGIN
     WHERE owner = p_replica AND status IN ('queued', 'running', 'suspended');
     GET DIAGNOSTICS v_count = ROW_COUNT;
     RETURN v_count;
+END $$;
+
+-- What a replica owns: all else that it works on was taken from it.
+CREATE FUNCTION headwater.replica_runs(p_replica uuid) RETURNS SETOF uuid
+LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT r.run_id FROM headwater.runs r
+        WHERE r.owner = p_replica AND r.status IN ('queued', 'running', 'suspended');
 END $$;
 
 -- Replicas that live, by Postgres' clock.
@@ -177,9 +210,57 @@ BEGIN
         JOIN headwater.runs r ON r.tenant_id = g.tenant AND r.run_id = g.run;
 END $$;
 
-REVOKE ALL ON FUNCTION headwater.claim_runs, headwater.replica_retire, headwater.replica_count, headwater.cancel_run,
+-- Somebody reads a run of the scope that is set: it does not end for want of readers.
+CREATE FUNCTION headwater.reader_here(p_replica uuid, p_run uuid, p_reader uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_tenant uuid := headwater.tenant_id();
+BEGIN
+    -- Who comes and who goes wait for each other: two last readers that leave at once must not each count on the other.
+    PERFORM pg_advisory_xact_lock(hashtextextended(p_run::text, 0));
+    INSERT INTO headwater.run_readers (tenant_id, run_id, reader_id, replica_id, user_id)
+    SELECT v_tenant, p_run, p_reader, p_replica, r.user_id FROM headwater.runs r
+    WHERE r.tenant_id = v_tenant AND r.run_id = p_run AND r.status IN ('queued', 'running', 'suspended')
+    ON CONFLICT DO NOTHING;
+    DELETE FROM headwater.run_cancels WHERE tenant_id = v_tenant AND run_id = p_run
+        AND actor->>'reason' = 'on_disconnect' AND requested_at > clock_timestamp();
+END $$;
+
+-- Somebody reads it no more. Whether that was the last one: then the run's end is asked for, so long from now. Readers at
+-- replicas that are gone do not count.
+CREATE FUNCTION headwater.reader_gone(p_run uuid, p_reader uuid, p_grace_ms bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_tenant uuid := headwater.tenant_id();
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(p_run::text, 0));
+    DELETE FROM headwater.run_readers WHERE tenant_id = v_tenant AND run_id = p_run AND reader_id = p_reader;
+    IF EXISTS (SELECT 1 FROM headwater.run_readers g JOIN headwater_sys.replicas p ON p.replica_id = g.replica_id
+               WHERE g.tenant_id = v_tenant AND g.run_id = p_run AND p.expires_at > clock_timestamp()) THEN
+        RETURN false;
+    END IF;
+    INSERT INTO headwater.run_cancels (tenant_id, run_id, user_id, actor, requested_at)
+    SELECT v_tenant, p_run, r.user_id, '{"type":"system","id":null,"reason":"on_disconnect"}',
+           clock_timestamp() + p_grace_ms * interval '1 millisecond'
+    FROM headwater.runs r
+    WHERE r.tenant_id = v_tenant AND r.run_id = p_run AND r.status IN ('queued', 'running', 'suspended')
+    ON CONFLICT DO NOTHING;
+    RETURN FOUND;
+END $$;
+
+-- Forgets readers at replicas that are gone.
+CREATE FUNCTION headwater.sweep_readers() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM headwater.run_readers g
+    WHERE NOT EXISTS (SELECT 1 FROM headwater_sys.replicas p WHERE p.replica_id = g.replica_id);
+END $$;
+
+REVOKE ALL ON FUNCTION headwater.reader_here, headwater.reader_gone, headwater.sweep_readers FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION headwater.reader_here, headwater.reader_gone, headwater.sweep_readers TO @app@;
+REVOKE ALL ON FUNCTION headwater.claim_runs, headwater.replica_retire, headwater.replica_runs, headwater.replica_count, headwater.cancel_run,
     headwater.run_tails FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION headwater.claim_runs, headwater.replica_retire, headwater.replica_count, headwater.cancel_run,
+GRANT EXECUTE ON FUNCTION headwater.claim_runs, headwater.replica_retire, headwater.replica_runs, headwater.replica_count, headwater.cancel_run,
     headwater.run_tails TO @app@;
 
 -- Erasing a thread or a tenant erases what was asked of its runs.
@@ -201,6 +282,7 @@ BEGIN
     DELETE FROM headwater.run_steps WHERE tenant_id = v_tenant AND run_id = ANY (v_runs);
     DELETE FROM headwater.run_cancels WHERE tenant_id = v_tenant AND run_id = ANY (v_runs);
     DELETE FROM headwater.run_inputs WHERE tenant_id = v_tenant AND run_id = ANY (v_runs);
+    DELETE FROM headwater.run_readers WHERE tenant_id = v_tenant AND run_id = ANY (v_runs);
     DELETE FROM headwater.messages WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads);
     DELETE FROM headwater.runs WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads);
     DELETE FROM headwater.threads WHERE tenant_id = v_tenant AND thread_id = ANY (p_threads);
@@ -216,6 +298,7 @@ BEGIN
     DELETE FROM headwater.run_steps WHERE tenant_id = p_tenant;
     DELETE FROM headwater.run_cancels WHERE tenant_id = p_tenant;
     DELETE FROM headwater.run_inputs WHERE tenant_id = p_tenant;
+    DELETE FROM headwater.run_readers WHERE tenant_id = p_tenant;
     DELETE FROM headwater.runs WHERE tenant_id = p_tenant;
     DELETE FROM headwater.messages WHERE tenant_id = p_tenant;
     DELETE FROM headwater.threads WHERE tenant_id = p_tenant;

@@ -226,7 +226,10 @@ BEGIN
                        p->>'on_conflict' = 'rollback'
                 FROM headwater.runs g
                 WHERE g.tenant_id = v_tenant AND g.thread_id = v_thread AND g.status NOT IN ('completed', 'failed', 'cancelled')
-                ON CONFLICT (tenant_id, run_id) DO UPDATE SET withdraw = c.withdraw OR excluded.withdraw;
+                ON CONFLICT (tenant_id, run_id) DO UPDATE SET withdraw = c.withdraw OR excluded.withdraw,
+                    -- One that waited for a reader to come back waits no longer.
+                    actor = CASE WHEN c.requested_at > excluded.requested_at THEN excluded.actor ELSE c.actor END,
+                    requested_at = least(c.requested_at, excluded.requested_at);
                 SELECT array_agg(g.run_id ORDER BY g.ord DESC) INTO v_gives_way FROM headwater.runs g
                 WHERE g.tenant_id = v_tenant AND g.thread_id = v_thread AND g.status NOT IN ('completed', 'failed', 'cancelled');
             -- One is under way, the others wait.
@@ -242,13 +245,14 @@ BEGIN
         INSERT INTO headwater.messages (tenant_id, message_id, thread_id, user_id, run_id, ord, role, status, content, created_at, completed_at)
         VALUES (v_tenant, (p->>'message_id')::uuid, v_thread, v_user, v_run, v_ord, 'user', 'completed', p->'content', v_at, v_at);
         INSERT INTO headwater.runs (tenant_id, run_id, thread_id, user_id, agent_id, agent_version, ord, status, owner, lease_token,
-            tail, model, priority, on_conflict, on_disconnect, visibility, overrides, input_messages, after_run, external_id,
+            tail, model, priority, on_conflict, on_disconnect, disconnect_grace_ms, visibility, overrides, input_messages, after_run, external_id,
             metadata, created_at, started_at)
         VALUES (v_tenant, v_run, v_thread, v_user, (p->>'agent_id')::uuid, (p->>'agent_version')::int, v_ord,
             CASE WHEN v_starts THEN 'running' ELSE 'queued' END,
             p_replica, (p->>'token')::uuid,
             CASE WHEN v_starts THEN (p->>'started_to')::bigint ELSE 1 END,
-            p->>'model', p->>'priority', p->>'on_conflict', p->>'on_disconnect', p->'visibility', p->'overrides',
+            p->>'model', p->>'priority', p->>'on_conflict', p->>'on_disconnect',
+            coalesce((p->>'disconnect_grace_ms')::bigint, 30000), p->'visibility', p->'overrides',
             ARRAY[(p->>'message_id')::uuid], v_after, p->>'external_id', p->'metadata',
             v_at, CASE WHEN v_starts THEN v_at END);
         RETURN jsonb_build_object('created', true, 'ord', v_ord, 'after_run', v_after,

@@ -115,10 +115,16 @@ impl Lease {
                 Ok(runs) => tracing::info!(runs, "took over runs that nobody owned"),
                 Err(error) => tracing::warn!(%error, "could not look for runs that nobody owns"),
             }
+            if let Err(error) = self.runtime.let_go_of_taken(None).await {
+                tracing::warn!(%error, "could not look for runs that were taken from this process");
+            }
             if Instant::now() >= partitions_at {
                 partitions_at = Instant::now() + HOUR;
                 if let Err(error) = unscoped.ensure_partitions().await {
                     tracing::warn!(%error, "the log's next partitions could not be made; its default one takes what comes");
+                }
+                if let Err(error) = unscoped.sweep_readers().await {
+                    tracing::warn!(%error, "readers at lost processes could not be forgotten; tried again in an hour");
                 }
                 if let Err(error) = unscoped.sweep_requests().await {
                     tracing::warn!(%error, "old requests could not be forgotten; tried again in an hour");
@@ -139,6 +145,11 @@ impl Lease {
                 Hint::More(run) => self.streams.poke(run),
                 Hint::Follow { run, replica } => self.streams.followed(run, replica),
                 Hint::Claim => self.state.claim.notify_one(),
+                Hint::Taken(run) => {
+                    if let Err(error) = self.runtime.let_go_of_taken(Some(run)).await {
+                        tracing::warn!(%error, run.id = %run, "could not look whose run this is; the next sweep does");
+                    }
+                }
                 Hint::Lost => {
                     self.streams.poke_remote();
                     self.state.claim.notify_one();

@@ -165,6 +165,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             packer,
             llm: llm.clone(),
             replica: replica.clone(),
+            bus: bus.clone(),
             tasks: tasks.clone(),
             hard: hard.clone(),
         },
@@ -225,6 +226,11 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     spawn(&tasks, "lease", lease.clone().keep(stop_writers.clone()));
     spawn(&tasks, "sweep", lease.clone().sweep(soft.clone()));
     spawn(&tasks, "hints", until(stop_writers.clone(), lease.clone().listen(hints)));
+    spawn(&tasks, "readers", {
+        let (stop, runtime) = (stop_writers.clone(), state.runtime.clone());
+        let departures = streams.departures(lease.replica.clone());
+        async move { until(stop, runtime.watch_readers(departures)).await }
+    });
     spawn(&tasks, "remote tails", {
         let stop = stop_writers.clone();
         async move { until(stop, streams.tail_remote()).await }

@@ -1,6 +1,6 @@
 //! A new run: what is asked, and the first events of its log.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use headwater_protocol::api::{Agent, AgentConfig, OnConflict, OnDisconnect, Overrides, Run, RunSource, RunStatus};
 use headwater_protocol::event::{EventBody, render};
@@ -8,6 +8,7 @@ use headwater_protocol::message::{Metadata, Part};
 use headwater_protocol::{MessageId, Money, RunId, TenantId, ThreadId, Timestamp, Usage, UserId};
 use headwater_store::commit::{LeaseToken, segment_header};
 use headwater_store::create::{NewRun, NewRunParams, RunIdempotency};
+use headwater_stream::presence::grace;
 
 /// On which thread a run goes.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct NewRunRequest {
     pub on_conflict: OnConflict,
     /// When the last reader has gone.
     pub on_disconnect: OnDisconnect,
+    /// How long that last reader may be away.
+    pub disconnect_grace_ms: i64,
     /// The tenant's own id.
     pub external_id: Option<String>,
     /// Own pairs.
@@ -59,6 +62,8 @@ pub enum Accepted {
         run: Box<Run>,
         /// What its agent lets users see.
         visibility: headwater_protocol::event::Visibility,
+        /// How long it waits for readers, where it is to end without.
+        grace: Option<std::time::Duration>,
     },
     /// The same request was here before.
     Replay(RunId),
@@ -108,6 +113,7 @@ pub(crate) struct Draft {
     pub(crate) started_lines: String,
     pub(crate) started_to: u64,
     pub(crate) first_line: String,
+    pub(crate) grace: Option<Duration>,
 }
 
 fn to_json(value: &impl serde::Serialize) -> serde_json::Value {
@@ -169,6 +175,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
         priority: to_json(&config.priority),
         on_conflict: to_json(&request.on_conflict),
         on_disconnect: to_json(&request.on_disconnect),
+        disconnect_grace_ms: request.disconnect_grace_ms,
         visibility: to_json(&config.user_visibility),
         overrides: to_json(&request.overrides),
         external_id: request.external_id.clone(),
@@ -222,5 +229,19 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
         started: format!("{header}{started_lines}"),
     };
     let started_to = new_run.params.started_to;
-    (Draft { run, token, config, new_thread, content: request.content, started_lines, started_to, first_line }, new_run)
+    let grace = grace(request.on_disconnect, Duration::from_millis(request.disconnect_grace_ms.max(0) as u64));
+    (
+        Draft {
+            grace,
+            run,
+            token,
+            config,
+            new_thread,
+            content: request.content,
+            started_lines,
+            started_to,
+            first_line,
+        },
+        new_run,
+    )
 }

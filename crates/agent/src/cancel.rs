@@ -71,6 +71,7 @@ impl AgentRuntime {
         };
         let taken = self.inner.parts.store.scoped(scope).run_take(replica, run, token, by).await?;
         if taken.is_some_and(|status| !status.is_terminal()) {
+            self.inner.parts.bus.taken(run);
             let identity = RunIdentity { tenant: scope.tenant, user, run, token };
             let runtime = self.clone();
             let (done, ended) = tokio::sync::oneshot::channel();

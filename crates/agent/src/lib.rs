@@ -15,6 +15,7 @@
 //! | `step` | one model call, written to the log |
 //! | `resume`, `lost` | going on with a run that was under way elsewhere; model calls whose end nobody saw |
 //! | `ending` | ending a run that another owner left behind |
+//! | `watch` | runs that end when nobody reads them |
 //! | `slots` | how many runs of a tenant are under way |
 
 pub mod accept;
@@ -28,6 +29,7 @@ mod resume;
 pub mod runtime;
 mod slots;
 mod step;
+mod watch;
 
 pub use accept::{Accepted, NewRunRequest, ThreadTarget};
 pub use runtime::{AgentRuntime, RuntimeOptions, RuntimeParts};

@@ -14,7 +14,7 @@ use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, TenantId, UserId};
 use headwater_store::commit::LeaseToken;
 use headwater_store::create::Created;
-use headwater_store::{Creator, Packer, Replica, Store, StoreError};
+use headwater_store::{Bus, Creator, Packer, Replica, Store, StoreError};
 use headwater_stream::{MessageStreamManager, RunIdentity, RunWriter};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -56,6 +56,8 @@ pub struct RuntimeParts {
     pub llm: GatewayLlmService,
     /// This process.
     pub replica: Replica,
+    /// Hints to the others.
+    pub bus: Bus,
     /// Where tasks are spawned.
     pub tasks: TaskTracker,
     /// Ends all runs at once.
@@ -84,6 +86,8 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) cancel: CancellationToken,
+    /// Cancelled when this process is to let go of the run: part of that for all of them.
+    pub(crate) hold: CancellationToken,
     /// Who asked for the end, set before the token is cancelled.
     pub(crate) by: Option<Actor>,
 }
@@ -215,7 +219,7 @@ impl AgentRuntime {
             run.as_of_seq = draft.started_to;
         }
         let visibility = draft.config.user_visibility;
-        let accepted = Accepted::New { run: Box::new(run.clone()), visibility };
+        let accepted = Accepted::New { run: Box::new(run.clone()), visibility, grace: draft.grace };
         if after_run.is_some() {
             // Whoever ends the run in front takes it up.
             self.give_back(slot);
@@ -247,14 +251,14 @@ impl AgentRuntime {
         }
     }
 
-    fn note(&self, run: RunId) -> CancellationToken {
-        let live = self.inner.live.entry(run).or_insert_with(|| Live { cancel: CancellationToken::new(), by: None });
-        live.cancel.clone()
+    fn note(&self, run: RunId) -> (CancellationToken, CancellationToken) {
+        let new = || Live { cancel: CancellationToken::new(), hold: self.hold(), by: None };
+        let live = self.inner.live.entry(run).or_insert_with(new);
+        (live.cancel.clone(), live.hold.clone())
     }
 
     fn run(&self, slot: Slot, job: Job) {
-        let cancel = self.note(job.identity.run);
-        let hold = self.hold();
+        let (cancel, hold) = self.note(job.identity.run);
         let identity = job.identity;
         let runtime = self.clone();
         let span = tracing::info_span!("run", run.id = %identity.run, tenant.id = %identity.tenant);
@@ -315,9 +319,9 @@ impl AgentRuntime {
         self.inner.draining.load(Ordering::Relaxed)
     }
 
-    /// Cancelled when this process is to let go of the runs that are under way now.
+    /// Cancelled when this process is to let go of a run that it takes up now.
     fn hold(&self) -> CancellationToken {
-        self.inner.hold.lock().expect("no panic while copying").clone()
+        self.inner.hold.lock().expect("no panic while copying").child_token()
     }
 
     /// Begins nothing more: what waits for a place here is there for other replicas at once, and so is what would be
@@ -347,6 +351,31 @@ impl AgentRuntime {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.inner.live.clear();
+    }
+
+    /// Lets go of the runs that somebody has taken from this process without its knowing: it would only find out when it
+    /// writes next. `named`: of this one, when it is among them.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn let_go_of_taken(&self, named: Option<RunId>) -> Result<(), StoreError> {
+        // Looked at first: what is here was owned by then.
+        let here: Vec<RunId> = match named {
+            Some(run) => self.inner.live.contains_key(&run).then_some(run).into_iter().collect(),
+            None => self.inner.live.iter().map(|live| *live.key()).collect(),
+        };
+        if here.is_empty() {
+            return Ok(());
+        }
+        let parts = &self.inner.parts;
+        let owned = parts.store.unscoped("a process' own runs are of any tenant").replica_runs(parts.replica.id()).await?;
+        let owned: std::collections::HashSet<RunId> = owned.into_iter().collect();
+        for run in here.iter().filter(|run| !owned.contains(run)) {
+            if let Some(live) = self.inner.live.get(run) {
+                live.hold.cancel();
+            }
+        }
+        Ok(())
     }
 
     /// Begins a run that is ours in the database and not begun.

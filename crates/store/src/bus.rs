@@ -39,6 +39,8 @@ pub enum Hint {
     },
     /// There are runs to be claimed.
     Claim,
+    /// Somebody has taken this run from its owner.
+    Taken(RunId),
     /// Hints may have been lost: look everywhere.
     Lost,
 }
@@ -126,6 +128,11 @@ impl Bus {
     /// Tells everybody that there are runs to be claimed.
     pub fn claim(&self) {
         self.put(EVERYBODY.to_owned(), "c".to_owned());
+    }
+
+    /// Tells everybody that a run was taken from its owner, which may not know.
+    pub fn taken(&self, run: RunId) {
+        self.put(EVERYBODY.to_owned(), format!("t{}", run.uuid().simple()));
     }
 
     /// Listens under this process' new id.
@@ -233,6 +240,7 @@ fn hint(word: &str) -> Option<Hint> {
     let run = |text: &str| Uuid::from_str(text).ok().map(RunId::from_uuid);
     match word.as_bytes() {
         [b'c'] => Some(Hint::Claim),
+        [b't', ..] => run(word.get(1..)?).map(Hint::Taken),
         [b'f', ..] if word.len() == 65 => {
             let replica = ReplicaId(Uuid::from_str(word.get(1..33)?).ok()?);
             Some(Hint::Follow { run: run(word.get(33..)?)?, replica })
@@ -259,8 +267,9 @@ mod tests {
         let follow = format!("f{}{}", replica.0.simple(), run.uuid().simple());
         assert_eq!(hint(&follow), Some(Hint::Follow { run, replica }));
         assert_eq!(hint(&run.uuid().simple().to_string()), Some(Hint::More(run)));
+        assert_eq!(hint(&format!("t{}", run.uuid().simple())), Some(Hint::Taken(run)));
         assert_eq!(hint("c"), Some(Hint::Claim));
-        for nonsense in ["", "f", "x", "fé", &follow[..64]] {
+        for nonsense in ["", "f", "t", "x", "fé", &follow[..64]] {
             assert_eq!(hint(nonsense), None, "{nonsense}");
         }
     }

@@ -58,6 +58,7 @@ pub struct NewRunParams {
     pub priority: serde_json::Value,
     pub on_conflict: serde_json::Value,
     pub on_disconnect: serde_json::Value,
+    pub disconnect_grace_ms: i64,
     pub visibility: serde_json::Value,
     pub overrides: serde_json::Value,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -23,7 +23,7 @@ WITH ours AS (
     ('replica_retire', @dispatch_text@), ('claim_runs', @dispatch_text@), ('sweep', @dispatch_text@), ('sweep_requests', @dispatch_text@),
     ('cancel_run', @dispatch_text@), ('release_run', @dispatch_text@), ('purge_threads', @dispatch_text@),
     ('purge_thread', @dispatch_text@), ('purge_user', @dispatch_text@), ('schema_version', @dispatch_text@),
-    ('replica_count', @dispatch_text@), ('run_tails', @dispatch_text@)
+    ('replica_count', @dispatch_text@), ('replica_runs', @dispatch_text@), ('run_tails', @dispatch_text@), ('reader_here', @dispatch_text@), ('reader_gone', @dispatch_text@), ('sweep_readers', @dispatch_text@)
 ), functions AS (
     SELECT p.oid, p.proname, p.prosecdef, p.provolatile, p.proconfig, p.proacl, p.proowner, r.rolname AS owner,
            n.nspname || '.' || p.proname AS name
@@ -38,6 +38,7 @@ WITH ours AS (
         ('run_steps', 'tenant_wall'), ('run_steps', 'of_user'), ('usage_calls', 'tenant_wall'), ('usage_calls', 'of_user'),
         ('idempotency', 'tenant_wall'), ('idempotency', 'of_tenant'), ('tickets', 'tenant_wall'), ('tickets', 'of_user'),
         ('run_cancels', 'tenant_wall'), ('run_cancels', 'of_user'), ('run_inputs', 'tenant_wall'), ('run_inputs', 'of_user'),
+        ('run_readers', 'tenant_wall'), ('run_readers', 'of_user'),
         ('run_events', 'tenant_wall'), ('run_events', 'of_tenant')) AS wall (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @append_text@ FROM (VALUES
         ('runs', 'append_finds'), ('runs', 'append_moves'), ('run_events', 'append_writes'), ('run_events', 'append_compares'),
@@ -45,10 +46,11 @@ WITH ours AS (
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM (VALUES
         ('tenants', 'dispatch_all'), ('api_keys', 'dispatch_all'), ('runs', 'dispatch_finds'), ('runs', 'dispatch_claims'),
         ('runs', 'dispatch_erases'), ('threads', 'dispatch_locks'), ('users', 'dispatch_locks'), ('idempotency', 'dispatch_forgets'),
-        ('idempotency', 'dispatch_sees_old'), ('run_cancels', 'dispatch_asks')) AS service (t, p)
+        ('idempotency', 'dispatch_sees_old'), ('run_cancels', 'dispatch_asks'), ('run_readers', 'dispatch_asks'),
+        ('run_readers', 'dispatch_forgets'), ('run_readers', 'dispatch_sees_old')) AS service (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM
         unnest(ARRAY['threads', 'messages', 'run_steps', 'tickets', 'run_events', 'users', 'agents', 'agent_versions',
-                     'idempotency', 'usage_calls', 'run_cancels', 'run_inputs']) AS t, unnest(ARRAY['dispatch_erases', 'dispatch_finds']) AS p
+                     'idempotency', 'usage_calls', 'run_cancels', 'run_inputs', 'run_readers']) AS t, unnest(ARRAY['dispatch_erases', 'dispatch_finds']) AS p
     UNION ALL SELECT 'headwater_sys.' || t, p, r FROM (VALUES
         ('replicas', 'append_finds', @append_text@), ('replicas', 'append_locks', @append_text@),
         ('replicas', 'dispatch_all', @dispatch_text@), ('operator_idempotency', 'dispatch_all', @dispatch_text@),

@@ -292,6 +292,12 @@ impl Unscoped {
         self.one("SELECT headwater.replica_retire($1)", &[&replica.0]).await
     }
 
+    /// The runs that a replica owns and that are not over.
+    pub async fn replica_runs(&self, replica: ReplicaId) -> Result<Vec<RunId>, StoreError> {
+        let rows = self.call("SELECT * FROM headwater.replica_runs($1)", &[&replica.0]).await?;
+        Ok(rows.iter().map(|row| RunId::from_uuid(row.get(0))).collect())
+    }
+
     /// Replicas that live.
     pub async fn replica_count(&self) -> Result<i64, StoreError> {
         self.one("SELECT headwater.replica_count()", &[]).await
@@ -352,6 +358,12 @@ impl Unscoped {
                 return Ok(());
             }
         }
+    }
+
+    /// Forgets readers at replicas that are gone.
+    pub async fn sweep_readers(&self) -> Result<(), StoreError> {
+        self.call("SELECT headwater.sweep_readers()", &[]).await?;
+        Ok(())
     }
 
     /// Gives a run back; `false` when it is not this replica's.

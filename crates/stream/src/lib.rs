@@ -13,6 +13,7 @@
 //! | [`channel`] | the ring of a run and who waits for it |
 //! | [`reader`] | a cursor and a socket, no queue |
 //! | [`frame`] | how events and control frames look on the wire |
+//! | [`presence`] | who reads a run that is to end when nobody does |
 //! | [`view`] | runs and snapshots as each audience may see them |
 //! | `remote` | tails of runs that another process writes |
 //! | [`wake`] | hints between replicas |
@@ -21,6 +22,7 @@
 pub mod channel;
 pub mod frame;
 pub mod manager;
+pub mod presence;
 pub mod quota;
 pub mod reader;
 mod remote;

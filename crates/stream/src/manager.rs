@@ -1,16 +1,18 @@
 //! The manager: which runs this process writes or reads.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dashmap::DashMap;
 use headwater_protocol::{ReplicaId, RunId, Scope, TenantId, UserId};
-use headwater_store::{Committer, Store, StoreError};
+use headwater_store::{Committer, Replica, Store, StoreError};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::Channel;
+use crate::presence::{Departure, Register};
 use crate::quota::{Caps, Quota};
 use crate::remote::RemoteTails;
 use crate::wake::WakeBus;
@@ -82,6 +84,8 @@ pub(crate) struct Inner {
     pub(crate) remote: RemoteTails,
     /// Whether one task looks for all readers of runs that are written elsewhere.
     pub(crate) tailing: AtomicBool,
+    /// Where readers are noted.
+    pub(crate) register: OnceLock<Register>,
     /// Where the ticks of common flushes are counted from.
     started: Instant,
 }
@@ -111,6 +115,7 @@ impl MessageStreamManager {
             drain,
             remote: RemoteTails::default(),
             tailing: AtomicBool::new(false),
+            register: OnceLock::new(),
             started: Instant::now(),
         };
         Self { inner: Arc::new(inner) }
@@ -120,6 +125,17 @@ impl MessageStreamManager {
     pub fn writer(&self, identity: RunIdentity, tail: u64) -> RunWriter {
         let channel = ChannelRef::new(&self.inner, identity.run);
         RunWriter::new(self.clone(), channel, identity, tail)
+    }
+
+    /// From now on readers of runs that are to end when nobody reads them are noted, as this replica's; what comes out
+    /// are those that go. Can be asked for once.
+    ///
+    /// # Panics
+    /// When it was asked for before.
+    pub fn departures(&self, replica: Replica) -> mpsc::UnboundedReceiver<Departure> {
+        let (departures, hear) = mpsc::unbounded_channel();
+        self.inner.register.set(Register { replica, departures }).expect("it is asked for once");
+        hear
     }
 
     /// Another replica has readers of a run that is written here.

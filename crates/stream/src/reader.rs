@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::channel::Read;
 use crate::frame::{self, Closing, RETRY_MS};
 use crate::manager::{ChannelRef, Inner, MessageStreamManager};
+use crate::presence::{self, Present};
 use crate::quota::OpenStream;
 use crate::remote::RemoteReader;
 use crate::view;
@@ -110,6 +111,9 @@ impl MessageStreamManager {
         let compacted = page.earliest > 1;
         let audience = audience(params.as_user, page.visibility);
         let mut reader = Reader::new(&self.inner, channel, open, run, owner, params, audience, after);
+        if !page.status.is_terminal() {
+            reader.be_present(presence::grace(page.on_disconnect, page.disconnect_grace)).await?;
+        }
         let trimmed = after > 0 && after + 1 < page.earliest;
         let first = if after > page.tail || trimmed {
             let reason = if trimmed { "trimmed" } else { "cursor_ahead" };
@@ -127,19 +131,25 @@ impl MessageStreamManager {
         Ok(Ok(Opened::Stream { blocks: reader.blocks(first).boxed(), compacted }))
     }
 
-    /// Streams a run that this process has just created, from its beginning: its creation was the authorisation.
-    pub fn open_created(
+    /// Streams a run that this process has just created, from its beginning: its creation was the authorisation. `grace`:
+    /// how long it waits for readers, where it is to end without.
+    pub async fn open_created(
         &self,
         run: RunId,
         owner: UserId,
         params: ReaderParams,
         visibility: Visibility,
-    ) -> Result<Opened, Trouble> {
+        grace: Option<Duration>,
+    ) -> Result<Result<Opened, Trouble>, StoreError> {
         let channel = ChannelRef::new(&self.inner, run);
-        let open = self.inner.quota.open(params.scope.tenant, owner).map_err(Trouble::TooManyStreams)?;
+        let open = match self.inner.quota.open(params.scope.tenant, owner) {
+            Ok(open) => open,
+            Err(cap) => return Ok(Err(Trouble::TooManyStreams(cap))),
+        };
         let audience = audience(params.as_user, visibility);
-        let reader = Reader::new(&self.inner, channel, open, run, owner, params, audience, 0);
-        Ok(Opened::Stream { blocks: reader.blocks(First::Nothing).boxed(), compacted: false })
+        let mut reader = Reader::new(&self.inner, channel, open, run, owner, params, audience, 0);
+        reader.be_present(grace).await?;
+        Ok(Ok(Opened::Stream { blocks: reader.blocks(First::Nothing).boxed(), compacted: false }))
     }
 }
 
@@ -165,6 +175,8 @@ struct Reader {
     checked_at: Instant,
     /// While another process writes the run.
     remote: Option<RemoteReader>,
+    /// Where the run is to end when nobody reads it.
+    present: Option<Present>,
     _open: OpenStream,
 }
 
@@ -207,8 +219,17 @@ impl Reader {
             rotate_at: now + rotate,
             checked_at: now,
             remote: None,
+            present: None,
             _open: open,
         }
+    }
+
+    /// Counts as somebody who reads the run, where that matters: before anything is sent.
+    async fn be_present(&mut self, grace: Option<Duration>) -> Result<(), StoreError> {
+        let Some((grace, register)) = grace.zip(self.manager.register.get()) else { return Ok(()) };
+        let scope = Scope { tenant: self.params.scope.tenant, user: Some(self.owner) };
+        self.present = Some(register.note(&self.manager.store, scope, self.run, grace).await?);
+        Ok(())
     }
 
     fn blocks(mut self, first: First) -> impl futures_util::Stream<Item = Bytes> + Send {
@@ -301,6 +322,7 @@ impl Reader {
     /// The last block, when the stream has to end between two events.
     async fn must_close(&mut self) -> Option<Bytes> {
         if self.manager.drain.is_cancelled() {
+            self.sent_away();
             // Spread over two seconds, so that a restart is not met by everybody at once.
             let retry = 250 + (self.run.uuid().as_u128() as u64) % 1750;
             return Some(frame::closing(self.run, Closing::Drain, Some(retry)).into());
@@ -317,9 +339,16 @@ impl Reader {
             }
         }
         if self.params.rotates && Instant::now() >= self.rotate_at {
+            self.sent_away();
             return Some(frame::closing(self.run, Closing::MaxAge, Some(100)).into());
         }
         None
+    }
+
+    fn sent_away(&mut self) {
+        if let Some(present) = &mut self.present {
+            present.send_away();
+        }
     }
 
     async fn next(&mut self) -> Next {

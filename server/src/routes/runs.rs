@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_agent::{Accepted, NewRunRequest, ThreadTarget};
 use headwater_protocol::api::{
-    Agent, CancelParams, EventPage, InlineThread, List, OnDisconnect, Run, RunParams, RunSnapshot, Ticket,
+    Agent, CancelParams, EventPage, InlineThread, List, Run, RunParams, RunSnapshot, Ticket,
 };
 use headwater_protocol::event::{Actor, ActorKind, Event, render_for};
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, ThreadId, Timestamp, UserId};
@@ -138,12 +138,12 @@ async fn create(
         Err(refused) => earlier(&state, &caller, once.key()).await?.ok_or(refused)?,
     };
     let scope = Scope { tenant: caller.tenant, user: Some(user) };
-    let (run, visibility, how) = match accepted {
-        Accepted::New { run, visibility } => (*run, visibility, How::New),
+    let (run, visibility, grace, how) = match accepted {
+        Accepted::New { run, visibility, grace } => (*run, visibility, grace, How::New),
         Accepted::Replay(run) | Accepted::Steered(run) => {
             let steered = matches!(accepted, Accepted::Steered(_));
             let (run, visibility) = state.store.scoped(scope).run_get(run).await?.ok_or_else(|| missing("run"))?;
-            (run, visibility, if steered { How::Steered } else { How::Replayed })
+            (run, visibility, None, if steered { How::Steered } else { How::Replayed })
         }
     };
     let replayed = how == How::Replayed;
@@ -156,7 +156,7 @@ async fn create(
             let cursor = cursor(headers.get("last-event-id"), None)?;
             state.streams.open(run.id, ReaderParams { cursor, ..params }).await?
         } else {
-            state.streams.open_created(run.id, user, params, visibility)
+            state.streams.open_created(run.id, user, params, visibility, grace).await?
         };
         let mut response = streams::stream(status, opened);
         if let Ok(location) = HeaderValue::from_str(&location) {
@@ -285,8 +285,9 @@ fn request(
     }
     let on_conflict = params.on_conflict.unwrap_or(agent.config.on_conflict);
     let on_disconnect = params.on_disconnect.unwrap_or(agent.config.on_disconnect);
-    if on_disconnect != OnDisconnect::Continue {
-        return Err(Problem::invalid("/on_disconnect", "this release has continue").into());
+    let disconnect_grace_ms = params.disconnect_grace_ms.unwrap_or(agent.config.disconnect_grace_ms);
+    if !(0..=3_600_000).contains(&disconnect_grace_ms) {
+        return Err(Problem::invalid("/disconnect_grace_ms", "must be 0 to 3600000").into());
     }
     let InlineThread { external_id, metadata } = params.thread.clone().unwrap_or_default();
     Ok(NewRunRequest {
@@ -301,6 +302,7 @@ fn request(
         content: params.input.clone().into_parts("/input")?,
         on_conflict,
         on_disconnect,
+        disconnect_grace_ms,
         external_id: params.external_id.clone(),
         metadata: params.metadata.clone().unwrap_or_default(),
         idempotency: idempotency.map(|once| RunIdempotency {

@@ -443,12 +443,6 @@ impl AgentConfig {
         if self.run_budget.is_some() {
             return Err(Problem::invalid("/run_budget", "this release has no budgets yet: leave it null"));
         }
-        if matches!(self.on_conflict, OnConflict::Interrupt | OnConflict::Rollback | OnConflict::Steer) {
-            return Err(Problem::invalid("/on_conflict", "this release has reject and enqueue"));
-        }
-        if self.on_disconnect != OnDisconnect::Continue {
-            return Err(Problem::invalid("/on_disconnect", "this release has continue"));
-        }
         self.limits.check()?;
         for (name, value) in [
             ("connect_ms", self.timeouts.connect_ms),

@@ -1,12 +1,14 @@
 //! Reading the log.
 
-use headwater_protocol::api::RunStatus;
+use std::time::Duration;
+
+use headwater_protocol::api::{OnDisconnect, RunStatus};
 use headwater_protocol::event::{Visibility, seq_of};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::{RunId, UserId};
 use tokio_postgres::types::Json;
 
-use super::{UserScopedStorage, runs};
+use super::{UserScopedStorage, runs, word};
 use crate::StoreError;
 
 /// Which part of a log to read.
@@ -35,6 +37,10 @@ pub struct LogPage {
     pub visibility: Visibility,
     /// Whose run it is.
     pub user: UserId,
+    /// What becomes of the run when its last reader has gone.
+    pub on_disconnect: OnDisconnect,
+    /// How long one may be away.
+    pub disconnect_grace: Duration,
 }
 
 impl UserScopedStorage {
@@ -43,7 +49,7 @@ impl UserScopedStorage {
     pub async fn events_read(&self, run: RunId, range: EventRange) -> Result<Option<LogPage>, StoreError> {
         let rows = self
             .query(
-                "SELECT r.user_id, r.tail, r.log_earliest, r.status, r.visibility,
+                "SELECT r.user_id, r.tail, r.log_earliest, r.status, r.visibility, r.on_disconnect, r.disconnect_grace_ms,
                         (SELECT array_agg(e.events ORDER BY e.seq_from) FROM (
                              SELECT events, seq_from FROM headwater.run_events
                              WHERE tenant_id = r.tenant_id AND run_id = $1 AND seq_to > $2
@@ -65,6 +71,8 @@ impl UserScopedStorage {
             status: RunStatus::parse(status).ok_or_else(|| StoreError::Corrupt(format!("run status {status}")))?,
             visibility,
             user: UserId::from_uuid(row.try_get("user_id")?),
+            on_disconnect: word(row, "on_disconnect")?,
+            disconnect_grace: Duration::from_millis(row.try_get::<_, i64>("disconnect_grace_ms")?.max(0) as u64),
         }))
     }
 

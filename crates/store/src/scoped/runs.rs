@@ -5,6 +5,7 @@ use headwater_protocol::event::{Actor, Visibility};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::message::Message;
 use headwater_protocol::{AgentId, MessageId, Money, ReplicaId, RunId, Scope, ThreadId, Timestamp, Usage, UserId};
+use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
@@ -260,6 +261,26 @@ impl UserScopedStorage {
             }
         }
         Err(StoreError::Unavailable("the run keeps changing hands".into()))
+    }
+
+    /// Somebody at this replica reads a run that is to end when its last reader has gone.
+    pub async fn reader_here(&self, replica: ReplicaId, id: RunId, reader: Uuid) -> Result<(), StoreError> {
+        self.query("SELECT headwater.reader_here($1, $2, $3)", &[&replica.0, &id.uuid(), &reader]).await?;
+        Ok(())
+    }
+
+    /// Somebody reads it no more. `true`: nor does anybody else, and the run's end is asked for, `grace` from now.
+    pub async fn reader_gone(&self, id: RunId, reader: Uuid, grace: Duration) -> Result<bool, StoreError> {
+        let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+        let sql = "SELECT headwater.reader_gone($1, $2, $3)";
+        let rows = self.query(sql, &[&id.uuid(), &reader, &grace_ms]).await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+
+    /// Whether a run's end was asked for, and that for now.
+    pub async fn run_cancel_is_due(&self, id: RunId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM headwater.run_cancels WHERE run_id = $1 AND requested_at <= clock_timestamp()";
+        Ok(!self.query(sql, &[&id.uuid()]).await?.is_empty())
     }
 
     /// What was said to a run that is under way and that no step has taken yet, in the order in which it was said.

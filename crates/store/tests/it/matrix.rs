@@ -24,6 +24,7 @@ headwater.run_events               | 1 - - -  | 1 - - -  | 1 - - -    | 0 - - - 
 headwater.run_events_DAY           | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.run_events_default       | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.run_inputs               | 1 1 - 1  | 1 1 - 1  | 0 ! - 0    | 0 ! - 0      | 0 ! - 0
+headwater.run_readers              | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.run_steps                | 1 1 - -  | 1 1 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
 headwater.runs                     | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.tenants                  | 1 - 1 -  | 1 - 1 -  | 1 - 1 -    | 0 - 0 -      | 0 - 0 -
@@ -52,6 +53,7 @@ const DATA: &[&str] = &[
     "tickets",
     "run_cancels",
     "run_inputs",
+    "run_readers",
     "run_events",
 ];
 
@@ -117,6 +119,7 @@ impl Person {
             "idempotency" => ("tenant_id, actor, key, fingerprint, status, object, created_at", format!("'{tenant}', '{user}', 'key {n}', '\\x00', 201, 'o', now()")),
             "tickets" => ("tenant_id, ticket_id, run_id, user_id, first_used_at", format!("'{tenant}', '{}', '{run}', '{user}', now()", own("ticket"))),
             "run_cancels" => ("tenant_id, run_id, user_id, actor", format!("'{tenant}', '{}', '{user}', '{{}}'", own("run"))),
+            "run_readers" => ("tenant_id, run_id, reader_id, replica_id, user_id", format!("'{tenant}', '{}', '{user}', '{user}', '{user}'", own("run"))),
             "run_inputs" => (
                 "tenant_id, input_id, run_id, thread_id, user_id, params, segment, created_at",
                 format!("'{tenant}', '{}', '{run}', '{thread}', '{user}', '{{}}', 's', now()", own("input")),

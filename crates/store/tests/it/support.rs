@@ -174,6 +174,7 @@ pub(crate) fn new_run(tenant: &Tenant, thread: Option<ThreadId>) -> NewRun {
         priority: json!("interactive"),
         on_conflict: json!("enqueue"),
         on_disconnect: json!("continue"),
+        disconnect_grace_ms: 30_000,
         visibility: json!({}),
         overrides: json!({}),
         external_id: None,

@@ -80,8 +80,8 @@ async fn a_created_run_streams_from_its_first_event() {
     let replica = world.replica(quick()).await;
     let begun = world.run(&replica).await;
     let opened =
-        replica.streams.open_created(begun.run(), world.user, world.from(Cursor::After(0)), Visibility::default());
-    let Ok(Opened::Stream { mut blocks, .. }) = opened else { panic!("a stream") };
+        replica.streams.open_created(begun.run(), world.user, world.from(Cursor::After(0)), Visibility::default(), None);
+    let Ok(Ok(Opened::Stream { mut blocks, .. })) = opened.await else { panic!("a stream") };
     let mut writer = replica.write(&begun);
     finish(&mut writer, &begun).await;
     let mut bytes = Vec::new();
@@ -157,7 +157,8 @@ async fn readers_that_leave_at_once_leave_no_channel_behind() {
     let come_and_go = || {
         for round in 0..5_000 {
             together.wait();
-            let opened = replica.streams.open_created(begun.run(), world.user, params(), Visibility::default());
+            let opened = replica.streams.open_created(begun.run(), world.user, params(), Visibility::default(), None);
+            let opened = futures_util::FutureExt::now_or_never(opened).expect("it waits for nobody");
             together.wait();
             drop(opened);
             together.wait();

@@ -136,6 +136,7 @@ impl World {
             priority: json!("interactive"),
             on_conflict: json!("enqueue"),
             on_disconnect: json!("continue"),
+            disconnect_grace_ms: 30_000,
             visibility: serde_json::to_value(Visibility::default()).expect("serialises"),
             overrides: json!({}),
             external_id: None,

@@ -114,8 +114,6 @@ async fn settings_are_bounded_and_what_is_not_built_is_refused() {
         (json!({"timeouts": {"idle_ms": 0}}), "/timeouts/idle_ms"),
         (json!({"truncation": "sometimes"}), "/truncation"),
         (json!({"user_overrides": ["tools"]}), "/user_overrides/0"),
-        (json!({"on_conflict": "steer"}), "/on_conflict"),
-        (json!({"on_disconnect": "cancel"}), "/on_disconnect"),
         (json!({"tools": [{"type": "builtin", "name": "time"}]}), "/tools"),
         (json!({"run_budget": {"limit": {"usd": "1"}}}), "/run_budget"),
     ] {

@@ -2,6 +2,7 @@
 
 mod busy;
 mod cancel;
+mod disconnect;
 mod faults;
 mod resume;
 mod threads;
