@@ -6,13 +6,14 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::sys;
+use crate::sys::{self, Signal};
 
+const LISTENING: &str = "listening on http://";
 const START: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(40);
 
@@ -37,7 +38,7 @@ impl Process {
         let began = Instant::now();
         loop {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
-            if let Some(address) = listening(&text) {
+            if let Some(address) = address_after(&text, LISTENING) {
                 return Ok(Self { child, address, log });
             }
             if child.try_wait()?.is_some() || began.elapsed() > START {
@@ -69,14 +70,37 @@ impl Process {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
+    /// The address that follows these words of what it said.
+    pub(crate) fn said(&self, words: &str) -> Option<SocketAddr> {
+        address_after(&std::fs::read_to_string(&self.log).unwrap_or_default(), words)
+    }
+
+    /// Where its output is.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        sys::signal(self.pid(), signal);
+    }
+
     /// Asks it to end and waits until it has.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
-        sys::ask_to_end(self.pid());
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.end().await.map(drop)
+    }
+
+    /// The same, and how it ended. `None`: it had to be killed.
+    pub(crate) async fn end(mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.signal(Signal::End);
         let began = Instant::now();
-        while self.child.try_wait()?.is_none() && began.elapsed() < END {
+        while began.elapsed() < END {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(Some(status));
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -108,22 +132,21 @@ fn without_our_settings(command: &mut Command) {
     }
 }
 
-/// `listening on http://ADDRESS`, in a line that is whole.
-fn listening(text: &str) -> Option<SocketAddr> {
-    let at = text.find("listening on http://")? + "listening on http://".len();
-    let rest = &text[at..];
+/// The address behind these words, in a line that is whole.
+fn address_after(text: &str, words: &str) -> Option<SocketAddr> {
+    let rest = &text[text.find(words)? + words.len()..];
     let end = rest.find(|c: char| c.is_whitespace() || c == '"')?;
     rest[..end].parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::listening;
+    use super::{LISTENING, address_after};
 
     #[test]
     fn an_address_is_taken_from_a_whole_line() {
-        assert_eq!(listening("x\nlistening on http://127.0.0.1:80\n"), "127.0.0.1:80".parse().ok());
-        assert_eq!(listening("listening on http://127.0.0.1:8"), None);
-        assert_eq!(listening("elsewhere\n"), None);
+        assert_eq!(address_after("x\nlistening on http://127.0.0.1:80\n", LISTENING), "127.0.0.1:80".parse().ok());
+        assert_eq!(address_after("listening on http://127.0.0.1:8", LISTENING), None);
+        assert_eq!(address_after("elsewhere\n", LISTENING), None);
     }
 }

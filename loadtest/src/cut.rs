@@ -29,6 +29,17 @@ impl Random {
     pub(crate) fn up_to(&mut self, most: u64) -> u64 {
         1 + self.next() % most
     }
+
+    /// One of these.
+    pub(crate) fn one_of<T: Copy>(&mut self, all: &[T]) -> Option<T> {
+        let at = (self.next() % all.len().max(1) as u64) as usize;
+        all.get(at).copied()
+    }
+
+    /// Others, which follow from these and from a number.
+    pub(crate) fn branch(&self, number: u64) -> Self {
+        Self(self.0 ^ (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17))
+    }
 }
 
 /// Listens, passes everything on to a server, and cuts each connection after a random number of the server's bytes.

@@ -1,10 +1,14 @@
 //! Everything a measurement stands on: a private Postgres, the model, the server under test and the relay.
 //!
 //! Owns their start, their cores and their end. Postgres and model stay for the whole call; server and relay are made
-//! anew for each case, so that memory is measured from the same beginning.
+//! anew for each case, so that memory is measured from the same beginning. Where a scenario is about that, Postgres can be
+//! killed and brought back in the same place.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -19,6 +23,8 @@ use serde_json::json;
 use crate::answer::{Side, text_of};
 use crate::child::{self, Process};
 use crate::sys::{self, Cores};
+use crate::who::Who;
+use crate::wire::Wire;
 
 /// A backend reports its statistics at most once a second, and when it has been idle for ten.
 const STATISTICS: Duration = Duration::from_millis(10_500);
@@ -91,10 +97,31 @@ pub(crate) struct Ground {
     model: Process,
     operator_key: String,
     master_key: String,
-    made: std::cell::Cell<u32>,
-    // Dropped in this order: the directory goes last.
-    postgres: EmbeddedPostgres,
+    made: Arc<AtomicU32>,
+    postgres_version: String,
+    // Dropped in this order: the directory goes last. Postgres is not there while it is being restarted.
+    postgres: Option<EmbeddedPostgres>,
     dir: Dir,
+}
+
+/// How a server under test is started: always the same, on the same database.
+#[derive(Debug, Clone)]
+pub(crate) struct Launcher {
+    binary: PathBuf,
+    environment: Vec<(String, String)>,
+    core: usize,
+    dir: PathBuf,
+    made: Arc<AtomicU32>,
+}
+
+impl Launcher {
+    /// Starts one. `more` of its environment is this server's alone.
+    pub(crate) async fn start(&self, more: &[(String, String)]) -> anyhow::Result<Process> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut command = Command::new(&self.binary);
+        command.arg("serve").envs(more.iter().cloned()).envs(self.environment.iter().cloned());
+        Process::start(&format!("server-{number}"), command, self.core, &self.dir).await
+    }
 }
 
 impl Ground {
@@ -121,8 +148,9 @@ impl Ground {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("model-server");
         let model = Process::start("model", command, options.cores.load, &dir.path).await?;
-        let made = std::cell::Cell::new(0);
-        Ok(Self { options, admin, admin_url, model, operator_key, master_key, made, postgres, dir })
+        let (postgres_version, postgres) = (postgres.binaries().version.clone(), Some(postgres));
+        let made = Arc::default();
+        Ok(Self { options, admin, admin_url, model, operator_key, master_key, made, postgres_version, postgres, dir })
     }
 
     /// What is measured on: the directory with logs.
@@ -131,55 +159,106 @@ impl Ground {
     }
 
     pub(crate) fn postgres_pid(&self) -> u32 {
-        self.postgres.pid()
+        self.postgres.as_ref().map_or(0, EmbeddedPostgres::pid)
     }
 
     pub(crate) fn postgres_version(&self) -> &str {
-        &self.postgres.binaries().version
+        &self.postgres_version
     }
 
     pub(crate) fn model_pid(&self) -> u32 {
         self.model.pid()
     }
 
+    /// Kills Postgres outright, as a crash would, and starts it again on the same data.
+    pub(crate) async fn crash_postgres(&mut self) -> anyhow::Result<()> {
+        let mut postgres = self.postgres.take().context("Postgres is not there")?;
+        // It blocks, and readers are not to be held up by that.
+        let restart = tokio::task::spawn_blocking(move || {
+            postgres.kill9();
+            postgres.restart().map(|()| postgres)
+        });
+        self.postgres = Some(restart.await?.context("Postgres does not come back")?);
+        self.admin = Admin::connect(&self.admin_url).await?;
+        Ok(())
+    }
+
+    /// How servers are started here.
+    pub(crate) fn launcher(&self) -> Launcher {
+        let ours = [
+            ("HEADWATER__PROFILE", "dev"),
+            ("HEADWATER__SERVER__HOST", "127.0.0.1"),
+            ("HEADWATER__SERVER__PORT", "0"),
+            ("HEADWATER__SERVER__MAX_CONNECTIONS", "50000"),
+            ("HEADWATER__PROVIDERS__LOAD__PROTOCOL", "openai-chat"),
+            ("HEADWATER__PROVIDERS__LOAD__BASE_URL", &self.model_url()),
+            ("HEADWATER_MASTER_KEY", &self.master_key),
+            ("HEADWATER_OPERATOR_KEY", &self.operator_key),
+            ("DATABASE_URL", &self.admin_url),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Launcher {
+            binary: self.options.server_bin.clone(),
+            environment: ours.into_iter().chain(self.options.server_env.iter().cloned()).collect(),
+            core: self.options.cores.server,
+            dir: self.dir.path.clone(),
+            made: self.made.clone(),
+        }
+    }
+
+    /// Postgres' address without anything in between, by which replicas hear each other's hints.
+    pub(crate) fn direct_url(&self) -> (String, String) {
+        ("DATABASE_DIRECT_URL".to_owned(), self.admin_url.clone())
+    }
+
+    fn model_url(&self) -> String {
+        format!("http://{}/v1", self.model.address)
+    }
+
+    /// From now on the model remembers what it is asked.
+    pub(crate) async fn record_calls(&self) -> anyhow::Result<()> {
+        self.ask_model("/record").await.map(drop)
+    }
+
+    /// How often the model was asked each question since it records.
+    pub(crate) async fn calls(&self) -> anyhow::Result<Vec<(String, u64)>> {
+        let text = self.ask_model("/calls").await?;
+        let line =
+            |line: &str| line.split_once(' ').and_then(|(count, asked)| Some((asked.into(), count.parse().ok()?)));
+        text.lines().map(|text| line(text).context("the model counts in other words")).collect()
+    }
+
+    async fn ask_model(&self, path: &str) -> anyhow::Result<String> {
+        let address = self.model.said("counts on http://").context("the model does not say where it counts")?;
+        let mut wire = Wire::connect(address).await?;
+        let head = wire.request(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).await?;
+        let body = wire.text().await?;
+        if head.status != 200 { bail!("the model answers {}: {body}", head.status) } else { Ok(body) }
+    }
+
     /// A fresh server and a fresh relay, which know agents of these shapes.
     pub(crate) async fn pair(&mut self, shapes: &[Shape]) -> anyhow::Result<Pair> {
         self.model.check()?;
-        self.made.set(self.made.get() + 1);
-        let number = self.made.get();
-        let base_url = format!("http://{}/v1", self.model.address);
-        let mut command = Command::new(&self.options.server_bin);
-        command
-            .arg("serve")
-            .env("HEADWATER__PROFILE", "dev")
-            .env("HEADWATER__SERVER__HOST", "127.0.0.1")
-            .env("HEADWATER__SERVER__PORT", "0")
-            .env("HEADWATER__SERVER__MAX_CONNECTIONS", "50000")
-            .env("HEADWATER__PROVIDERS__LOAD__PROTOCOL", "openai-chat")
-            .env("HEADWATER__PROVIDERS__LOAD__BASE_URL", &base_url)
-            .env("HEADWATER_MASTER_KEY", &self.master_key)
-            .env("HEADWATER_OPERATOR_KEY", &self.operator_key)
-            .env("DATABASE_URL", &self.admin_url)
-            .envs(self.options.server_env.iter().cloned());
-        let core = self.options.cores.server;
-        let server = Process::start(&format!("server-{number}"), command, core, self.dir()).await?;
+        let server = self.launcher().start(&[]).await?;
+        let number = self.made.load(Ordering::Relaxed);
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["relay-server", "--model", &base_url]);
+        command.args(["relay-server", "--model", &self.model_url()]);
+        let core = self.options.cores.server;
         let relay = Process::start(&format!("relay-{number}"), command, core, self.dir()).await?;
-        let url = format!("http://{}", server.address);
-        let (key, user) = (self.tenant(&url, number, shapes).await?, "alice".to_owned());
-        Ok(Pair { server, relay, key, user })
+        let who = self.tenant(server.address, &format!("loadtest {number}"), shapes).await?;
+        Ok(Pair { server, relay, who })
     }
 
     /// A tenant with a key, its user, and an agent of each shape.
-    async fn tenant(&self, url: &str, number: u32, shapes: &[Shape]) -> anyhow::Result<String> {
-        let operator = Client::builder(url).api_key(&self.operator_key).build()?;
-        let settings: TenantSettings = serde_json::from_value(json!({ "name": format!("loadtest {number}") }))?;
+    pub(crate) async fn tenant(&self, server: SocketAddr, name: &str, shapes: &[Shape]) -> anyhow::Result<Who> {
+        let url = format!("http://{server}");
+        let operator = Client::builder(&url).api_key(&self.operator_key).build()?;
+        let settings: TenantSettings = serde_json::from_value(json!({ "name": name }))?;
         let tenant = operator.tenants_create(&settings, Options::new()).await.context("a tenant")?.id;
         let params = KeyParams { name: "loadtest".into(), scopes: None, expires_at: None };
         let made = operator.tenant_keys_create(tenant, &params, Options::new()).await.context("a key")?;
         let key = made.secret.context("a key without a secret")?;
-        let client = Client::builder(url).api_key(&key).build()?;
+        let client = Client::builder(&url).api_key(&key).build()?;
         let user = serde_json::from_value(json!({ "external_id": "alice", "name": "Alice" }))?;
         client.users_create(&user, Options::new()).await.context("a user")?;
         for shape in shapes {
@@ -187,7 +266,7 @@ impl Ground {
             config.instructions = Some(INSTRUCTIONS.into());
             client.agents_create(&AgentParams::new(shape.model(), config), Options::new()).await.context("an agent")?;
         }
-        Ok(key)
+        Ok(Who { key, user: "alice".to_owned() })
     }
 
     /// After the warm-up: gives Postgres the statistics that autovacuum would have gathered within a minute, and reads
@@ -219,7 +298,7 @@ impl Ground {
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         drop(self.model);
         drop(self.admin);
-        self.postgres.stop()?;
+        self.postgres.map_or(Ok(()), EmbeddedPostgres::stop)?;
         Ok(())
     }
 }
@@ -239,8 +318,7 @@ pub(crate) struct Counters {
 pub(crate) struct Pair {
     pub(crate) server: Process,
     pub(crate) relay: Process,
-    pub(crate) key: String,
-    pub(crate) user: String,
+    pub(crate) who: Who,
 }
 
 impl Pair {
@@ -257,7 +335,7 @@ impl Pair {
         match side {
             Side::Ours => {
                 let body = json!({ "agent": shape.model(), "input": QUESTION }).to_string();
-                self.post("/v1/runs", "accept: text/event-stream\r\n", &body)
+                self.who.post(self.server.address, "/v1/runs", "accept: text/event-stream\r\n", &body)
             }
             Side::Relay => {
                 let body = json!({
@@ -279,25 +357,9 @@ impl Pair {
         }
     }
 
-    fn post(&self, path: &str, headers: &str, body: &str) -> Bytes {
-        Bytes::from(format!(
-            "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nheadwater-user: {}\r\n\
-             content-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
-            self.server.address,
-            self.key,
-            self.user,
-            body.len()
-        ))
-    }
-
     /// A whole request that reads a run's events after one of them.
     pub(crate) fn events_request(&self, run: &str, after: u64) -> Bytes {
-        let cursor = if after > 0 { format!("last-event-id: {after:016}\r\n") } else { String::new() };
-        Bytes::from(format!(
-            "GET /v1/runs/{run}/events HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nheadwater-user: {}\r\n\
-             accept: text/event-stream\r\n{cursor}\r\n",
-            self.server.address, self.key, self.user
-        ))
+        self.who.events(self.server.address, run, after)
     }
 
     /// Stops both.

@@ -21,6 +21,11 @@ impl Frame {
         self.field(b"data: ").unwrap_or_default()
     }
 
+    /// What it tells.
+    pub(crate) fn kind(&self) -> &[u8] {
+        self.field(b"event: ").unwrap_or_default()
+    }
+
     fn field(&self, name: &[u8]) -> Option<&[u8]> {
         self.0.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name))
     }
@@ -32,9 +37,16 @@ pub(crate) struct Log {
     frames: Vec<Frame>,
     partial: Vec<u8>,
     over: bool,
+    any_end: bool,
+    aside: Vec<u8>,
 }
 
 impl Log {
+    /// Of a run that may end in any way; else an end that is none of success is an error.
+    pub(crate) fn of_any_end() -> Self {
+        Self { any_end: true, ..Self::default() }
+    }
+
     /// The last event's number, which is how many there are.
     pub(crate) fn last(&self) -> u64 {
         self.frames.len() as u64
@@ -53,6 +65,15 @@ impl Log {
     /// A new connection: what is half here will come again, whole.
     pub(crate) fn reconnect(&mut self) {
         self.partial.clear();
+        self.aside.clear();
+    }
+
+    /// Why the server closes this connection, in the last words on it that are no event.
+    pub(crate) fn closing(&self) -> String {
+        let key = b"\"reason\":\"";
+        let reason = find(&self.aside, key).map(|at| &self.aside[at + key.len()..]);
+        let words = reason.and_then(|reason| reason.split(|byte| *byte == b'"').next()).unwrap_or(&self.aside);
+        String::from_utf8_lossy(words).replace('\n', " ")
     }
 
     /// Takes what has come.
@@ -72,10 +93,11 @@ impl Log {
         }
         // Control frames and comments have no id.
         if !block.starts_with(b"id: ") {
+            self.aside = block.to_vec();
             return Ok(());
         }
         let frame = Frame(Bytes::copy_from_slice(block));
-        let kind = frame.field(b"event: ").unwrap_or_default();
+        let kind = frame.kind();
         let seq = frame.field(b"id: ").and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
         if seq != Some(self.last() + 1) {
             return Err(format!("event {seq:?} came after {}", self.last()));
@@ -85,6 +107,7 @@ impl Log {
         }
         match kind {
             b"run.completed" => self.over = true,
+            b"run.failed" | b"run.cancelled" if self.any_end => self.over = true,
             b"run.failed" | b"run.cancelled" | b"stream.reset" | b"hidden" => {
                 return Err(String::from_utf8_lossy(block).into_owned());
             }
@@ -109,7 +132,7 @@ impl Log {
     pub(crate) fn check_text(&self, expected: &str) -> Result<(), String> {
         let (mut said, mut whole) = (Vec::<u8>::new(), false);
         for frame in &self.frames {
-            match frame.field(b"event: ").unwrap_or_default() {
+            match frame.kind() {
                 b"message.delta" => {
                     let key = b"\"delta\":\"";
                     let rest = find(frame.data(), key).map(|at| &frame.data()[at + key.len()..]).unwrap_or_default();

@@ -3,30 +3,43 @@
 //! Owns the scenarios, the two measured processes and the clocks around them. Promises that both sides meet the same
 //! load, on the same core, in the same call, and that a measurement in which the load generator itself was the limit
 //! is called VOID. Never part of the product, and never a test that fails for being slow: only a run that failed or is
-//! incomplete makes it exit with 1.
+//! incomplete, or a promise that was broken, makes it exit with 1.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `throughput`, `slow_streams`, `storm` | the scenarios |
+//! | `throughput`, `slow_streams`, `storm` | the scenarios that compare costs |
+//! | `chaos`, `rolling`, `stalled` | the scenarios that are about promises |
+//! | `fleet`, `crowd`, `follow` | several servers, many runs at them, readers that go from one to the other |
+//! | `audit`, `story`, `trial` | whether every promise was kept, and the table of it |
 //! | `ground`, `child`, `roles` | Postgres, model, server and relay, each on its core |
-//! | `run`, `wire`, `answer` | one run over a bare socket, and whether it is all there |
+//! | `run`, `wire`, `who`, `answer` | one run over a bare socket, and whether it is all there |
 //! | `log`, `cut` | a log put together over connections that are cut |
 //! | `measure`, `sys`, `report` | clocks, `/proc`, the table |
 
 mod answer;
+mod audit;
+mod chaos;
 mod child;
+mod crowd;
 mod cut;
+mod fleet;
+mod follow;
 mod ground;
 mod log;
 mod measure;
 mod progress;
 mod report;
 mod roles;
+mod rolling;
 mod run;
 mod slow_streams;
+mod stalled;
 mod storm;
+mod story;
 mod sys;
 mod throughput;
+mod trial;
+mod who;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -35,9 +48,12 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 
+use crate::chaos::Chaos;
 use crate::ground::{Ground, GroundOptions};
 use crate::report::Report;
+use crate::rolling::RollingDeploy;
 use crate::slow_streams::SlowStreams;
+use crate::stalled::StalledReaders;
 use crate::storm::ResumeStorm;
 use crate::sys::Cores;
 use crate::throughput::Throughput;
@@ -90,7 +106,10 @@ enum Command {
     Throughput(Throughput),
     SlowStreams(SlowStreams),
     ResumeStorm(ResumeStorm),
-    /// All of them
+    Chaos(Chaos),
+    RollingDeploy(RollingDeploy),
+    StalledReaders(StalledReaders),
+    /// Those that compare costs: throughput, slow-streams, resume-storm
     All,
     /// The model, in a process of its own
     #[command(hide = true)]
@@ -120,7 +139,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// `false`: some runs failed.
+/// `false`: some runs failed, or a promise was broken.
 fn start(cli: Cli) -> anyhow::Result<bool> {
     // One thread is enough for one core. It has to be this one: children end when the thread that made them does.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -132,7 +151,13 @@ fn start(cli: Cli) -> anyhow::Result<bool> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(roles::relay_server(&model)).map(|()| true)
         }
-        Command::Throughput(_) | Command::SlowStreams(_) | Command::ResumeStorm(_) | Command::All => {
+        Command::Throughput(_)
+        | Command::SlowStreams(_)
+        | Command::ResumeStorm(_)
+        | Command::Chaos(_)
+        | Command::RollingDeploy(_)
+        | Command::StalledReaders(_)
+        | Command::All => {
             check_server(&cli.common.server_bin)?;
             let cores = Cores::choose(cli.common.server_core, cli.common.load_core)?;
             sys::raise_open_files().context("the limit of open files")?;
@@ -174,7 +199,20 @@ async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Resu
     if common.keep {
         eprintln!("data and logs are in {}", ground.dir().display());
     }
+    let mut trials = Vec::new();
     let cases = match command {
+        Command::Chaos(chaos) => {
+            trials.push(Box::pin(chaos.run(&mut ground)).await?);
+            Vec::new()
+        }
+        Command::RollingDeploy(deploy) => {
+            trials.push(Box::pin(deploy.run(&mut ground)).await?);
+            Vec::new()
+        }
+        Command::StalledReaders(stalled) => {
+            trials.push(Box::pin(stalled.run(&mut ground)).await?);
+            Vec::new()
+        }
         Command::Throughput(throughput) => throughput.run(&mut ground).await?,
         Command::SlowStreams(slow_streams) => slow_streams.run(&mut ground).await?,
         Command::ResumeStorm(storm) => storm.run(&mut ground).await?,
@@ -186,7 +224,7 @@ async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Resu
         }
     };
     let postgres = ground.postgres_version().to_owned();
-    let report = Report { processor: sys::processor(), load_average, postgres, cases };
+    let report = Report { processor: sys::processor(), load_average, postgres, cases, trials };
     print!("{}", report.table());
     for sql in &common.query {
         println!("\n{sql}");
@@ -199,5 +237,5 @@ async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Resu
         std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))?;
     }
     ground.stop().await?;
-    Ok(!report.cases.iter().any(report::Case::has_failed))
+    Ok(!report.has_failed())
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::answer::Side;
 use crate::measure::Figures;
+use crate::trial::Trial;
 
 impl Side {
     /// As the table has it.
@@ -61,16 +62,29 @@ pub(crate) struct Report {
     pub(crate) postgres: String,
     /// In the order of measuring.
     pub(crate) cases: Vec<Case>,
+    /// Scenarios that are about promises.
+    pub(crate) trials: Vec<Trial>,
 }
 
 impl Report {
+    /// Whether a run failed, or a promise was broken.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.cases.iter().any(Case::has_failed) || self.trials.iter().any(|trial| !trial.broken.is_empty())
+    }
+
     /// As Markdown.
     pub(crate) fn table(&self) -> String {
+        let servers = if self.trials.is_empty() { "server and relay" } else { "all servers" };
         let mut out = format!(
-            "{}; server and relay on a core of their own, model, load and Postgres {} on another; load average at the \
-             start {}.\n\n",
+            "{}; {servers} on a core of their own, model, load and Postgres {} on another; load average at the start {}.\n\n",
             self.processor, self.postgres, self.load_average
         );
+        for trial in &self.trials {
+            out.push_str(&trial.table());
+        }
+        if self.cases.is_empty() {
+            return out;
+        }
         out.push_str(
             "| case | | runs/s | CPU ms/run | Postgres ms/run | first token + ms (p50 / p99) | end + ms (p50 / p99) | \
              KiB/stream | log rows/run, written / kept | commits/run | server core | load core | complete |\n\

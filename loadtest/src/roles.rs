@@ -3,23 +3,45 @@
 //! The relay is the least that a streaming server can be: one axum handler that passes the model's bytes through. It
 //! keeps nothing and asks nobody who they are, so its figures are the cost of the sockets alone.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use headwater_testkit::ModelServer;
 use headwater_testkit::model::Script;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 
-/// Answers as the load script says, until killed.
+/// Answers as the load script says, until killed. At another address it tells what it was asked.
 pub(crate) async fn model_server() -> anyhow::Result<()> {
     let model = ModelServer::start(Script::load());
     model.record(false);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    println!("counts on http://{}", listener.local_addr()?);
     println!("listening on http://{}", model.address());
-    std::future::pending().await
+    let app = Router::new().route("/record", get(record)).route("/calls", get(calls)).with_state(Arc::new(model));
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+async fn record(State(model): State<Arc<ModelServer>>) {
+    model.record(true);
+}
+
+/// Each question, which is what the user said last, with the number of calls that asked it before it.
+async fn calls(State(model): State<Arc<ModelServer>>) -> String {
+    let mut asked = BTreeMap::<String, u64>::new();
+    for request in model.requests() {
+        let last = request.body["messages"].as_array().and_then(|messages| messages.last());
+        let question = last.and_then(|message| message["content"].as_str()).unwrap_or_default();
+        *asked.entry(question.replace('\n', " ")).or_default() += 1;
+    }
+    asked.iter().map(|(question, count)| format!("{count} {question}\n")).collect()
 }
 
 #[derive(Clone)]

@@ -120,8 +120,8 @@ impl ResumeStorm {
         let cutter = Cutter::start(pair.server.address, seed, LONGEST * 2).await?;
         let retry = RetryPolicy { base: Duration::from_millis(20), ..RetryPolicy::default() };
         let client = Client::builder(format!("http://{}", cutter.address()))
-            .api_key(&pair.key)
-            .as_user(&pair.user)
+            .api_key(&pair.who.key)
+            .as_user(&pair.who.user)
             .retry(retry)
             .build()?;
         let storm = Arc::new(Mutex::new(Storm::default()));

@@ -70,10 +70,26 @@ pub(crate) fn pin_child(command: &mut Command, core: usize) {
     unsafe { command.pre_exec(prepare) };
 }
 
-/// Sends a process of ours the signal that asks it to end.
-pub(crate) fn ask_to_end(pid: u32) {
+/// What a process of ours may be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// To come to an end in order.
+    End,
+    /// To stand still.
+    Pause,
+    /// To go on.
+    GoOn,
+}
+
+/// Sends a process of ours a signal.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let signal = match signal {
+        Signal::End => libc::SIGTERM,
+        Signal::Pause => libc::SIGSTOP,
+        Signal::GoOn => libc::SIGCONT,
+    };
     // SAFETY: a plain system call; the caller has not waited for the child, so the pid is still its own.
-    unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) };
+    unsafe { libc::kill(pid as libc::pid_t, signal) };
 }
 
 /// Raises the limit of open files as far as allowed. Returns it.

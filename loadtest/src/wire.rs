@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// One connection, for one request at a time.
 #[derive(Debug)]
@@ -40,12 +40,24 @@ enum Body {
 pub(crate) struct Head {
     /// The status.
     pub(crate) status: u16,
+    /// Whether the answer names its request: one that does not is by somebody in between.
+    pub(crate) has_request_id: bool,
 }
 
 impl Wire {
     /// Connects.
     pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpStream::connect(address).await?;
+        Self::over(TcpStream::connect(address).await?)
+    }
+
+    /// Connects with room for so few bytes at the receiving end.
+    pub(crate) async fn connect_narrow(address: SocketAddr, bytes: u32) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(bytes)?;
+        Self::over(socket.connect(address).await?)
+    }
+
+    fn over(socket: TcpStream) -> io::Result<Self> {
         socket.set_nodelay(true)?;
         let buffer = BytesMut::with_capacity(4096);
         Ok(Self { socket, buffer, body: Body::Ended, keep_alive: true, budget: None })
@@ -77,13 +89,15 @@ impl Wire {
         let text = std::str::from_utf8(head).ok()?;
         let mut lines = text.split("\r\n");
         let status: u16 = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        let (mut length, mut chunked) = (0, false);
+        let (mut length, mut chunked, mut has_request_id) = (0, false, false);
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
             let value = value.trim();
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.parse().ok()?;
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 chunked = value.eq_ignore_ascii_case("chunked");
+            } else if name.eq_ignore_ascii_case("request-id") {
+                has_request_id = true;
             } else if name.eq_ignore_ascii_case("connection") {
                 self.keep_alive &= !value.eq_ignore_ascii_case("close");
             }
@@ -93,7 +107,7 @@ impl Wire {
             (false, 0) => Body::Ended,
             (false, left) => Body::Data { left, chunked: false },
         };
-        Some(Head { status })
+        Some(Head { status, has_request_id })
     }
 
     /// Reads on and gives what came to `take`. `false`: the body has ended.
@@ -116,6 +130,13 @@ impl Wire {
                 self.fill().await?;
             }
         }
+    }
+
+    /// The whole body.
+    pub(crate) async fn text(&mut self) -> io::Result<String> {
+        let mut body = Vec::new();
+        while self.body(|bytes| body.extend_from_slice(bytes)).await? {}
+        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     /// Decodes one part of what has come. `false`: more is needed, or nothing more comes.

@@ -166,6 +166,6 @@ impl Lease {
             Ok(runs) => tracing::info!(runs, "handed over what was under way"),
             Err(error) => tracing::warn!(%error, "could not take leave; the lease will run out"),
         }
-        self.bus.claim();
+        self.bus.claim_now().await;
     }
 }

@@ -421,7 +421,7 @@ impl Rest {
         // Phase 2: nothing new is begun, what waits is there for others at once, and readers are told to come back: any
         // replica shows them the same. Runs under way go on: the next durable point of a model call is its end.
         self.state.runtime.drain().await;
-        self.lease.bus.claim();
+        self.lease.bus.claim_now().await;
         self.drain.cancel();
         let deadline = tokio::time::Instant::now() + self.drain_after;
         while self.state.runtime.live_runs() > 0 && tokio::time::Instant::now() < deadline && !self.hard.is_cancelled()

@@ -62,6 +62,7 @@ pub struct Bus {
 
 #[derive(Debug)]
 struct Inner {
+    store: Store,
     /// By channel.
     waiting: Mutex<BTreeMap<String, BTreeSet<String>>>,
     changed: Notify,
@@ -84,6 +85,7 @@ impl Bus {
         stop: &CancellationToken,
     ) -> (Self, mpsc::Receiver<Hint>) {
         let inner = Inner {
+            store,
             waiting: Mutex::default(),
             changed: Notify::new(),
             renamed: Notify::new(),
@@ -94,7 +96,7 @@ impl Bus {
         let (sender, token) = (bus.clone(), stop.clone());
         pool::spawn(tasks, "hints out", async move {
             tokio::select! {
-                () = sender.send(&store) => {}
+                () = sender.send() => {}
                 () = token.cancelled() => {}
             }
         });
@@ -125,9 +127,12 @@ impl Bus {
         self.put(channel_of(owner), format!("f{}{}", us.0.simple(), run.uuid().simple()));
     }
 
-    /// Tells everybody that there are runs to be claimed.
-    pub fn claim(&self) {
-        self.put(EVERYBODY.to_owned(), "c".to_owned());
+
+    /// Tells everybody that there are runs to be claimed, and waits until it is said: whoever says it is about to end.
+    pub async fn claim_now(&self) {
+        if let Err(error) = notify(&self.inner.store, &[EVERYBODY.to_owned()], &["c".to_owned()]).await {
+            tracing::debug!(%error, "a hint was not sent");
+        }
     }
 
     /// Tells everybody that a run was taken from its owner, which may not know.
@@ -150,7 +155,7 @@ impl Bus {
     }
 
     /// Sends what has gathered while the last statement was under way.
-    async fn send(&self, store: &Store) {
+    async fn send(&self) {
         loop {
             self.inner.changed.notified().await;
             let waiting = std::mem::take(&mut *self.inner.waiting.lock().expect("no panic while queueing"));
@@ -168,7 +173,7 @@ impl Bus {
                 channels.push(channel);
                 payloads.push(payload);
             }
-            if let Err(error) = notify(store, &channels, &payloads).await {
+            if let Err(error) = notify(&self.inner.store, &channels, &payloads).await {
                 tracing::debug!(%error, "hints were not sent");
             }
         }
