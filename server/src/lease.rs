@@ -19,6 +19,10 @@ use tokio_util::sync::CancellationToken;
 const WITHOUT_HINTS: Duration = Duration::from_secs(1);
 /// Between two looks after partitions and old requests.
 const HOUR: Duration = Duration::from_secs(3600);
+/// Between two looks after logs that are kept no longer.
+const RETENTION: Duration = Duration::from_secs(60);
+/// Logs compacted in one transaction.
+const COMPACT: i32 = 32;
 /// How long runs that are let go of may take to notice.
 const LET_GO: Duration = Duration::from_secs(5);
 
@@ -107,6 +111,7 @@ impl Lease {
     pub(crate) async fn sweep(self, stop: CancellationToken) {
         let unscoped = self.store.unscoped("partitions and old requests belong to no tenant");
         let mut partitions_at = Instant::now() + HOUR;
+        let mut retention_at = Instant::now() + RETENTION;
         let every = if self.bus.listens() { self.length + self.length / 10 } else { WITHOUT_HINTS.min(self.length) };
         loop {
             let patient = *self.state.patient_until.lock().expect("no panic while copying") > Instant::now();
@@ -118,8 +123,19 @@ impl Lease {
             if let Err(error) = self.runtime.let_go_of_taken(None).await {
                 tracing::warn!(%error, "could not look for runs that were taken from this process");
             }
+            if Instant::now() >= retention_at {
+                retention_at = Instant::now() + RETENTION;
+                self.keep_no_longer(&stop).await;
+            }
             if Instant::now() >= partitions_at {
                 partitions_at = Instant::now() + HOUR;
+                match unscoped.drop_partitions().await {
+                    Ok(0) => {}
+                    Ok(days) => tracing::info!(days, "dropped partitions of the log in which nothing was left"),
+                    Err(error) => {
+                        tracing::warn!(%error, "empty partitions of the log could not be dropped; tried again in an hour")
+                    }
+                }
                 if let Err(error) = unscoped.ensure_partitions().await {
                     tracing::warn!(%error, "the log's next partitions could not be made; its default one takes what comes");
                 }
@@ -134,6 +150,20 @@ impl Lease {
                 () = tokio::time::sleep(every) => {}
                 () = self.state.claim.notified() => {}
                 () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Compacts the logs that are due, a few at a time, so that what is due for long disturbs nobody.
+    async fn keep_no_longer(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.store.compact(COMPACT).await {
+                Ok(0) => return,
+                Ok(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(error) => {
+                    tracing::warn!(%error, "logs could not be compacted; tried again in a minute");
+                    return;
+                }
             }
         }
     }

@@ -368,7 +368,8 @@ impl AgentRuntime {
             return Ok(());
         }
         let parts = &self.inner.parts;
-        let owned = parts.store.unscoped("a process' own runs are of any tenant").replica_runs(parts.replica.id()).await?;
+        let owned =
+            parts.store.unscoped("a process' own runs are of any tenant").replica_runs(parts.replica.id()).await?;
         let owned: std::collections::HashSet<RunId> = owned.into_iter().collect();
         for run in here.iter().filter(|run| !owned.contains(run)) {
             if let Some(live) = self.inner.live.get(run) {

@@ -127,7 +127,6 @@ impl Bus {
         self.put(channel_of(owner), format!("f{}{}", us.0.simple(), run.uuid().simple()));
     }
 
-
     /// Tells everybody that there are runs to be claimed, and waits until it is said: whoever says it is about to end.
     pub async fn claim_now(&self) {
         if let Err(error) = notify(&self.inner.store, &[EVERYBODY.to_owned()], &["c".to_owned()]).await {

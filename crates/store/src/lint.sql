@@ -23,7 +23,9 @@ WITH ours AS (
     ('replica_retire', @dispatch_text@), ('claim_runs', @dispatch_text@), ('sweep', @dispatch_text@), ('sweep_requests', @dispatch_text@),
     ('cancel_run', @dispatch_text@), ('release_run', @dispatch_text@), ('purge_threads', @dispatch_text@),
     ('purge_thread', @dispatch_text@), ('purge_user', @dispatch_text@), ('schema_version', @dispatch_text@),
-    ('replica_count', @dispatch_text@), ('replica_runs', @dispatch_text@), ('run_tails', @dispatch_text@), ('reader_here', @dispatch_text@), ('reader_gone', @dispatch_text@), ('sweep_readers', @dispatch_text@)
+    ('replica_count', @dispatch_text@), ('replica_runs', @dispatch_text@), ('run_tails', @dispatch_text@), ('reader_here', @dispatch_text@), ('reader_gone', @dispatch_text@), ('sweep_readers', @dispatch_text@),
+    ('retention_due', @dispatch_text@), ('erase_kept', @dispatch_text@), ('compact_run', @append_text@), ('partition_in_use', @append_text@),
+    ('drop_partitions', @owner_text@)
 ), functions AS (
     SELECT p.oid, p.proname, p.prosecdef, p.provolatile, p.proconfig, p.proacl, p.proowner, r.rolname AS owner,
            n.nspname || '.' || p.proname AS name
@@ -39,10 +41,11 @@ WITH ours AS (
         ('idempotency', 'tenant_wall'), ('idempotency', 'of_tenant'), ('tickets', 'tenant_wall'), ('tickets', 'of_user'),
         ('run_cancels', 'tenant_wall'), ('run_cancels', 'of_user'), ('run_inputs', 'tenant_wall'), ('run_inputs', 'of_user'),
         ('run_readers', 'tenant_wall'), ('run_readers', 'of_user'),
+        ('run_events_kept', 'tenant_wall'), ('run_events_kept', 'of_tenant'),
         ('run_events', 'tenant_wall'), ('run_events', 'of_tenant')) AS wall (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @append_text@ FROM (VALUES
         ('runs', 'append_finds'), ('runs', 'append_moves'), ('run_events', 'append_writes'), ('run_events', 'append_compares'),
-        ('run_events', 'append_packs')) AS log (t, p)
+        ('run_events', 'append_packs'), ('run_events_kept', 'append_keeps'), ('run_events_kept', 'append_compares')) AS log (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM (VALUES
         ('tenants', 'dispatch_all'), ('api_keys', 'dispatch_all'), ('runs', 'dispatch_finds'), ('runs', 'dispatch_claims'),
         ('runs', 'dispatch_erases'), ('threads', 'dispatch_locks'), ('users', 'dispatch_locks'), ('idempotency', 'dispatch_forgets'),
@@ -50,7 +53,7 @@ WITH ours AS (
         ('run_readers', 'dispatch_forgets'), ('run_readers', 'dispatch_sees_old')) AS service (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM
         unnest(ARRAY['threads', 'messages', 'run_steps', 'tickets', 'run_events', 'users', 'agents', 'agent_versions',
-                     'idempotency', 'usage_calls', 'run_cancels', 'run_inputs', 'run_readers']) AS t, unnest(ARRAY['dispatch_erases', 'dispatch_finds']) AS p
+                     'idempotency', 'usage_calls', 'run_cancels', 'run_inputs', 'run_readers', 'run_events_kept']) AS t, unnest(ARRAY['dispatch_erases', 'dispatch_finds']) AS p
     UNION ALL SELECT 'headwater_sys.' || t, p, r FROM (VALUES
         ('replicas', 'append_finds', @append_text@), ('replicas', 'append_locks', @append_text@),
         ('replicas', 'dispatch_all', @dispatch_text@), ('operator_idempotency', 'dispatch_all', @dispatch_text@),
@@ -101,7 +104,7 @@ SELECT 'a grant on a partition', t.name FROM tables t, aclexplode(t.relacl) g
     WHERE t.relispartition AND g.grantee <> t.relowner
 UNION ALL
 SELECT 'the server may write the log directly', t.name FROM tables t, aclexplode(t.relacl) g JOIN pg_roles r ON r.oid = g.grantee
-    WHERE t.name = 'headwater.run_events' AND r.rolname = @app_text@ AND g.privilege_type <> 'SELECT'
+    WHERE t.name IN ('headwater.run_events', 'headwater.run_events_kept') AND r.rolname = @app_text@ AND g.privilege_type <> 'SELECT'
 UNION ALL
 SELECT 'a grant on a table of the service', t.name FROM tables t, aclexplode(t.relacl) g JOIN pg_roles r ON r.oid = g.grantee
     WHERE t.nspname = 'headwater_sys' AND r.rolname = @app_text@
@@ -110,7 +113,7 @@ UNION ALL
 SELECT 'the server''s grants are not those of the list', t.name FROM tables t LEFT JOIN (VALUES
         ('tenants', 'rw'), ('users', 'raw'), ('agents', 'raw'), ('agent_versions', 'ra'), ('threads', 'raw'), ('runs', 'raw'),
         ('messages', 'raw'), ('run_steps', 'ra'), ('usage_calls', 'ra'), ('idempotency', 'rad'), ('tickets', 'raw'),
-        ('run_cancels', 'rawd'), ('run_inputs', 'rad'), ('run_events', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
+        ('run_cancels', 'rawd'), ('run_inputs', 'rad'), ('run_events', 'r'), ('run_events_kept', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
     WHERE coalesce(may.what, '') <> concat(
         CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'SELECT') THEN 'r' END,
         CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'INSERT') THEN 'a' END,

@@ -1,4 +1,5 @@
-//! Packing: the log of a run that has ended, rewritten into few rows, byte for byte the same events.
+//! Packing: the log of a run that has ended, rewritten into few rows, byte for byte the same events. And, when its tenant
+//! keeps it no longer, compacting: without its deltas.
 //!
 //! Only a matter of space and of rows to read later, so it gives way to everything else: it waits until nothing is being
 //! flushed, or until so much has gathered that it must be done. What is not packed when the process ends stays as it is
@@ -95,6 +96,25 @@ impl Waiting {
 }
 
 impl Store {
+    /// Drops the deltas of so many runs that have been over for as long as their tenants keep logs. Returns how many
+    /// there were.
+    ///
+    /// # Errors
+    /// When the database is away, or a run is being erased for longer than a lock is waited for: then none was compacted.
+    pub async fn compact(&self, at_most: i32) -> Result<usize, StoreError> {
+        let client = self.client().await?;
+        let due = client.prepare_cached("SELECT tenant_id, run_id FROM headwater.retention_due($1)").await?;
+        let rows = client.query(&due, &[&at_most]).await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let tenants: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+        let runs: Vec<Uuid> = rows.iter().map(|row| row.get(1)).collect();
+        let compact = client.prepare_cached("SELECT headwater.compact_batch($1, $2)").await?;
+        client.query(&compact, &[&tenants, &runs]).await?;
+        Ok(rows.len())
+    }
+
     /// Packs the logs of these runs, each under its tenant's scope, in one transaction. Runs that are not over, or not
     /// there, are left alone.
     ///

@@ -371,6 +371,11 @@ impl Unscoped {
         self.one("SELECT headwater.release_run($1,$2,$3)", &[&replica.0, &tenant.uuid(), &run.uuid()]).await
     }
 
+    /// Drops the log's partitions of past days in which nothing is left; returns how many.
+    pub async fn drop_partitions(&self) -> Result<i32, StoreError> {
+        self.one("SELECT headwater.drop_partitions()", &[]).await
+    }
+
     /// Makes the log's partitions of yesterday, today and the next two days, in UTC.
     pub async fn ensure_partitions(&self) -> Result<i32, StoreError> {
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();

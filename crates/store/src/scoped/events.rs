@@ -53,6 +53,8 @@ impl UserScopedStorage {
                         (SELECT array_agg(e.events ORDER BY e.seq_from) FROM (
                              SELECT events, seq_from FROM headwater.run_events
                              WHERE tenant_id = r.tenant_id AND run_id = $1 AND seq_to > $2
+                             UNION ALL SELECT events, seq_from FROM headwater.run_events_kept
+                             WHERE r.compacted AND tenant_id = r.tenant_id AND run_id = $1 AND seq_to > $2
                              ORDER BY seq_from LIMIT $3) e) AS events
                  FROM headwater.runs r WHERE r.run_id = $1",
                 &[&run.uuid(), &(i64::try_from(range.after).unwrap_or(i64::MAX)), &range.segments],

@@ -9,5 +9,6 @@ mod leaks;
 mod lint;
 mod log;
 mod matrix;
+mod retention;
 mod support;
 mod wall;

@@ -79,8 +79,13 @@ async fn a_created_run_streams_from_its_first_event() {
     let world = World::new().await;
     let replica = world.replica(quick()).await;
     let begun = world.run(&replica).await;
-    let opened =
-        replica.streams.open_created(begun.run(), world.user, world.from(Cursor::After(0)), Visibility::default(), None);
+    let opened = replica.streams.open_created(
+        begun.run(),
+        world.user,
+        world.from(Cursor::After(0)),
+        Visibility::default(),
+        None,
+    );
     let Ok(Ok(Opened::Stream { mut blocks, .. })) = opened.await else { panic!("a stream") };
     let mut writer = replica.write(&begun);
     finish(&mut writer, &begun).await;

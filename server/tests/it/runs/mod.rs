@@ -5,6 +5,7 @@ mod cancel;
 mod disconnect;
 mod faults;
 mod resume;
+mod retention;
 mod threads;
 mod tickets;
 mod transcript;
