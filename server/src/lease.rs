@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use headwater_agent::AgentRuntime;
 use headwater_protocol::ReplicaId;
-use headwater_store::{Bus, Hint, Replica, Store};
+use headwater_store::{Bus, Hint, Replica, Share, Store};
 use headwater_stream::MessageStreamManager;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -35,6 +35,7 @@ pub(crate) struct Lease {
     pub(crate) runtime: AgentRuntime,
     pub(crate) streams: MessageStreamManager,
     pub(crate) bus: Bus,
+    share: Share,
     state: Arc<State>,
 }
 
@@ -52,9 +53,10 @@ impl Lease {
         runtime: AgentRuntime,
         streams: MessageStreamManager,
         bus: Bus,
+        share: Share,
     ) -> Self {
         let state = State { patient_until: Mutex::new(Instant::now()), claim: Notify::new() };
-        Self { store, replica, length, runtime, streams, bus, state: Arc::new(state) }
+        Self { store, replica, length, runtime, streams, bus, share, state: Arc::new(state) }
     }
 
     fn length_ms(&self) -> i64 {
@@ -90,6 +92,10 @@ impl Lease {
                 *self.state.patient_until.lock().expect("no panic while copying") = Instant::now() + self.length;
             }
             renewed = Instant::now();
+            match unscoped.replica_count().await {
+                Ok(replicas) => self.share.tell(usize::try_from(replicas).unwrap_or(1)),
+                Err(error) => tracing::warn!(%error, "replicas could not be counted; caps are shared as before"),
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use headwater_protocol::TenantId;
 use headwater_protocol::api::Agent;
 use headwater_store::migrate::{Roles, known_version};
 use headwater_store::pool::login_of;
-use headwater_store::{Bus, Committer, Creator, ListenAt, Packer, Replica, Store, StoreError, StoreOptions};
+use headwater_store::{Bus, Committer, Creator, ListenAt, Packer, Replica, Share, Store, StoreError, StoreOptions};
 use headwater_stream::quota::Caps;
 use headwater_stream::{MessageStreamManager, PostgresWakeBus, StreamOptions};
 use moka::future::Cache;
@@ -134,7 +134,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
 
     let (tasks, soft, hard) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
     let (stop_writers, drain) = (CancellationToken::new(), CancellationToken::new());
-    let replica = Replica::new();
+    let (replica, share) = (Replica::new(), Share::default());
     let lease = Duration::from_millis(settings.lease.ms);
     let unscoped = store.unscoped("a process announces itself");
     if let Err(error) = unscoped.ensure_partitions().await {
@@ -149,7 +149,13 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let (bus, hints) =
         Bus::start(store.clone(), replica.clone(), listen_at(&settings, &master)?, &tasks, &stop_writers);
     let wake = Arc::new(PostgresWakeBus::new(bus.clone(), replica.clone()));
-    let streams = MessageStreamManager::new(store.clone(), committer, stream_options(&settings), wake, drain.clone());
+    let streams = MessageStreamManager::new(
+        store.clone(),
+        committer,
+        stream_options(&settings, share.clone()),
+        wake,
+        drain.clone(),
+    );
     let llm = GatewayLlmService::new(GatewayOptions {
         providers: settings.provider_configs(),
         max_concurrent: settings.llm.max_concurrent,
@@ -173,6 +179,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             max_active_per_tenant: settings.runs.max_active_per_tenant,
             max_queued_per_tenant: settings.runs.max_queued_per_tenant,
             max_queued_per_thread: settings.runs.max_queued_per_thread,
+            share: share.clone(),
             lease,
             accept_timeout: Duration::from_secs(10),
         },
@@ -187,7 +194,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let state = AppState {
         store: store.clone(),
         auth: auth.clone(),
-        rates: Arc::new(RateLimits::new(&settings.limits)),
+        rates: Arc::new(RateLimits::new(&settings.limits, share.clone())),
         streams,
         llm,
         runtime: runtime.clone(),
@@ -222,7 +229,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         }
     });
     let streams = state.streams.clone();
-    let lease = Lease::new(store, replica, lease, runtime, streams.clone(), bus);
+    let lease = Lease::new(store, replica, lease, runtime, streams.clone(), bus, share);
     spawn(&tasks, "lease", lease.clone().keep(stop_writers.clone()));
     spawn(&tasks, "sweep", lease.clone().sweep(soft.clone()));
     spawn(&tasks, "hints", until(stop_writers.clone(), lease.clone().listen(hints)));
@@ -347,7 +354,7 @@ pub fn what_to_do(error: &StoreError) -> &'static str {
     }
 }
 
-fn stream_options(settings: &Settings) -> StreamOptions {
+fn stream_options(settings: &Settings, share: Share) -> StreamOptions {
     let stream = &settings.stream;
     StreamOptions {
         coalesce: Duration::from_millis(stream.coalesce_ms),
@@ -362,6 +369,7 @@ fn stream_options(settings: &Settings) -> StreamOptions {
             per_user: stream.max_open_per_user,
             per_tenant: stream.max_open_per_tenant,
             replay_bytes_per_minute: stream.replay_bytes_per_minute as u64,
+            share,
         },
         ..StreamOptions::default()
     }

@@ -14,7 +14,7 @@ use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, TenantId, UserId};
 use headwater_store::commit::LeaseToken;
 use headwater_store::create::Created;
-use headwater_store::{Bus, Creator, Packer, Replica, Store, StoreError};
+use headwater_store::{Bus, Creator, Packer, Replica, Share, Store, StoreError};
 use headwater_stream::{MessageStreamManager, RunIdentity, RunWriter};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +35,8 @@ pub struct RuntimeOptions {
     pub max_queued_per_tenant: usize,
     /// Runs that wait on one thread.
     pub max_queued_per_thread: usize,
+    /// This process' part of the two caps above.
+    pub share: Share,
     /// The lease of this process.
     pub lease: Duration,
     /// How long accepting a run may take while the database is away.
@@ -124,7 +126,7 @@ pub(crate) struct Fresh {
 impl AgentRuntime {
     /// A runtime without runs.
     pub fn new(parts: RuntimeParts, options: RuntimeOptions) -> Self {
-        let slots = Slots::new(options.max_active_per_tenant, options.max_queued_per_tenant);
+        let slots = Slots::new(options.max_active_per_tenant, options.max_queued_per_tenant, options.share.clone());
         let hold = Mutex::new(CancellationToken::new());
         let draining = AtomicBool::new(false);
         Self { inner: Arc::new(Inner { parts, options, slots, live: DashMap::new(), hold, draining }) }

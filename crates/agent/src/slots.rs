@@ -1,4 +1,4 @@
-//! How many runs of a tenant are under way on this process; the others wait their turn.
+//! How many runs of a tenant are under way on this process, within its share of the cap; the others wait their turn.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use dashmap::DashMap;
 use headwater_protocol::{RunId, TenantId};
+use headwater_store::Share;
 
 use crate::runtime::Job;
 
@@ -21,6 +22,7 @@ pub(crate) struct Slots {
     tenants: DashMap<TenantId, Arc<Mutex<Tenant>>>,
     max_active: usize,
     max_waiting: usize,
+    share: Share,
 }
 
 /// A place. Given back by [`Slots::leave`].
@@ -29,8 +31,8 @@ pub(crate) struct Slots {
 pub(crate) struct Slot(pub(crate) TenantId);
 
 impl Slots {
-    pub(crate) fn new(max_active: usize, max_waiting: usize) -> Self {
-        Self { tenants: DashMap::new(), max_active, max_waiting }
+    pub(crate) fn new(max_active: usize, max_waiting: usize, share: Share) -> Self {
+        Self { tenants: DashMap::new(), max_active, max_waiting, share }
     }
 
     fn tenant(&self, tenant: TenantId) -> Arc<Mutex<Tenant>> {
@@ -41,7 +43,7 @@ impl Slots {
     pub(crate) fn try_enter(&self, tenant: TenantId) -> Option<Slot> {
         let state = self.tenant(tenant);
         let mut state = state.lock().expect("no panic while counting");
-        if state.active >= self.max_active || !state.waiting.is_empty() {
+        if state.active >= self.share.of(self.max_active) || !state.waiting.is_empty() {
             return None;
         }
         state.active += 1;
@@ -51,14 +53,14 @@ impl Slots {
     /// Whether one more may wait.
     pub(crate) fn may_wait(&self, tenant: TenantId) -> Result<(), usize> {
         let waiting = self.tenant(tenant).lock().expect("no panic while counting").waiting.len();
-        if waiting >= self.max_waiting { Err(self.max_waiting) } else { Ok(()) }
+        if waiting >= self.share.of(self.max_waiting) { Err(self.max_waiting) } else { Ok(()) }
     }
 
     /// The job with a place, or nothing: then it waits here.
     pub(crate) fn enter_or_wait(&self, tenant: TenantId, job: Job) -> Option<(Slot, Job)> {
         let state = self.tenant(tenant);
         let mut state = state.lock().expect("no panic while counting");
-        if state.active < self.max_active && state.waiting.is_empty() {
+        if state.active < self.share.of(self.max_active) && state.waiting.is_empty() {
             state.active += 1;
             return Some((Slot(tenant), job));
         }

@@ -41,6 +41,6 @@ pub use create::Creator;
 pub use error::StoreError;
 pub use pack::Packer;
 pub use pool::{Store, StoreOptions};
-pub use replica::Replica;
+pub use replica::{Replica, Share};
 pub use scoped::UserScopedStorage;
 pub use unscoped::Unscoped;

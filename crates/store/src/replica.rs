@@ -3,6 +3,7 @@
 //! A replica's id is good until somebody has taken its runs: then its row is gone, and it never comes back. The process
 //! goes on under a new id, and what it still writes for its old runs does not fit them any more.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use headwater_protocol::ReplicaId;
@@ -32,5 +33,52 @@ impl Replica {
 impl From<ReplicaId> for Replica {
     fn from(id: ReplicaId) -> Self {
         Self(Arc::new(Mutex::new(id)))
+    }
+}
+
+/// This process' part of the caps that hold for all replicas together: an equal one. Asks nobody when something is
+/// counted; how many replicas live is told three times per lease. Cheap to clone; clones change together.
+#[derive(Debug, Clone)]
+pub struct Share(Arc<AtomicUsize>);
+
+/// The least of a cap that each replica may use: else a small cap could be used up by where requests happen to arrive.
+const LEAST: usize = 4;
+
+impl Default for Share {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(1)))
+    }
+}
+
+impl Share {
+    /// So many replicas live, this one included.
+    pub fn tell(&self, replicas: usize) {
+        self.0.store(replicas.max(1), Ordering::Relaxed);
+    }
+
+    /// Replicas that live.
+    pub fn replicas(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// What this replica may use of a cap; 0 stays no cap. All shares together exceed it by less than one for each
+    /// replica, or by [`LEAST`] each where the cap is as small as that.
+    pub fn of(&self, cap: usize) -> usize {
+        cap.div_ceil(self.replicas()).max(cap.min(LEAST))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up() {
+        let share = Share::default();
+        assert_eq!((share.of(64), share.of(0), share.of(usize::MAX)), (64, 0, usize::MAX));
+        share.tell(3);
+        assert_eq!((share.of(64), share.of(0), share.of(5), share.of(2)), (22, 0, 4, 2));
+        share.tell(0);
+        assert_eq!(share.of(64), 64, "this one lives");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use headwater_protocol::{ReplicaId, RunId, Scope, TenantId, UserId};
-use headwater_store::{Committer, Replica, Store, StoreError};
+use headwater_store::{Committer, Replica, Share, Store, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -58,7 +58,12 @@ impl Default for StreamOptions {
             recheck: Duration::from_secs(3),
             pending_bytes_per_run: 64 * 1024,
             pending_bytes_total: 256 * 1024 * 1024,
-            caps: Caps { per_user: 64, per_tenant: 4096, replay_bytes_per_minute: 16 * 1024 * 1024 },
+            caps: Caps {
+                per_user: 64,
+                per_tenant: 4096,
+                replay_bytes_per_minute: 16 * 1024 * 1024,
+                share: Share::default(),
+            },
         }
     }
 }
@@ -102,7 +107,7 @@ impl MessageStreamManager {
         bus: Arc<dyn WakeBus>,
         drain: CancellationToken,
     ) -> Self {
-        let quota = Quota::new(options.caps);
+        let quota = Quota::new(options.caps.clone());
         let inner = Inner {
             store,
             committer,

@@ -1,4 +1,4 @@
-//! Caps on open streams and replayed bytes, per process. Over a cap: a clear answer, never growth.
+//! Caps on open streams and replayed bytes: this process' share of them. Over a cap: a clear answer, never growth.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use headwater_protocol::{TenantId, UserId};
+use headwater_store::Share;
 
 /// The caps. 0 = none.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Caps {
     /// Open streams of one user.
     pub per_user: usize,
@@ -16,6 +17,8 @@ pub struct Caps {
     pub per_tenant: usize,
     /// Bytes read from the table for one user in a minute.
     pub replay_bytes_per_minute: u64,
+    /// This process' part of them.
+    pub share: Share,
 }
 
 #[derive(Debug)]
@@ -61,8 +64,9 @@ impl Quota {
 
     /// Opens a stream of a run of this user, or says which cap is reached.
     pub fn open(self: &Arc<Self>, tenant: TenantId, user: UserId) -> Result<OpenStream, usize> {
-        count_up(&self.tenants, tenant, self.caps.per_tenant)?;
-        if let Err(cap) = count_up(&self.users, (tenant, user), self.caps.per_user) {
+        let Caps { per_user, per_tenant, share, .. } = &self.caps;
+        count_up(&self.tenants, tenant, share.of(*per_tenant))?;
+        if let Err(cap) = count_up(&self.users, (tenant, user), share.of(*per_user)) {
             count_down(&self.tenants, &tenant);
             return Err(cap);
         }
@@ -84,7 +88,7 @@ impl Quota {
             *replay = Replay { since: now, bytes: 0 };
         }
         replay.bytes = replay.bytes.saturating_add(bytes as u64);
-        replay.bytes <= self.caps.replay_bytes_per_minute
+        replay.bytes <= self.caps.replay_bytes_per_minute.div_ceil(self.caps.share.replicas() as u64)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Owns three buckets per caller, each as large as its quota of one minute and refilled evenly, and the headers of the
 //! IETF draft `ratelimit-headers-10` that tell how full they are.
-//! Promises bounded memory without a timer: full buckets are forgotten as checks come in. Per process; a fleet of
-//! replicas allows as many times the quota.
+//! Promises bounded memory without a timer: full buckets are forgotten as checks come in; and that several replicas
+//! together allow what one alone would, because each request weighs as many places as there are replicas.
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
@@ -17,6 +17,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use headwater_protocol::{ErrorCode, KeyId, TenantId, UserId};
+use headwater_store::Share;
 
 use crate::config::LimitSettings;
 use crate::error::ApiError;
@@ -116,8 +117,9 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Buckets<K, C> {
         })
     }
 
-    /// Takes one place, or says how long until there is one.
-    fn take(&self, whose: &K) -> Result<Policy, (Policy, Duration)> {
+    /// Takes one request's places, or says how long until they are there. With several replicas a request weighs as many:
+    /// so all of them together let pass what one alone would.
+    fn take(&self, whose: &K, weight: NonZeroU32) -> Result<Policy, (Policy, Duration)> {
         let checks = self.checks.fetch_add(1, Ordering::Relaxed) + 1;
         // After as many checks as there were buckets left: so each check pays the same small part of forgetting.
         if checks >= FORGET_EVERY.max(self.kept.load(Ordering::Relaxed)) {
@@ -126,8 +128,10 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Buckets<K, C> {
             self.limiter.shrink_to_fit();
             self.kept.store(self.limiter.len(), Ordering::Relaxed);
         }
-        let policy = |remaining| Policy { name: self.name, quota: self.quota.get(), remaining };
-        match self.limiter.check_key(whose) {
+        let weight = weight.min(self.quota);
+        let policy = |places| Policy { name: self.name, quota: self.quota.get(), remaining: places / weight };
+        let checked = self.limiter.check_key_n(whose, weight).expect("no more than the bucket holds");
+        match checked {
             Ok(state) => Ok(policy(state.remaining_burst_capacity())),
             Err(until) => Err((policy(0), until.wait_time_from(self.clock.now()))),
         }
@@ -139,12 +143,13 @@ pub struct RateLimits<C: Clock + Clone = DefaultClock> {
     user: Option<Buckets<UserId, C>>,
     key: Option<Buckets<KeyId, C>>,
     tenant: Option<Buckets<TenantId, C>>,
+    share: Share,
 }
 
 impl RateLimits {
-    /// Buckets of these sizes; 0 = no limit.
-    pub fn new(settings: &LimitSettings) -> Self {
-        Self::with_clock(settings, &DefaultClock::default())
+    /// Buckets of these sizes, which all replicas share; 0 = no limit.
+    pub fn new(settings: &LimitSettings, share: Share) -> Self {
+        Self { share, ..Self::with_clock(settings, &DefaultClock::default()) }
     }
 }
 
@@ -155,6 +160,7 @@ impl<C: Clock + Clone> RateLimits<C> {
             user: Buckets::new("user", settings.requests_per_minute_per_user, clock),
             key: Buckets::new("key", settings.requests_per_minute_per_key, clock),
             tenant: Buckets::new("tenant", settings.requests_per_minute_per_tenant, clock),
+            share: Share::default(),
         }
     }
 
@@ -169,10 +175,11 @@ impl<C: Clock + Clone> RateLimits<C> {
     /// Counts one request. Refused: `rate_limited`, with the same headers and the time to wait.
     pub fn check(&self, subject: RateSubject) -> Result<RateHeaders, ApiError> {
         let mut passed = Vec::with_capacity(3);
+        let weight = u32::try_from(self.share.replicas()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         // From the narrowest to the widest: what a user's own bucket refuses costs nobody else a place.
-        take(&self.user, subject.user, &mut passed)?;
-        take(&self.key, subject.key, &mut passed)?;
-        take(&self.tenant, subject.tenant, &mut passed)?;
+        take(&self.user, subject.user, weight, &mut passed)?;
+        take(&self.key, subject.key, weight, &mut passed)?;
+        take(&self.tenant, subject.tenant, weight, &mut passed)?;
         Ok(RateHeaders::of(&passed))
     }
 }
@@ -181,10 +188,11 @@ impl<C: Clock + Clone> RateLimits<C> {
 fn take<K: Hash + Eq + Clone, C: Clock + Clone>(
     buckets: &Option<Buckets<K, C>>,
     whose: Option<K>,
+    weight: NonZeroU32,
     passed: &mut Vec<Policy>,
 ) -> Result<(), ApiError> {
     let Some((buckets, whose)) = buckets.as_ref().zip(whose) else { return Ok(()) };
-    let (policy, wait) = match buckets.take(&whose) {
+    let (policy, wait) = match buckets.take(&whose, weight) {
         Ok(policy) => {
             passed.push(policy);
             return Ok(());

@@ -82,3 +82,16 @@ fn buckets_are_forgotten_when_they_are_full_again() {
     }
     assert!(rates.remembered() < 2500, "{} buckets are kept", rates.remembered());
 }
+
+#[test]
+fn replicas_share_a_quota() {
+    let share = headwater_store::Share::default();
+    share.tell(3);
+    let rates = RateLimits::new(&limits(0, 60, 0), share.clone());
+    let who = subject();
+    let passed = std::iter::repeat_with(|| rates.check(who)).take_while(Result::is_ok).count();
+    assert_eq!(passed, 20, "a third of it");
+    share.tell(100);
+    let other = subject();
+    assert!(rates.check(other).is_ok(), "and one at least, however many there are");
+}
