@@ -44,7 +44,7 @@ impl RunState<'_> {
         Totals { usage: self.usage, cost: self.cost, estimated: self.estimated } = totals;
         self.steps = fold.open_step.map_or(fold.steps, |open| open - 1);
         let mut writes = Writes { usage: rows, ..Writes::default() };
-        if deaths >= i32::try_from(self.config.limits.max_attempts).unwrap_or(i32::MAX) {
+        if deaths >= self.config.limits.max_attempts {
             // What it said so far stays, as of any run that fails.
             let mut events = settled;
             if let Some(open) = &fold.open {
