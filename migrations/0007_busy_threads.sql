@@ -143,10 +143,10 @@ BEGIN
         VALUES (v_tenant, (p->>'actor')::uuid, p->>'idempotency_key', decode(p->>'fingerprint', 'hex'), 201, v_run::text, v_at)
         ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN
-            SELECT i.fingerprint, i.object INTO v_kept FROM headwater.idempotency i
+            SELECT i.fingerprint, i.object, i.status INTO v_kept FROM headwater.idempotency i
             WHERE i.tenant_id = v_tenant AND i.actor = (p->>'actor')::uuid AND i.key = p->>'idempotency_key';
             IF v_kept.fingerprint = decode(p->>'fingerprint', 'hex') THEN
-                RETURN jsonb_build_object('replay', v_kept.object);
+                RETURN jsonb_build_object('replay', v_kept.object, 'steered', v_kept.status = 200);
             END IF;
             RETURN jsonb_build_object('refused', 'idempotency_mismatch');
         END IF;

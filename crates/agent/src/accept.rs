@@ -66,7 +66,12 @@ pub enum Accepted {
         grace: Option<std::time::Duration>,
     },
     /// The same request was here before.
-    Replay(RunId),
+    Replay {
+        /// The run.
+        run: RunId,
+        /// Whether it was said to a run that was under way.
+        steered: bool,
+    },
     /// It was said to this run, which is under way.
     Steered(RunId),
 }

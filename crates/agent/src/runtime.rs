@@ -185,9 +185,9 @@ impl AgentRuntime {
                 self.give_back(slot);
                 Ok(Accepted::Steered(run))
             }
-            Created::Replay(run) => {
+            Created::Replay { run, steered } => {
                 self.give_back(slot);
-                Ok(Accepted::Replay(run))
+                Ok(Accepted::Replay { run, steered })
             }
             Created::Refused { reason, details } => {
                 self.give_back(slot);

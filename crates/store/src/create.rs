@@ -104,7 +104,12 @@ pub enum Created {
     /// It is no run of its own: it was said to this one, which is under way.
     Steered(RunId),
     /// The same request was here before and made this run.
-    Replay(RunId),
+    Replay {
+        /// The run.
+        run: RunId,
+        /// Whether it was there before, and the request said something to it.
+        steered: bool,
+    },
     /// It was refused, for a reason the API has a code for.
     Refused {
         /// `not_found`, `user_blocked`, `agent_changed`, `already_exists`, `thread_busy`, `too_many_runs`,
@@ -192,7 +197,8 @@ fn created(answer: serde_json::Value) -> Result<Created, StoreError> {
         return Ok(Created::Refused { reason, details: answer });
     }
     if let Some(run) = answer.get("replay").and_then(uuid) {
-        return Ok(Created::Replay(RunId::from_uuid(run)));
+        let steered = answer.get("steered").and_then(serde_json::Value::as_bool).unwrap_or_default();
+        return Ok(Created::Replay { run: RunId::from_uuid(run), steered });
     }
     if let Some(run) = answer.get("steered").and_then(uuid) {
         return Ok(Created::Steered(RunId::from_uuid(run)));

@@ -140,14 +140,20 @@ async fn create(
     let scope = Scope { tenant: caller.tenant, user: Some(user) };
     let (run, visibility, grace, how) = match accepted {
         Accepted::New { run, visibility, grace } => (*run, visibility, grace, How::New),
-        Accepted::Replay(run) | Accepted::Steered(run) => {
-            let steered = matches!(accepted, Accepted::Steered(_));
+        Accepted::Replay { run, .. } | Accepted::Steered(run) => {
+            let how = match accepted {
+                Accepted::Replay { steered, .. } => How::Replayed { steered },
+                Accepted::Steered(_) | Accepted::New { .. } => How::Steered,
+            };
             let (run, visibility) = state.store.scoped(scope).run_get(run).await?.ok_or_else(|| missing("run"))?;
-            (run, visibility, None, if steered { How::Steered } else { How::Replayed })
+            (run, visibility, None, how)
         }
     };
-    let replayed = how == How::Replayed;
-    let status = if how == How::Steered { StatusCode::OK } else { StatusCode::CREATED };
+    let replayed = matches!(how, How::Replayed { .. });
+    let status = match how {
+        How::New | How::Replayed { steered: false } => StatusCode::CREATED,
+        How::Steered | How::Replayed { steered: true } => StatusCode::OK,
+    };
     let location = format!("/v1/runs/{}", run.id);
     if streams::wants_stream(&headers) {
         let params = reader(&state, &caller, scope, Cursor::After(0));
@@ -186,8 +192,8 @@ async fn create(
 enum How {
     /// As a run of its own.
     New,
-    /// As the repetition of an earlier one.
-    Replayed,
+    /// As the repetition of an earlier one, which was or was not something said to a run under way.
+    Replayed { steered: bool },
     /// As something said to the run that is under way.
     Steered,
 }
@@ -220,7 +226,7 @@ async fn earlier(state: &AppState, caller: &Caller, once: Option<&Idempotency>) 
     Ok(match state.store.scoped(caller.scope()).idempotency_find(once).await? {
         Some(Once::Replay(object)) => {
             let run = uuid::Uuid::try_parse(&object).map_err(|_| mismatch())?;
-            Some(Accepted::Replay(RunId::from_uuid(run)))
+            Some(Accepted::Replay { run: RunId::from_uuid(run), steered: false })
         }
         Some(Once::Mismatch) => return Err(mismatch()),
         Some(Once::Done(())) | None => None,

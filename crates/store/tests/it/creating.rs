@@ -13,7 +13,7 @@ use crate::support::{Owned, World, begin, key, new_run, owned};
 fn refused(created: &Created) -> &str {
     match created {
         Created::Refused { reason, .. } => reason,
-        other @ (Created::Yes { .. } | Created::Steered(_) | Created::Replay(_) | Created::Failed(_)) => {
+        other @ (Created::Yes { .. } | Created::Steered(_) | Created::Replay { .. } | Created::Failed(_)) => {
             panic!("accepted: {other:?}")
         }
     }
@@ -35,7 +35,7 @@ async fn a_repeated_request_finds_its_run_again() {
     let run = owned(&first).run;
     let ran = Created::Yes { ord: 1, after_run: None, running: true, gives_way: Vec::new() };
     assert_eq!(world.creator.create(first).await.expect("an answer"), ran);
-    assert_eq!(world.creator.create(ask("aa")).await.expect("an answer"), Created::Replay(run));
+    assert_eq!(world.creator.create(ask("aa")).await.expect("an answer"), Created::Replay { run, steered: false });
     assert_eq!(refused(&world.creator.create(ask("bb")).await.expect("an answer")), "idempotency_mismatch");
     // Neither left anything behind.
     for table in ["runs", "threads", "messages", "idempotency"] {
@@ -64,7 +64,7 @@ async fn two_at_once_with_one_key_make_one_run() {
     for answer in answers {
         match answer.await.expect("an answer") {
             Created::Yes { .. } => made += 1,
-            Created::Replay(_) => replays += 1,
+            Created::Replay { .. } => replays += 1,
             other @ (Created::Steered(_) | Created::Refused { .. } | Created::Failed(_)) => panic!("{other:?}"),
         }
     }
@@ -207,7 +207,7 @@ async fn many_at_once_on_one_thread_are_numbered_without_gaps() {
     for answer in waiting {
         match answer.await.expect("an answer") {
             Created::Yes { ord, after_run, running, .. } => made.push((ord, after_run, running)),
-            other @ (Created::Replay(_) | Created::Steered(_) | Created::Refused { .. } | Created::Failed(_)) => {
+            other @ (Created::Replay { .. } | Created::Steered(_) | Created::Refused { .. } | Created::Failed(_)) => {
                 panic!("{other:?}")
             }
         }

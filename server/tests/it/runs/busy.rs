@@ -150,6 +150,7 @@ async fn what_no_step_can_take_is_the_next_run() {
         let path = format!("/v1/threads/{thread}/runs");
         assert_eq!(once.post(&path, body.clone()).await.ok(200)["id"], run["id"]);
         let again = once.post(&path, body).await;
+        assert_eq!(again.status, 200, "{}", again.text());
         assert_eq!(
             (again.json()["id"].clone(), again.header("idempotent-replayed")),
             (run["id"].clone(), Some("true"))
