@@ -73,7 +73,7 @@ impl Log {
         let key = b"\"reason\":\"";
         let reason = find(&self.aside, key).map(|at| &self.aside[at + key.len()..]);
         let words = reason.and_then(|reason| reason.split(|byte| *byte == b'"').next()).unwrap_or(&self.aside);
-        String::from_utf8_lossy(words).replace('\n', " ")
+        String::from_utf8_lossy(words).trim_start_matches([':', ' ']).replace('\n', " ")
     }
 
     /// Takes what has come.

@@ -160,6 +160,20 @@ pub(crate) fn rss_kib(pid: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
 }
 
+/// How many connections to this port of 127.0.0.1 have more than so many bytes at the port's own end that the other end
+/// has not taken.
+pub(crate) fn held_up(port: u16, bytes: u64) -> usize {
+    let text = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    // sl local_address rem_address st tx_queue:rx_queue …
+    let is_held_up = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().take(5).collect();
+        let ours = fields.get(1).and_then(|local| hex(local.split_once(':')?.1)) == Some(u64::from(port));
+        ours && fields.get(4).and_then(|queues| hex(queues.split_once(':')?.0)).is_some_and(|unsent| unsent > bytes)
+    };
+    text.lines().skip(1).filter(is_held_up).count()
+}
+
 /// The load averages, as the kernel prints them.
 pub(crate) fn load_average() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
