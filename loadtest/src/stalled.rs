@@ -1,0 +1,274 @@
+//! Readers that open a stream and then do not read it: what they cost the server, and the readers beside them.
+//!
+//! The same runs are measured twice in one call, without and with them. The stalled ones begin at the first event of a run
+//! whose log is already longer than what the kernel buffers, so that a write to each of them stands still from the start.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use headwater_client::protocol::Timestamp;
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::child::Process;
+use crate::ground::{Ground, Shape};
+use crate::measure::peak_rss;
+use crate::trial::{Trial, quantile, quantiles};
+use crate::who::Who;
+use crate::wire::Wire;
+use crate::{progress, sys};
+
+/// Room at the receiving end of a reader that does not read; the kernel makes the least it can of it.
+const NARROW: u32 = 4096;
+/// A connection with so much at the server's end that was not taken stands still.
+const HELD_UP: u64 = 64 << 10;
+/// What a server does at its start is not to be measured.
+const WARM: Duration = Duration::from_secs(3);
+/// Readers that connect at a time.
+const AT_A_TIME: usize = 64;
+
+/// Readers that stop reading, beside others that do not
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StalledReaders {
+    /// Readers that stop
+    #[arg(long, default_value_t = 5000)]
+    readers: usize,
+    /// Readers that go on, whose latencies are measured
+    #[arg(long, default_value_t = 50)]
+    others: usize,
+    /// Runs that all of them read
+    #[arg(long, default_value_t = 50)]
+    streams: usize,
+    /// The pause between two tokens of each
+    #[arg(long, default_value_t = 50)]
+    delay_ms: u64,
+    /// How old the runs are when the readers come
+    #[arg(long, default_value_t = 45)]
+    age_seconds: u64,
+    /// For how long latencies are measured, once all readers are there
+    #[arg(long, default_value_t = 20)]
+    hold_seconds: u64,
+    /// After so long it gives up, and fails
+    #[arg(long, default_value_t = 900)]
+    seconds: u64,
+}
+
+/// One of the two measurements.
+#[derive(Debug, Default)]
+struct Half {
+    idle_kib: u64,
+    /// When all readers were there, and when all was over.
+    held_kib: (u64, u64),
+    peak_kib: u64,
+    open: usize,
+    held_up: usize,
+    opening: Duration,
+    server_cpu: f64,
+    /// What others did on the server's core meanwhile, as a share of it: with much of that, latencies say nothing.
+    others_cpu: f64,
+    /// From the event's own time to its arrival, in milliseconds.
+    latencies: Vec<i64>,
+    wrong: Vec<String>,
+}
+
+/// What is measured on.
+struct Stage<'a> {
+    server: &'a Process,
+    core: usize,
+    who: &'a Who,
+    runs: &'a [String],
+}
+
+impl StalledReaders {
+    /// Measures.
+    pub(crate) async fn run(&self, ground: &mut Ground) -> anyhow::Result<Trial> {
+        let mut trial = Trial::new(format!("stalled-readers, {} beside {}", self.readers, self.others));
+        let both = async {
+            let without = self.half(ground, 0, "without").await?;
+            anyhow::Ok((without, self.half(ground, self.readers, "with").await?))
+        };
+        let Ok(both) = tokio::time::timeout(Duration::from_secs(self.seconds), both).await else {
+            bail!("it did not come to an end within {} s", self.seconds);
+        };
+        let (without, with) = both?;
+        for (name, half) in [("without", &without), ("with", &with)] {
+            let (begin, end) = half.held_kib;
+            trial.tell(
+                &format!("{name}: server's RSS in KiB, idle / peak / when measuring began / ended"),
+                format!("{} / {} / {begin} / {end}", half.idle_kib, half.peak_kib),
+            );
+            trial.tell(
+                &format!("{name}: ms from event to arrival (p50 / p99 / most)"),
+                quantiles(half.latencies.clone()),
+            );
+            trial.tell(
+                &format!("{name}: the server's share of its core while measured, that of others"),
+                format!("{:.2}, {:.2}", half.server_cpu, half.others_cpu),
+            );
+            trial.break_all(half.wrong.iter().map(|error| format!("{name}: {error}")).collect());
+        }
+        trial.tell("stalled readers, opened in s", format!("{} in {:.1}", with.open, with.opening.as_secs_f64()));
+        let each = |with_kib: u64, without_kib: u64| {
+            format!("{:.1}", with_kib.saturating_sub(without_kib) as f64 / with.open.max(1) as f64)
+        };
+        let (peak, held) = (each(with.peak_kib, without.peak_kib), each(with.held_kib.1, without.held_kib.1));
+        trial.tell("KiB per stalled reader, at the peak / while held", format!("{peak} / {held}"));
+        let (begin, end) = with.held_kib;
+        let flat = end <= begin + begin / 10;
+        trial.hold(flat, || format!("the server grew from {begin} to {end} KiB while nobody new came"));
+        let held_up = with.held_up;
+        trial.tell("of the stalled, held up at the server", held_up);
+        trial.hold(held_up * 10 >= with.open * 9, || format!("only {held_up} were held up: --age-seconds more"));
+        let p99 = |half: &Half| {
+            let mut sorted = half.latencies.clone();
+            sorted.sort_unstable();
+            quantile(&sorted, 0.99)
+        };
+        trial.tell("p99 with / without", format!("{} / {}", p99(&with), p99(&without)));
+        trial.hold(with.open == self.readers, || format!("only {} of {} readers could open", with.open, self.readers));
+        Ok(trial)
+    }
+
+    async fn half(&self, ground: &Ground, stalled: usize, name: &str) -> anyhow::Result<Half> {
+        // They are to stay for all of it: what closes them is not what is measured.
+        let stall = ("HEADWATER__SERVER__WRITE_STALL_MS".to_owned(), "600000".to_owned());
+        let server = ground.launcher().start(&[stall]).await?;
+        let seconds = self.age_seconds + self.hold_seconds + 60 + stalled as u64 / 50;
+        let shape = Shape { tokens: (seconds * 1000 / self.delay_ms.max(1)) as usize, delay_ms: self.delay_ms };
+        let who = ground.tenant(server.address, &format!("stalled {name}"), &[shape]).await?;
+        tokio::time::sleep(WARM).await;
+        let mut half = Half { idle_kib: sys::rss_kib(server.pid()), ..Half::default() };
+        let mut runs = Vec::new();
+        for _ in 0..self.streams.max(1) {
+            runs.push(begin(&server, &who, shape).await?);
+        }
+        let bar = progress::bar(&format!("stalled-readers, {name}"), stalled as u64);
+        let (pid, core) = (server.pid(), ground.options.cores.server);
+        let stage = Stage { server: &server, core, who: &who, runs: &runs };
+        let (measured, peak) = peak_rss(pid, self.measure(&stage, stalled, &bar, &mut half)).await;
+        measured?;
+        bar.finish_and_clear();
+        half.peak_kib = peak;
+        // Its runs go on for long, and nobody waits for them.
+        drop(server);
+        Ok(half)
+    }
+
+    async fn measure(
+        &self,
+        stage: &Stage<'_>,
+        stalled: usize,
+        bar: &ProgressBar,
+        half: &mut Half,
+    ) -> anyhow::Result<()> {
+        let Stage { server, core, who, runs } = *stage;
+        tokio::time::sleep(Duration::from_secs(self.age_seconds)).await;
+        let began = Instant::now();
+        let (mut tasks, mut open) = (JoinSet::new(), Vec::new());
+        for reader in 0..stalled {
+            if tasks.len() == AT_A_TIME {
+                keep(tasks.join_next().await, &mut open, half);
+            }
+            let address = server.address;
+            let request = who.events(address, &runs[reader % runs.len()], 0);
+            tasks.spawn(async move {
+                let mut wire = Wire::connect_narrow(address, NARROW).await.map_err(|error| error.to_string())?;
+                let head = wire.request(&request).await.map_err(|error| error.to_string())?;
+                if head.status == 200 { Ok(wire) } else { Err(format!("status {}", head.status)) }
+            });
+            bar.inc(1);
+        }
+        while !tasks.is_empty() {
+            keep(tasks.join_next().await, &mut open, half);
+        }
+        (half.open, half.opening) = (open.len(), began.elapsed());
+
+        half.held_kib.0 = sys::rss_kib(server.pid());
+        let until = Instant::now() + Duration::from_secs(self.hold_seconds);
+        let (cpu, busy, from) = (sys::cpu_of(server.pid()), sys::core_busy(core), Instant::now());
+        let seen = Arc::new(Mutex::new((Vec::new(), Vec::new())));
+        let mut others = JoinSet::new();
+        for reader in 0..self.others {
+            let (address, seen) = (server.address, seen.clone());
+            let request = who.events(address, &runs[reader % runs.len()], 0);
+            // Only what is written from now on has a latency.
+            let request = String::from_utf8_lossy(&request).replace("/events HTTP", "/events?after=now HTTP");
+            others.spawn(async move {
+                let mut wire = Wire::connect(address).await.map_err(|error| error.to_string())?;
+                let reading = read(&mut wire, request.as_bytes(), &seen);
+                tokio::time::timeout_at(until.into(), reading).await.unwrap_or(Ok(()))
+            });
+        }
+        while let Some(done) = others.join_next().await {
+            if let Err(error) = done.map_err(|error| error.to_string()).flatten() {
+                half.wrong.push(format!("another reader: {error}"));
+            }
+        }
+        half.held_kib.1 = sys::rss_kib(server.pid());
+        half.held_up = sys::held_up(server.address.port(), HELD_UP);
+        let seconds = from.elapsed().as_secs_f64();
+        half.server_cpu = (sys::cpu_of(server.pid()) - cpu) / seconds;
+        half.others_cpu = ((sys::core_busy(core) - busy) / seconds - half.server_cpu).max(0.0);
+        let mut seen = seen.lock().expect("nobody panics with it");
+        half.latencies = std::mem::take(&mut seen.0);
+        half.wrong.append(&mut seen.1);
+        if half.latencies.is_empty() && self.others > 0 {
+            half.wrong.push("the others saw nothing".to_owned());
+        }
+        Ok(())
+    }
+}
+
+type Opening = Option<Result<Result<Wire, String>, tokio::task::JoinError>>;
+
+fn keep(opened: Opening, open: &mut Vec<Wire>, half: &mut Half) {
+    match opened.map(|opened| opened.map_err(|error| error.to_string()).flatten()) {
+        None => {}
+        Some(Ok(wire)) => open.push(wire),
+        Some(Err(error)) => half.wrong.push(format!("a stalled reader could not open: {error}")),
+    }
+}
+
+/// Starts a run that nobody waits for.
+async fn begin(server: &Process, who: &Who, shape: Shape) -> anyhow::Result<String> {
+    let body = json!({ "agent": shape.model(), "input": "Go on for long." }).to_string();
+    let mut wire = Wire::connect(server.address).await?;
+    let head = wire.request(&who.post(server.address, "/v1/runs", "", &body)).await?;
+    let text = wire.text().await?;
+    if head.status != 201 {
+        bail!("a run is not accepted: {} {text}", head.status);
+    }
+    let answer: Value = serde_json::from_str(&text)?;
+    Ok(answer["id"].as_str().context("a run without an id")?.to_owned())
+}
+
+/// Reads until dropped, and writes down how late each event is.
+async fn read(wire: &mut Wire, request: &[u8], seen: &Mutex<(Vec<i64>, Vec<String>)>) -> Result<(), String> {
+    let head = wire.request(request).await.map_err(|error| error.to_string())?;
+    if head.status != 200 {
+        return Err(format!("status {}", head.status));
+    }
+    let mut text = Vec::new();
+    loop {
+        let more = wire.body(|bytes| text.extend_from_slice(bytes)).await.map_err(|error| error.to_string())?;
+        let now = Timestamp::now().ms();
+        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = text.drain(..=end).collect();
+            let Some(data) = line.strip_prefix(b"data: ") else { continue };
+            let Ok(event) = serde_json::from_slice::<Value>(data) else { continue };
+            // Control frames have no number.
+            if event["seq"].is_null() {
+                continue;
+            }
+            if let Some(at) = event["ts"].as_str().and_then(|ts| ts.parse::<Timestamp>().ok()) {
+                seen.lock().expect("nobody panics with it").0.push(now - at.ms());
+            }
+        }
+        if !more {
+            return Err("the stream ended".to_owned());
+        }
+    }
+}
