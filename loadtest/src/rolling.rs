@@ -88,6 +88,7 @@ impl RollingDeploy {
         for (end, runs) in &findings.ends {
             trial.hold(end == "completed", || format!("{runs} runs ended otherwise than well: {end}"));
         }
+        trial.hold(!silence.is_empty(), || "no run was handed over: --drain-ms less".to_owned());
         let p99 = quantile(&silence, 0.99);
         trial.hold(p99 < GOAL_MS, || {
             format!("a hand-over's silence is {p99} ms at the 99th percentile, the goal {GOAL_MS}")

@@ -25,6 +25,8 @@ use crate::{progress, sys};
 const NARROW: u32 = 4096;
 /// A connection with so much at the server's end that was not taken stands still.
 const HELD_UP: u64 = 64 << 10;
+/// What is on its way to the last ones fills the buffers in between first.
+const SETTLE: Duration = Duration::from_secs(20);
 /// What a server does at its start is not to be measured.
 const WARM: Duration = Duration::from_secs(3);
 /// Readers that connect at a time.
@@ -186,6 +188,7 @@ impl StalledReaders {
         }
         (half.open, half.opening) = (open.len(), began.elapsed());
 
+        tokio::time::sleep(if stalled > 0 { SETTLE } else { Duration::ZERO }).await;
         half.held_kib.0 = sys::rss_kib(server.pid());
         let until = Instant::now() + Duration::from_secs(self.hold_seconds);
         let (cpu, busy, from) = (sys::cpu_of(server.pid()), sys::core_busy(core), Instant::now());

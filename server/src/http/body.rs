@@ -114,7 +114,7 @@ impl Drop for InFlight {
 /// An answer's body, and the request it keeps in flight.
 pub(super) struct TrackedBody {
     pub(super) inner: Body,
-    pub(super) _in_flight: InFlight,
+    pub(super) in_flight: InFlight,
 }
 
 impl HttpBody for TrackedBody {
@@ -122,6 +122,7 @@ impl HttpBody for TrackedBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        ready!(self.in_flight.0.poll_room(cx));
         Pin::new(&mut self.inner).poll_frame(cx)
     }
 

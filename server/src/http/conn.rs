@@ -47,6 +47,10 @@ pub(super) struct Shared {
     closes: AtomicBool,
     /// The connection's task, where requests end in others: of HTTP/2.
     idle: AtomicWaker,
+    /// The socket takes no more at the moment.
+    stuffed: AtomicBool,
+    /// The answer that waits for it to.
+    answer: AtomicWaker,
 }
 
 impl Shared {
@@ -71,6 +75,16 @@ impl Shared {
 
     pub(super) fn closes(&self) -> bool {
         self.closes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the socket takes no more at the moment; then the answer that is asked for more is woken when it does. What
+    /// it would give meanwhile hyper keeps, up to as much as a head may be large, for each client that has stopped reading.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.stuffed.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        self.answer.register(cx.waker());
+        if self.stuffed.load(Ordering::Acquire) { Poll::Pending } else { Poll::Ready(()) }
     }
 
     fn is_busy(&self) -> bool {
@@ -234,8 +248,13 @@ impl Conn {
     ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(result) = write(Pin::new(&mut self.io), cx) {
             self.write_timer = None;
+            if self.shared.stuffed.swap(false, Ordering::AcqRel) {
+                self.shared.answer.wake();
+            }
             return Poll::Ready(result);
         }
+        // Of HTTP/2 each request has its own window, and frames of others must go on.
+        self.shared.stuffed.store(!self.http2, Ordering::Release);
         let stall = self.timeouts.write_stall;
         ready!(self.write_timer.get_or_insert_with(|| timer(stall)).as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading")))
