@@ -138,7 +138,8 @@ impl StalledReaders {
         // They are to stay for all of it: what closes them is not what is measured.
         let stall = ("HEADWATER__SERVER__WRITE_STALL_MS".to_owned(), "600000".to_owned());
         let server = ground.launcher().start(&[stall]).await?;
-        let seconds = self.age_seconds + self.hold_seconds + 60 + stalled as u64 / 50;
+        // Longer than anything here takes, on a busy machine too: of a run that has ended nothing can be measured.
+        let seconds = self.age_seconds + self.hold_seconds + 120 + stalled as u64 / 10;
         let shape = Shape { tokens: (seconds * 1000 / self.delay_ms.max(1)) as usize, delay_ms: self.delay_ms };
         let who = ground.tenant(server.address, &format!("stalled {name}"), &[shape]).await?;
         tokio::time::sleep(WARM).await;

@@ -214,12 +214,6 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     };
     let app = crate::http::layers(router::router(state.clone(), page), edge);
 
-    spawn(&tasks, "warm", {
-        // Loading the vocabulary takes a while; the first run should not wait for it.
-        let llm = state.llm.clone();
-        async move { llm.estimator().warm().await }
-    });
-
     let address = listener.local_addr()?;
     spawn(&tasks, "listener", {
         let (options, tasks) = (ListenOptions::from(&settings.server), tasks.clone());
@@ -231,7 +225,15 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let streams = state.streams.clone();
     let lease = Lease::new(store, replica, lease, runtime, streams.clone(), bus, share);
     spawn(&tasks, "lease", lease.clone().keep(stop_writers.clone()));
-    spawn(&tasks, "sweep", lease.clone().sweep(soft.clone()));
+    spawn(&tasks, "sweep", {
+        // Loading the vocabulary takes a while. The first run should not wait for it, nor should those that are taken over:
+        // another process may be ready for them.
+        let (llm, sweep) = (state.llm.clone(), lease.clone().sweep(soft.clone()));
+        async move {
+            llm.estimator().warm().await;
+            sweep.await;
+        }
+    });
     spawn(&tasks, "hints", until(stop_writers.clone(), lease.clone().listen(hints)));
     spawn(&tasks, "readers", {
         let (stop, runtime) = (stop_writers.clone(), state.runtime.clone());
