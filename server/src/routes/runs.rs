@@ -100,7 +100,8 @@ pub async fn runs_create(
 
 /// Runs an agent on a thread.
 #[utoipa::path(post, path = "/v1/threads/{thread}/runs", tag = "runs", params(("thread" = String, Path), WaitQuery), request_body = RunParams,
-    responses((status = 201, body = Run), (status = "default", body = Problem)))]
+    responses((status = 201, body = Run), (status = 200, description = "Said to the run that is under way (`steer`)", body = Run),
+        (status = "default", body = Problem)))]
 pub async fn thread_runs_create(
     State(state): State<AppState>,
     caller: Caller,
