@@ -85,7 +85,8 @@ BEGIN
                 UPDATE headwater.messages SET withdrawn = 'rollback'
                 WHERE tenant_id = v_tenant AND thread_id = v_thread AND run_id = p_run AND withdrawn IS NULL;
             END IF;
-            IF NOT p_again THEN
+            -- Of a run that ends only when nothing is unread there is nothing left: it was looked for above.
+            IF NOT p_again AND NOT w ? 'unless_input' THEN
                 PERFORM headwater.requeue_inputs(p_replica, p_run);
             END IF;
             SELECT r.run_id INTO v_next FROM headwater.runs r

@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 
 use crate::audit::{self, tell_hands};
 use crate::crowd::{self, Crowd, CrowdOptions};
-use crate::cut::Random;
+use crate::cut::{self, Random};
 use crate::fleet::{Fleet, Kind};
 use crate::ground::Ground;
+use crate::progress;
 use crate::trial::Trial;
-use crate::{progress, sys};
 
 /// Several servers under kill -9, pauses and stops, one restart of Postgres, and readers that come back
 #[derive(Debug, Clone, Args)]
@@ -57,11 +57,7 @@ pub(crate) struct Chaos {
 impl Chaos {
     /// Lets it happen, and looks at what is left.
     pub(crate) async fn run(&self, ground: &mut Ground) -> anyhow::Result<Trial> {
-        let seed = match self.seed {
-            Some(seed) => seed,
-            None => u64::from_le_bytes(sys::random()?) >> 16,
-        };
-        eprintln!("chaos: --seed {seed}");
+        let seed = cut::seed("chaos", self.seed)?;
         let set = |name: &str, value: u64| (format!("HEADWATER__{name}"), value.to_string());
         let environment =
             vec![set("LEASE__MS", self.lease_ms), set("SERVER__DRAIN_MS", self.drain_ms), ground.direct_url()];

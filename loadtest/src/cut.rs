@@ -7,9 +7,21 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::sys;
+
 /// Numbers that follow from a seed (SplitMix64).
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
+
+/// The seed of a scenario: as given, else one of its own. Told, so that it can be given the next time.
+pub(crate) fn seed(scenario: &str, given: Option<u64>) -> anyhow::Result<u64> {
+    let seed = match given {
+        Some(seed) => seed,
+        None => u64::from_le_bytes(sys::random()?) >> 16,
+    };
+    eprintln!("{scenario}: --seed {seed}");
+    Ok(seed)
+}
 
 impl Random {
     /// From a seed.

@@ -9,10 +9,11 @@ use tokio::sync::watch;
 
 use crate::audit::{self, tell_hands};
 use crate::crowd::{self, Crowd, CrowdOptions};
+use crate::cut;
 use crate::fleet::{Fleet, Kind};
 use crate::ground::Ground;
+use crate::progress;
 use crate::trial::{Trial, quantile};
-use crate::{progress, sys};
 
 /// The longest that a run may be in nobody's hands, for 99 of 100.
 const GOAL_MS: i64 = 1000;
@@ -49,11 +50,7 @@ pub(crate) struct RollingDeploy {
 impl RollingDeploy {
     /// Deploys, and looks at what was noticed.
     pub(crate) async fn run(&self, ground: &mut Ground) -> anyhow::Result<Trial> {
-        let seed = match self.seed {
-            Some(seed) => seed,
-            None => u64::from_le_bytes(sys::random()?) >> 16,
-        };
-        eprintln!("rolling-deploy: --seed {seed}");
+        let seed = cut::seed("rolling-deploy", self.seed)?;
         let drain = ("HEADWATER__SERVER__DRAIN_MS".to_owned(), self.drain_ms.to_string());
         let environment = vec![drain, ground.direct_url()];
         let fleet = Arc::new(Fleet::start(ground.launcher(), self.replicas.max(2), environment).await?);

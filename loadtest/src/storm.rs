@@ -17,14 +17,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::answer::Side;
-use crate::cut::{Cutter, Random};
+use crate::cut::{self, Cutter, Random};
 use crate::ground::{Ground, Pair, Shape};
 use crate::log::{Frame, Log};
 use crate::measure::{Meter, Outcome, Stretch};
+use crate::progress;
 use crate::report::Case;
 use crate::run::{Pace, Recipe, all_at_once, at_a_time};
 use crate::wire::Wire;
-use crate::{progress, sys};
 
 /// How long one reader may take for a run of 3.15 s.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -65,11 +65,7 @@ struct Storm {
 impl ResumeStorm {
     /// Measures.
     pub(crate) async fn run(&self, ground: &mut Ground) -> anyhow::Result<Vec<Case>> {
-        let seed = match self.seed {
-            Some(seed) => seed,
-            None => u64::from_le_bytes(sys::random()?) >> 16,
-        };
-        eprintln!("resume-storm: --seed {seed}");
+        let seed = cut::seed("resume-storm", self.seed)?;
         let (quick, shape) = (Shape { tokens: 32, delay_ms: 0 }, Shape { tokens: 64, delay_ms: 50 });
         let name = format!("resume-storm, {} runs × {} readers", self.streams, self.readers + 1);
         let pair = ground.pair(&[quick, shape]).await?;

@@ -22,8 +22,7 @@ impl AgentRuntime {
         let runtime = self.clone();
         self.spawn("give way", async move {
             for run in runs {
-                let by = Actor { kind: ActorKind::System, id: None, reason: Some("on_conflict".into()) };
-                if let Err(error) = runtime.cancel(scope, run, by).await {
+                if let Err(error) = runtime.cancel(scope, run, Actor::system("on_conflict")).await {
                     tracing::warn!(%error, run.id = %run, "a run does not give way yet; the next sweep ends it");
                 }
             }
@@ -59,7 +58,7 @@ impl AgentRuntime {
     /// Who asked for this run's end.
     pub(crate) fn canceller(&self, run: RunId) -> Actor {
         let by = self.inner.live.get(&run).and_then(|live| live.by.clone());
-        by.unwrap_or(Actor { kind: headwater_protocol::event::ActorKind::System, id: None, reason: None })
+        by.unwrap_or(Actor { kind: ActorKind::System, id: None, reason: None })
     }
 
     async fn take_and_end(&self, scope: Scope, user: UserId, run: RunId, ending: Ending) -> Result<(), StoreError> {

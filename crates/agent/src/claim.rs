@@ -51,6 +51,7 @@ impl AgentRuntime {
     async fn settle(&self, claim: Claimed) -> bool {
         let Claimed { tenant, user, run, token, .. } = claim;
         let identity = RunIdentity { tenant, user, run, token };
+        let lost = || Ending::Failed(Problem::new(ErrorCode::ReplicaLost, "the server process that ran this died"));
         let ending = match (claim.status, &claim.cancel) {
             (Some(RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled), _) => return true,
             (_, Some(by)) => Ending::Cancelled(by.clone()),
@@ -71,12 +72,10 @@ impl AgentRuntime {
                 }
                 Err(error) => {
                     tracing::error!(%error, run.id = %run, "a claimed run does not read; it is ended");
-                    Ending::Failed(Problem::new(ErrorCode::ReplicaLost, "the server process that ran this died"))
+                    lost()
                 }
             },
-            (None, None) => {
-                Ending::Failed(Problem::new(ErrorCode::ReplicaLost, "the server process that ran this died"))
-            }
+            (None, None) => lost(),
         };
         if let Some((next, token)) = ending::end(self, identity, ending).await {
             self.take_up(tenant, user, next, token).await;

@@ -3,9 +3,9 @@
 //! Its log says how far it came. Steps that are finished are never done again. A step whose model call was cut is done
 //! again: readers are told to throw away what it produced, its messages leave the thread, and the lost call is settled.
 
-use headwater_protocol::event::EventBody;
+use headwater_protocol::event::{EventBody, MessageStatus};
 use headwater_protocol::fold::Fold;
-use headwater_protocol::{ErrorCode, Problem};
+use headwater_protocol::{ErrorCode, Problem, Timestamp};
 use headwater_store::commit::Writes;
 use headwater_stream::WriteError;
 
@@ -13,8 +13,6 @@ use crate::ending::Ending;
 use crate::execute::{Next, RunState};
 use crate::lost::{self, Totals};
 use crate::step::message_write;
-use headwater_protocol::Timestamp;
-use headwater_protocol::event::MessageStatus;
 
 /// A run that was under way elsewhere.
 #[derive(Debug)]

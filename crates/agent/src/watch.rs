@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use headwater_protocol::event::{Actor, ActorKind};
+use headwater_protocol::event::Actor;
 use headwater_store::StoreError;
 use headwater_stream::presence::Departure;
 use tokio::sync::mpsc;
@@ -50,9 +50,8 @@ impl AgentRuntime {
             () = tokio::time::sleep(grace) => {}
             () = self.inner.parts.hard.cancelled() => return,
         }
-        let by = Actor { kind: ActorKind::System, id: None, reason: Some("on_disconnect".into()) };
         let ended = match storage.run_cancel_is_due(run).await {
-            Ok(true) => self.cancel(scope, run, by).await.map(drop),
+            Ok(true) => self.cancel(scope, run, Actor::system("on_disconnect")).await.map(drop),
             // Somebody has come back, or it has ended by itself.
             Ok(false) => Ok(()),
             Err(error) => Err(error),

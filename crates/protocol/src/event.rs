@@ -30,6 +30,13 @@ pub struct Actor {
     pub reason: Option<String>,
 }
 
+impl Actor {
+    /// Headwater itself, for one of the reasons above.
+    pub fn system(reason: &str) -> Self {
+        Self { kind: ActorKind::System, id: None, reason: Some(reason.to_owned()) }
+    }
+}
+
 /// Kinds of actors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

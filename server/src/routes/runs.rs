@@ -10,7 +10,7 @@ use headwater_agent::{Accepted, NewRunRequest, ThreadTarget};
 use headwater_protocol::api::{
     Agent, CancelParams, EventPage, InlineThread, List, Run, RunParams, RunSnapshot, Ticket,
 };
-use headwater_protocol::event::{Actor, ActorKind, Event, render_for};
+use headwater_protocol::event::{Actor, Event, render_for};
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, ThreadId, Timestamp, UserId};
 use headwater_store::create::RunIdempotency;
 use headwater_store::pool::{Idempotency, Once};
@@ -559,7 +559,7 @@ pub async fn cancel_live(
     thread: Option<ThreadId>,
     user: Option<UserId>,
 ) -> Result<(), ApiError> {
-    let by = || Actor { kind: ActorKind::System, id: None, reason: Some("deleted".into()) };
+    let by = || Actor::system("deleted");
     for (run, user) in state.store.scoped(scope).runs_live(thread, user).await? {
         let scope = Scope { tenant: scope.tenant, user: Some(user) };
         state.runtime.cancel(scope, run, by()).await?;
