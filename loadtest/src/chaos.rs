@@ -59,8 +59,8 @@ impl Chaos {
     pub(crate) async fn run(&self, ground: &mut Ground) -> anyhow::Result<Trial> {
         let seed = cut::seed("chaos", self.seed)?;
         let set = |name: &str, value: u64| (format!("HEADWATER__{name}"), value.to_string());
-        let environment =
-            vec![set("LEASE__MS", self.lease_ms), set("SERVER__DRAIN_MS", self.drain_ms), ground.direct_url()];
+        let ours = [set("LEASE__MS", self.lease_ms), set("SERVER__DRAIN_MS", self.drain_ms)];
+        let environment = ours.into_iter().chain(ground.direct_url()).collect();
         let fleet = Arc::new(Fleet::start(ground.launcher(), self.replicas.max(2), environment).await?);
         let tenants = crowd::tenants(ground, &fleet, self.tenants.max(1)).await?;
         ground.record_calls().await?;

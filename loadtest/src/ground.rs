@@ -17,6 +17,7 @@ use headwater_client::protocol::api::{AgentConfig, KeyParams, TenantSettings};
 use headwater_client::{AgentParams, Client, Options};
 use headwater_store::admin::Admin;
 use headwater_store::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use headwater_testkit::Pooler;
 use headwater_testkit::model::ideal;
 use serde_json::json;
 
@@ -79,6 +80,10 @@ pub(crate) struct GroundOptions {
     pub(crate) cores: Cores,
     /// More environment of the server, `NAME=VALUE`.
     pub(crate) server_env: Vec<(String, String)>,
+    /// Servers reach Postgres through PgBouncer.
+    pub(crate) pooler: bool,
+    /// Servers know a direct URL, and so hear of each other.
+    pub(crate) hints: bool,
     /// More settings of Postgres.
     pub(crate) pg_settings: Vec<(String, String)>,
     /// Run after the migrations, as the administrator.
@@ -99,6 +104,7 @@ pub(crate) struct Ground {
     master_key: String,
     made: Arc<AtomicU32>,
     postgres_version: String,
+    pooler: Option<Pooler>,
     // Dropped in this order: the directory goes last. Postgres is not there while it is being restarted.
     postgres: Option<EmbeddedPostgres>,
     dir: Dir,
@@ -148,9 +154,28 @@ impl Ground {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("model-server");
         let model = Process::start("model", command, options.cores.load, &dir.path).await?;
+        let pooler = if options.pooler {
+            let binary = Pooler::find().context("there is no pgbouncer (apt-get install pgbouncer)")?;
+            // Postgres trusts its socket, and so the password does not matter.
+            Some(Pooler::start(&binary, &admin_url, &[("headwater_app", "")]).context("PgBouncer")?)
+        } else {
+            None
+        };
         let (postgres_version, postgres) = (postgres.binaries().version.clone(), Some(postgres));
         let made = Arc::default();
-        Ok(Self { options, admin, admin_url, model, operator_key, master_key, made, postgres_version, postgres, dir })
+        Ok(Self {
+            options,
+            admin,
+            admin_url,
+            model,
+            operator_key,
+            master_key,
+            made,
+            postgres_version,
+            pooler,
+            postgres,
+            dir,
+        })
     }
 
     /// What is measured on: the directory with logs.
@@ -185,6 +210,7 @@ impl Ground {
 
     /// How servers are started here.
     pub(crate) fn launcher(&self) -> Launcher {
+        let url = self.pooler.as_ref().map_or_else(|| self.admin_url.clone(), |pooler| pooler.url(&self.admin_url));
         let ours = [
             ("HEADWATER__PROFILE", "dev"),
             ("HEADWATER__SERVER__HOST", "127.0.0.1"),
@@ -194,7 +220,7 @@ impl Ground {
             ("HEADWATER__PROVIDERS__LOAD__BASE_URL", &self.model_url()),
             ("HEADWATER_MASTER_KEY", &self.master_key),
             ("HEADWATER_OPERATOR_KEY", &self.operator_key),
-            ("DATABASE_URL", &self.admin_url),
+            ("DATABASE_URL", &url),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
         Launcher {
@@ -206,9 +232,9 @@ impl Ground {
         }
     }
 
-    /// Postgres' address without anything in between, by which replicas hear each other's hints.
-    pub(crate) fn direct_url(&self) -> (String, String) {
-        ("DATABASE_DIRECT_URL".to_owned(), self.admin_url.clone())
+    /// Postgres' address without anything in between, by which replicas hear each other's hints, if they are to.
+    pub(crate) fn direct_url(&self) -> Option<(String, String)> {
+        self.options.hints.then(|| ("DATABASE_DIRECT_URL".to_owned(), self.admin_url.clone()))
     }
 
     fn model_url(&self) -> String {

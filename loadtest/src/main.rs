@@ -84,6 +84,12 @@ struct Common {
     /// A setting of the server under test, as HEADWATER__SECTION__KEY=VALUE; may be repeated
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = pair)]
     server_env: Vec<(String, String)>,
+    /// A PgBouncer in transaction mode between the servers and Postgres
+    #[arg(long, global = true)]
+    pooler: bool,
+    /// Servers hear no hints of each other: they are given no direct URL of the database
+    #[arg(long, global = true)]
+    no_hints: bool,
     /// A setting of Postgres; may be repeated
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = pair)]
     pg: Vec<(String, String)>,
@@ -191,6 +197,8 @@ async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Resu
         server_bin: common.server_bin,
         cores,
         server_env: common.server_env,
+        pooler: common.pooler,
+        hints: !common.no_hints,
         pg_settings: common.pg,
         no_analyze: common.no_analyze,
         keep: common.keep,

@@ -52,7 +52,7 @@ impl RollingDeploy {
     pub(crate) async fn run(&self, ground: &mut Ground) -> anyhow::Result<Trial> {
         let seed = cut::seed("rolling-deploy", self.seed)?;
         let drain = ("HEADWATER__SERVER__DRAIN_MS".to_owned(), self.drain_ms.to_string());
-        let environment = vec![drain, ground.direct_url()];
+        let environment = [drain].into_iter().chain(ground.direct_url()).collect();
         let fleet = Arc::new(Fleet::start(ground.launcher(), self.replicas.max(2), environment).await?);
         let tenants = crowd::tenants(ground, &fleet, self.tenants.max(1)).await?;
         ground.record_calls().await?;

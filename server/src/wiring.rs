@@ -129,7 +129,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = crate::http::raise_open_files();
     let master = master_key(&settings)?;
-    let store = store(&settings, &master)?;
+    let store = Store::connect(&store_options(&settings, &master)?).await.map_err(unusable)?;
     check_database(&store, &settings).await?;
 
     let (tasks, soft, hard) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
@@ -276,23 +276,23 @@ fn master_key(settings: &Settings) -> anyhow::Result<MasterKey> {
     Ok(MasterKey::from_hex(text.expose_secret())?)
 }
 
-/// The store of these settings: logged in as the `app` role.
-pub fn store(settings: &Settings, master: &MasterKey) -> anyhow::Result<Store> {
+/// How the store is reached: as the `app` role.
+pub fn store_options(settings: &Settings, master: &MasterKey) -> anyhow::Result<StoreOptions> {
     let database = &settings.database;
     let (url, login) = match (&database.app_url, &database.url) {
         (Some(app), _) => (app.expose_secret().to_owned(), None),
         (None, Some(url)) => (url.expose_secret().to_owned(), Some(app_login(settings, master)?)),
         (None, None) => bail!("DATABASE_URL is not set: a URL of the Postgres to use"),
     };
-    let options = StoreOptions {
+    Ok(StoreOptions {
         url,
         login,
         max_connections: database.max_connections,
         // Two more for accepting runs.
         flush_connections: database.flush_connections + 2,
         acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),
-    };
-    Ok(Store::new(&options)?)
+        pooled: database.pooled,
+    })
 }
 
 /// How the `app` role logs in where its own URL is not given.
@@ -310,11 +310,22 @@ fn listen_at(settings: &Settings, master: &MasterKey) -> anyhow::Result<Option<L
     Ok(Some(ListenAt { url: url.expose_secret().to_owned(), login }))
 }
 
+fn unusable(error: StoreError) -> anyhow::Error {
+    anyhow!("{error}; {}", what_to_do(&error))
+}
+
 /// Refuses a database that is not ours, not up to date, or past whose wall this role can see.
 async fn check_database(store: &Store, settings: &Settings) -> anyhow::Result<()> {
-    let unusable = |error: StoreError| anyhow!("{error}; {}", what_to_do(&error));
     if let Err(reason) = store.check_role().await.map_err(unusable)? {
         bail!(reason);
+    }
+    if store.is_pooled() {
+        tracing::info!("a pooler stands before the database: statements go out unnamed");
+        if let Some(statement) = store.missing_settings().await.map_err(unusable)? {
+            bail!(
+                "behind a pooler the role itself must bring its settings: run `headwater migrate`, or else {statement}"
+            );
+        }
     }
     let known = known_version();
     let version = store.unscoped("the schema belongs to no tenant").schema_version().await;

@@ -3,7 +3,7 @@
 
 use tokio_postgres::Client;
 
-use crate::{StoreError, migrate};
+use crate::{StoreError, migrate, pool};
 
 /// A connection as the URL's own user, which may be a superuser.
 pub struct Admin {
@@ -71,9 +71,65 @@ pub fn with_database(url: &str, database: &str) -> String {
     format!("{}/{database}{query}", &base[..path_at])
 }
 
+/// Where a URL leads, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name, an address or the directory of a socket.
+    pub host: String,
+    /// Also part of a socket's name.
+    pub port: u16,
+    /// Who logs in.
+    pub user: String,
+    /// With which password; empty without one.
+    pub password: String,
+}
+
+impl Endpoint {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// When it is no URL of a Postgres.
+    pub fn of(url: &str) -> Result<Self, StoreError> {
+        let (config, _) = pool::config(url)?;
+        let host = match config.get_hosts().first() {
+            Some(tokio_postgres::config::Host::Tcp(name)) => name.clone(),
+            #[cfg(unix)]
+            Some(tokio_postgres::config::Host::Unix(path)) => path.display().to_string(),
+            None => "localhost".to_owned(),
+        };
+        let password = config.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
+        Ok(Self {
+            host,
+            port: config.get_ports().first().copied().unwrap_or(5432),
+            user: config.get_user().unwrap_or_default().to_owned(),
+            password: password.unwrap_or_default(),
+        })
+    }
+}
+
+/// The same database and login by way of another host and port.
+///
+/// Panics when it is no URL of a Postgres.
+pub fn with_host(url: &str, host: &str, port: u16) -> String {
+    let (config, _) = pool::config(url).expect("a URL of a Postgres");
+    let endpoint = Endpoint::of(url).expect("a URL of a Postgres");
+    let database = config.get_dbname().unwrap_or("postgres");
+    let (user, password) = (endpoint.user, endpoint.password);
+    let password = if password.is_empty() { String::new() } else { format!("&password={password}") };
+    format!("postgresql:///{database}?host={host}&port={port}&user={user}{password}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::with_database;
+    use super::{with_database, with_host};
+
+    #[test]
+    fn the_host_of_a_url_can_be_changed() {
+        let new = "postgresql:///a?host=/y&port=6432&user=y";
+        assert_eq!(with_host("postgresql:///a?host=/x&user=y", "/y", 6432), new);
+        let new = "postgresql:///a?host=/y&port=1&user=u&password=p";
+        assert_eq!(with_host("postgres://u:p@h:5/a", "/y", 1), new);
+    }
 
     #[test]
     fn the_database_of_a_url_can_be_changed() {

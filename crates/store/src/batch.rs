@@ -11,12 +11,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::Object;
 use headwater_protocol::ReplicaId;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::connection::Connection;
 use crate::{Replica, Store, StoreError, pool};
 
 /// How long work is tried again while Postgres is away.
@@ -51,7 +51,7 @@ pub(crate) trait Work: std::fmt::Debug + Send + Sync + Sized + 'static {
     fn failed(error: &StoreError) -> Self::Answer;
     /// Writes a batch in one statement; one answer for each, in order.
     fn write(
-        client: &Object,
+        client: &Connection,
         replica: ReplicaId,
         batch: &[Queued<Self>],
     ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;

@@ -200,7 +200,7 @@ impl Bus {
         hints: &mpsc::Sender<Hint>,
         pause: &mut Duration,
     ) -> Result<(), StoreError> {
-        let (mut config, verify) = pool::config(&at.url, "")?;
+        let (mut config, verify) = pool::config(&at.url)?;
         if let Some((user, password)) = &at.login {
             config.user(user).password(password);
         }
@@ -256,8 +256,7 @@ fn hint(word: &str) -> Option<Hint> {
 async fn notify(store: &Store, channels: &[String], payloads: &[String]) -> Result<(), StoreError> {
     let client = store.client().await?;
     let sql = "SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[]) AS n (channel, payload)";
-    let statement = client.prepare_cached(sql).await?;
-    client.query(&statement, &[&channels, &payloads]).await?;
+    client.query(sql, &[&channels, &payloads]).await?;
     Ok(())
 }
 

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::Object;
 use headwater_protocol::{ReplicaId, RunId, TenantId, UserId};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -15,7 +14,10 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::batch::{Queue, Queued, Work};
+use crate::connection::Connection;
 use crate::{Replica, Store, StoreError};
+
+const COMMIT_BATCH: &str = "SELECT verdicts, next_runs FROM headwater.commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9)";
 
 /// The right to append to one run: 128 random bits, unreadable in the database.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -276,10 +278,11 @@ impl Work for Commit {
         Verdict::Failed(error.to_string())
     }
 
-    async fn write(client: &Object, replica: ReplicaId, items: &[Queued<Self>]) -> Result<Vec<Verdict>, StoreError> {
-        let statement = client
-            .prepare_cached("SELECT verdicts, next_runs FROM headwater.commit_batch($1,$2,$3,$4,$5,$6,$7,$8,$9)")
-            .await?;
+    async fn write(
+        client: &Connection,
+        replica: ReplicaId,
+        items: &[Queued<Self>],
+    ) -> Result<Vec<Verdict>, StoreError> {
         let column = |f: fn(&Commit) -> Uuid| items.iter().map(|item| f(&item.work)).collect::<Vec<_>>();
         let tenants = column(|c| c.tenant.uuid());
         let users = column(|c| c.user.uuid());
@@ -291,7 +294,7 @@ impl Work for Commit {
         let writes: Vec<Option<Json<&Writes>>> =
             items.iter().map(|item| item.work.writes.as_deref().map(Json)).collect();
         let row = client
-            .query_one(&statement, &[&replica.0, &tenants, &users, &runs, &tokens, &from, &to, &segments, &writes])
+            .query_one(COMMIT_BATCH, &[&replica.0, &tenants, &users, &runs, &tokens, &from, &to, &segments, &writes])
             .await?;
         let verdicts: Vec<&str> = row.get(0);
         let next: Vec<Option<Uuid>> = row.get(1);

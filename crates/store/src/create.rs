@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use deadpool_postgres::Object;
 use headwater_protocol::{ReplicaId, RunId, TenantId, UserId};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -17,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::batch::{Queue, Queued, Work};
+use crate::connection::Connection;
 use crate::{Replica, Store, StoreError};
 
 /// A run to be accepted.
@@ -174,14 +174,18 @@ impl Work for NewRun {
         Created::Failed(error.to_string())
     }
 
-    async fn write(client: &Object, replica: ReplicaId, items: &[Queued<Self>]) -> Result<Vec<Created>, StoreError> {
-        let statement = client.prepare_cached("SELECT headwater.create_runs($1,$2,$3,$4,$5,$6)").await?;
+    async fn write(
+        client: &Connection,
+        replica: ReplicaId,
+        items: &[Queued<Self>],
+    ) -> Result<Vec<Created>, StoreError> {
         let tenants: Vec<Uuid> = items.iter().map(|item| item.work.tenant.uuid()).collect();
         let users: Vec<Uuid> = items.iter().map(|item| item.work.user.uuid()).collect();
         let params: Vec<Json<&NewRunParams>> = items.iter().map(|item| Json(&item.work.params)).collect();
         let first: Vec<&str> = items.iter().map(|item| item.work.first.as_str()).collect();
         let started: Vec<&str> = items.iter().map(|item| item.work.started.as_str()).collect();
-        let row = client.query_one(&statement, &[&replica.0, &tenants, &users, &params, &first, &started]).await?;
+        let sql = "SELECT headwater.create_runs($1,$2,$3,$4,$5,$6)";
+        let row = client.query_one(sql, &[&replica.0, &tenants, &users, &params, &first, &started]).await?;
         let answers: Vec<serde_json::Value> = row.get(0);
         answers.into_iter().map(created).collect()
     }

@@ -9,7 +9,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`pool`] | connections, and one pipelined round trip per scoped statement |
+//! | [`pool`] | the pools of connections, and what each connection is like |
+//! | `connection` | one of them on loan: statements, transactions, one round trip per scoped statement |
 //! | [`scoped`] | [`UserScopedStorage`], by resource |
 //! | [`unscoped`] | the definer functions |
 //! | [`replica`] | this process as the database knows it |
@@ -24,6 +25,7 @@ pub mod admin;
 mod batch;
 pub mod bus;
 pub mod commit;
+mod connection;
 pub mod create;
 pub mod embedded;
 pub mod error;

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use std::borrow::Cow;
 use std::str::FromStr as _;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use crate::{Store, StoreError, pool, tls};
 
@@ -69,6 +70,14 @@ pub fn known_version() -> i64 {
 /// Makes roles and schema, or brings them up to date. Returns how many migrations ran.
 pub async fn migrate(options: &MigrateOptions) -> Result<usize, StoreError> {
     let roles = Roles::new(&options.prefix)?;
+    let (config, verify) = pool::config(&options.admin_url)?;
+    if !pool::reaches_postgres(&config, verify).await.map_err(explained)? {
+        return Err(StoreError::Database(
+            "a pooler stands between us and this database, and a migration takes a session of its own: set \
+             DATABASE_DIRECT_URL to a URL that leads to Postgres itself"
+                .into(),
+        ));
+    }
     let admin = connect(&options.admin_url, None).await?;
     let before = migrated(&admin).await;
     let made_app = prepare(&admin, &roles).await.map_err(|error| match error {
@@ -84,8 +93,30 @@ pub async fn migrate(options: &MigrateOptions) -> Result<usize, StoreError> {
              DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO @app@, @wake@', current_database()); END $$",
         ))
         .await?;
+    give_settings(&admin, &roles.app()).await?;
     give_password(&admin, options, &roles.app(), made_app).await?;
     Ok(migrated(&admin).await.saturating_sub(before))
+}
+
+/// Gives the `app` role what its transactions run under, for connections whose start cannot say so.
+async fn give_settings(admin: &Client, role: &str) -> Result<(), StoreError> {
+    let has = "SELECT coalesce(rolconfig, '{}') FROM pg_roles WHERE rolname = $1";
+    let has: Vec<String> = admin.query_one(has, &[&role]).await?.try_get(0)?;
+    for (name, value) in pool::SESSION {
+        if has.contains(&format!("{name}={value}")) {
+            continue;
+        }
+        let set = format!("ALTER ROLE \"{role}\" SET {name} = '{value}'");
+        match admin.batch_execute(&set).await {
+            Ok(()) => {}
+            // Somebody else's role, and only poolers need it: a server behind one looks, and says what is missing.
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => return Ok(()),
+            // A role belongs to the whole cluster; another database's migration says the same at this moment.
+            Err(error) if error.to_string().contains("concurrently") => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Gives the `app` role its password. One that works is never changed, and one that somebody else has set is not taken
@@ -136,8 +167,8 @@ async fn prepare(admin: &Client, roles: &Roles) -> Result<bool, StoreError> {
             made_app |= role == "app" && made.is_ok();
             // Roles belong to the whole cluster: another database's migration may have been first.
             if let Err(error) = made
-                && error.code() != Some(&tokio_postgres::error::SqlState::DUPLICATE_OBJECT)
-                && error.code() != Some(&tokio_postgres::error::SqlState::UNIQUE_VIOLATION)
+                && error.code() != Some(&SqlState::DUPLICATE_OBJECT)
+                && error.code() != Some(&SqlState::UNIQUE_VIOLATION)
             {
                 return Err(error.into());
             }
@@ -201,7 +232,7 @@ async fn run_migrations(url: &str, roles: &Roles) -> Result<(), StoreError> {
 
 /// A connection of its own, as the URL says or as somebody else.
 pub(crate) async fn connect(url: &str, login: Option<&(String, String)>) -> Result<Client, StoreError> {
-    let (mut config, verify) = pool::config(url, "")?;
+    let (mut config, verify) = pool::config(url)?;
     // Migrations may take longer than requests.
     config.options("-c TimeZone=UTC -c lock_timeout=10000");
     if let Some((user, password)) = login {
@@ -219,7 +250,7 @@ pub(crate) async fn connect(url: &str, login: Option<&(String, String)>) -> Resu
 
 /// A connection that did not come about, with what to do about it.
 fn explained(error: tokio_postgres::Error) -> StoreError {
-    let advice = match error.code().map(tokio_postgres::error::SqlState::code) {
+    let advice = match error.code().map(SqlState::code) {
         Some("28P01" | "28000") => "correct the user and password in its URL",
         Some("3D000") => "make it with `createdb NAME`, or name another one",
         Some(_) => "",

@@ -103,15 +103,13 @@ impl Store {
     /// When the database is away, or a run is being erased for longer than a lock is waited for: then none was compacted.
     pub async fn compact(&self, at_most: i32) -> Result<usize, StoreError> {
         let client = self.client().await?;
-        let due = client.prepare_cached("SELECT tenant_id, run_id FROM headwater.retention_due($1)").await?;
-        let rows = client.query(&due, &[&at_most]).await?;
+        let rows = client.query("SELECT tenant_id, run_id FROM headwater.retention_due($1)", &[&at_most]).await?;
         if rows.is_empty() {
             return Ok(0);
         }
         let tenants: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
         let runs: Vec<Uuid> = rows.iter().map(|row| row.get(1)).collect();
-        let compact = client.prepare_cached("SELECT headwater.compact_batch($1, $2)").await?;
-        client.query(&compact, &[&tenants, &runs]).await?;
+        client.query("SELECT headwater.compact_batch($1, $2)", &[&tenants, &runs]).await?;
         Ok(rows.len())
     }
 
@@ -122,10 +120,9 @@ impl Store {
     /// When the database is away, or a run is being erased for longer than a lock is waited for: then none was packed.
     pub async fn pack(&self, logs: &[(TenantId, RunId)]) -> Result<(), StoreError> {
         let client = self.client().await?;
-        let statement = client.prepare_cached("SELECT headwater.pack_batch($1, $2)").await?;
         let tenants: Vec<Uuid> = logs.iter().map(|(tenant, _)| tenant.uuid()).collect();
         let runs: Vec<Uuid> = logs.iter().map(|(_, run)| run.uuid()).collect();
-        client.query(&statement, &[&tenants, &runs]).await?;
+        client.query("SELECT headwater.pack_batch($1, $2)", &[&tenants, &runs]).await?;
         Ok(())
     }
 }

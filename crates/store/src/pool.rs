@@ -1,19 +1,32 @@
-//! Connections to Postgres, and the one pipelined round trip that a scoped statement takes.
+//! The pools of connections to Postgres, and what every connection of ours is like.
 //!
-//! Promises that a scope never outlives its transaction: it is set with `set_config(…, true)` in the same pipeline as
-//! BEGIN and COMMIT, and all four are handed to the connection in one go, so that a caller who is dropped half-way
-//! leaves nothing open. Never sets anything on a session.
+//! Owns the URL, the login, the time limits, and whether a pooler stands between us and Postgres. What is sent over a
+//! connection is its own affair ([`crate::connection`]).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use futures_util::future::join4;
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use headwater_protocol::Scope;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_util::task::TaskTracker;
 
+use crate::connection::{Connection, ParamTypes, Params, Transaction};
 use crate::{StoreError, Unscoped, UserScopedStorage, tls};
+
+/// What every transaction of ours runs under: nobody waits for long, a paused owner holds no lock, times are in UTC, and
+/// no statement is worth compiling. Where a connection's start cannot say so, the role does: `migrate` gives it these.
+pub(crate) const SESSION: [(&str, &str); 5] = [
+    ("statement_timeout", "5s"),
+    ("lock_timeout", "1s"),
+    ("idle_in_transaction_session_timeout", "5s"),
+    ("TimeZone", "UTC"),
+    ("jit", "off"),
+];
+
+/// A setting of the connection's start that means nothing, and that a pooler in transaction mode loses.
+const MARK: &str = "headwater.direct";
 
 /// How to reach Postgres.
 #[derive(Debug, Clone)]
@@ -28,6 +41,9 @@ pub struct StoreOptions {
     pub flush_connections: usize,
     /// How long a request waits for a connection before it is told that the database is unavailable.
     pub acquire_timeout: Duration,
+    /// Whether a pooler in transaction mode stands in between: then no settings go out with a connection's start, and no
+    /// statements by name. `None`: to be found out.
+    pub pooled: Option<bool>,
 }
 
 impl StoreOptions {
@@ -39,8 +55,55 @@ impl StoreOptions {
             max_connections: 16,
             flush_connections: 4,
             acquire_timeout: Duration::from_secs(5),
+            pooled: None,
         }
     }
+
+    /// Whether a pooler stands in between, found out by asking: settings given at a connection's start are refused by it,
+    /// or they are not there afterwards.
+    ///
+    /// # Errors
+    /// When nobody answers, or whoever answers does not let us in.
+    async fn find_pooler(&self) -> Result<bool, StoreError> {
+        let (mut config, verify) = config(&self.url)?;
+        if let Some((user, password)) = &self.login {
+            config.user(user).password(password);
+        }
+        let asked = tokio::time::timeout(self.acquire_timeout, reaches_postgres(&config, verify)).await;
+        let asked = asked.map_err(|_| StoreError::Unavailable("nobody answers in time".into()))?;
+        Ok(!asked?)
+    }
+}
+
+/// Whether what is set at a connection's start is there in its first transaction.
+pub(crate) async fn reaches_postgres(
+    config: &tokio_postgres::Config,
+    verify: bool,
+) -> Result<bool, tokio_postgres::Error> {
+    let mut config = config.clone();
+    config.options(format!("{} -c {MARK}=yes", config.get_options().unwrap_or_default()));
+    let (client, connection) = match config.connect(tls::connector(verify)).await {
+        Ok(connected) => connected,
+        // "unsupported startup parameter": what PgBouncer says. Postgres never does.
+        Err(error) if is_refusal_of_options(&error) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let ask = async {
+        let answer = client.simple_query(&format!("SELECT current_setting('{MARK}', true)")).await;
+        drop(client);
+        answer
+    };
+    let (answer, _) = tokio::join!(ask, connection);
+    Ok(answer?.iter().any(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0) == Some("yes"),
+        _ => false,
+    }))
+}
+
+fn is_refusal_of_options(error: &tokio_postgres::Error) -> bool {
+    error
+        .as_db_error()
+        .is_some_and(|db| *db.code() == SqlState::PROTOCOL_VIOLATION && db.message().contains("startup parameter"))
 }
 
 /// The door to Postgres. Cheap to clone.
@@ -48,6 +111,8 @@ impl StoreOptions {
 pub struct Store {
     requests: Pool,
     flushes: Pool,
+    /// With a pooler in between.
+    unnamed: Option<Arc<ParamTypes>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -56,16 +121,31 @@ impl std::fmt::Debug for Store {
     }
 }
 
-const SET_SCOPE: &str = "SELECT set_config('headwater.tenant_id', $1, true), set_config('headwater.user_id', $2, true)";
-
 impl Store {
-    /// Makes the pools. Connects nowhere yet.
+    /// Finds out whether a pooler stands in between, unless that is said, and makes the pools.
+    ///
+    /// # Errors
+    /// When the URL is none, nobody answers, or whoever answers does not let us in.
+    pub async fn connect(options: &StoreOptions) -> Result<Self, StoreError> {
+        let pooled = match options.pooled {
+            Some(said) => said,
+            None => options.find_pooler().await?,
+        };
+        Self::new(&StoreOptions { pooled: Some(pooled), ..options.clone() })
+    }
+
+    /// Makes the pools, and connects nowhere yet: without a word about a pooler, there is none.
+    ///
+    /// # Errors
+    /// When the URL is none.
     pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
-        let requests = pool(options, options.max_connections, "")?;
-        // At 4 MB `unnest` of a large flush spilled to disk. A flush waits for nobody's lock for long: it is split, and
-        // the row that has to wait waits alone.
-        let flushes = pool(options, options.flush_connections, " -c work_mem=64MB -c lock_timeout=250")?;
-        Ok(Self { requests, flushes })
+        let requests = pool(options, options.max_connections)?;
+        let flushes = pool(options, options.flush_connections)?;
+        let unnamed = match options.pooled {
+            Some(true) => Some(Arc::new(ParamTypes::new(pool(options, 1)?, options.acquire_timeout))),
+            Some(false) | None => None,
+        };
+        Ok(Self { requests, flushes, unnamed })
     }
 
     /// The storage of one tenant or one of its users.
@@ -80,22 +160,50 @@ impl Store {
 
     /// One round trip to Postgres: whether it is there.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.client().await?.batch_execute("SELECT 1").await?;
-        Ok(())
+        self.client().await?.batch_execute("SELECT 1").await
+    }
+
+    /// Whether a pooler was said to stand in between.
+    pub fn is_pooled(&self) -> bool {
+        self.unnamed.is_some()
+    }
+
+    /// The settings of [`SESSION`] that transactions do not have, as the statement that gives them to the role. `None`:
+    /// all are as they should be.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn missing_settings(&self) -> Result<Option<String>, StoreError> {
+        let names: Vec<&str> = SESSION.iter().map(|(name, _)| *name).collect();
+        let sql = "SELECT current_user::text, array_agg(current_setting(name) ORDER BY n)
+                   FROM unnest($1::text[]) WITH ORDINALITY AS given (name, n)";
+        let row = self.client().await?.query_one(sql, &[&names]).await?;
+        let (role, values): (String, Vec<String>) = (row.try_get(0)?, row.try_get(1)?);
+        let wrong: Vec<_> =
+            SESSION.iter().zip(&values).filter(|((_, ours), theirs)| *ours != theirs.as_str()).collect();
+        if wrong.is_empty() {
+            return Ok(None);
+        }
+        let set =
+            |((name, value), _): &(&(&str, &str), &String)| format!("ALTER ROLE \"{role}\" SET {name} = '{value}';");
+        Ok(Some(wrong.iter().map(set).collect::<Vec<_>>().join(" ")))
     }
 
     /// Closes all connections, for good.
     pub fn close(&self) {
         self.requests.close();
         self.flushes.close();
+        if let Some(unnamed) = &self.unnamed {
+            unnamed.close();
+        }
     }
 
-    pub(crate) async fn client(&self) -> Result<Object, StoreError> {
-        Ok(self.requests.get().await?)
+    pub(crate) async fn client(&self) -> Result<Connection, StoreError> {
+        Ok(Connection::new(self.requests.get().await?, self.unnamed.clone()))
     }
 
-    pub(crate) async fn flush_client(&self) -> Result<Object, StoreError> {
-        Ok(self.flushes.get().await?)
+    pub(crate) async fn flush_client(&self) -> Result<Connection, StoreError> {
+        Ok(Connection::new(self.flushes.get().await?, self.unnamed.clone()))
     }
 
     /// One statement under a scope, in one round trip.
@@ -103,13 +211,9 @@ impl Store {
         &self,
         scope: Scope,
         sql: &str,
-        params: &[&(dyn ToSql + Sync)],
+        params: Params<'_>,
     ) -> Result<Vec<Row>, StoreError> {
-        let client = self.client().await?;
-        let set = client.prepare_cached(SET_SCOPE).await?;
-        let statement = client.prepare_cached(sql).await?;
-        let (tenant, user) = scope_settings(scope);
-        run_pipelined(&client, &set, [&tenant, &user], &statement, params).await
+        self.client().await?.query_scoped(scope, sql, params).await
     }
 
     /// The same for erasing, which may take long and holds nothing that others wait for.
@@ -117,13 +221,13 @@ impl Store {
         &self,
         scope: Option<Scope>,
         sql: &str,
-        params: &[&(dyn ToSql + Sync)],
+        params: Params<'_>,
     ) -> Result<Vec<Row>, StoreError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute("SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '30s'").await?;
         if let Some(scope) = scope {
-            set_scope(&transaction, scope).await?;
+            transaction.set_scope(scope).await?;
         }
         let rows = transaction.query(sql, params).await?;
         transaction.commit().await?;
@@ -137,21 +241,20 @@ impl Store {
         idempotency: Option<&Idempotency>,
         object: &str,
         sql: &str,
-        params: &[&(dyn ToSql + Sync)],
+        params: Params<'_>,
     ) -> Result<Once<Vec<Row>>, StoreError> {
         let Some(idempotency) = idempotency else {
             return self.query_scoped(scope, sql, params).await.map(Once::Done);
         };
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
-        set_scope(&transaction, scope).await?;
+        transaction.set_scope(scope).await?;
         match remember(&transaction, idempotency, object).await? {
             Once::Done(()) => {}
             Once::Replay(object) => return Ok(Once::Replay(object)),
             Once::Mismatch => return Ok(Once::Mismatch),
         }
-        let statement = transaction.prepare_cached(sql).await?;
-        let rows = transaction.query(&statement, params).await?;
+        let rows = transaction.query(sql, params).await?;
         transaction.commit().await?;
         Ok(Once::Done(rows))
     }
@@ -159,13 +262,12 @@ impl Store {
 
 /// Remembers a request in the transaction of its effect.
 pub(crate) async fn remember(
-    transaction: &deadpool_postgres::Transaction<'_>,
+    transaction: &Transaction<'_>,
     idempotency: &Idempotency,
     object: &str,
 ) -> Result<Once<()>, StoreError> {
-    let once = transaction.prepare_cached(ONCE).await?;
     let asked =
-        transaction.query(&once, &[&idempotency.actor, &idempotency.key, &idempotency.fingerprint, &object]).await;
+        transaction.ask(ONCE, &[&idempotency.actor, &idempotency.key, &idempotency.fingerprint, &object]).await?;
     let Err(error) = asked else { return Ok(Once::Done(())) };
     match error.as_db_error().map(|db| (db.code().code(), db.detail())) {
         Some(("HW003", Some(object))) => Ok(Once::Replay(object.to_owned())),
@@ -209,47 +311,16 @@ impl<T> Once<T> {
 
 const ONCE: &str = "SELECT headwater.once($1, $2, $3, $4)";
 
-/// A scope as the two settings that policies read.
-pub(crate) fn scope_settings(scope: Scope) -> (String, String) {
-    (scope.tenant.uuid().to_string(), scope.user.map(|user| user.uuid().to_string()).unwrap_or_default())
+/// A connection configuration from a URL, with [`SESSION`] as start-up options.
+pub(crate) fn config(url: &str) -> Result<(tokio_postgres::Config, bool), StoreError> {
+    let (mut config, verify) = bare_config(url)?;
+    let options: Vec<_> = SESSION.iter().map(|(name, value)| format!("-c {name}={value}")).collect();
+    config.options(options.join(" "));
+    Ok((config, verify))
 }
 
-/// BEGIN, scope, statement and COMMIT, all sent at the first poll. Prepared statements only: preparing on the way would
-/// run the statement before its scope is set.
-async fn run_pipelined(
-    client: &Object,
-    set: &Statement,
-    settings: [&String; 2],
-    statement: &Statement,
-    params: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<Row>, StoreError> {
-    let settings: [&(dyn ToSql + Sync); 2] = [settings[0], settings[1]];
-    let (begun, scoped, rows, committed) = join4(
-        client.batch_execute("BEGIN"),
-        client.query(set, &settings),
-        client.query(statement, params),
-        client.batch_execute("COMMIT"),
-    )
-    .await;
-    begun?;
-    scoped?;
-    let rows = rows?;
-    committed?;
-    Ok(rows)
-}
-
-pub(crate) async fn set_scope(
-    transaction: &deadpool_postgres::Transaction<'_>,
-    scope: Scope,
-) -> Result<(), StoreError> {
-    let set = transaction.prepare_cached(SET_SCOPE).await?;
-    let (tenant, user) = scope_settings(scope);
-    transaction.query(&set, &[&tenant, &user]).await?;
-    Ok(())
-}
-
-/// A connection configuration from a URL, with our session defaults as start-up options.
-pub(crate) fn config(url: &str, extra: &str) -> Result<(tokio_postgres::Config, bool), StoreError> {
+/// The same without any options but the URL's own.
+fn bare_config(url: &str) -> Result<(tokio_postgres::Config, bool), StoreError> {
     let (url, verify) = tls::split_mode(url);
     let form = "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE";
     if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
@@ -263,9 +334,6 @@ pub(crate) fn config(url: &str, extra: &str) -> Result<(tokio_postgres::Config, 
     // A paused owner must hold no lock for long, and a vanished peer no connection.
     config.tcp_user_timeout(Duration::from_secs(5));
     config.keepalives(false);
-    config.options(format!(
-        "-c statement_timeout=5000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=5000 -c TimeZone=UTC -c jit=off{extra}"
-    ));
     Ok((config, verify))
 }
 
@@ -274,13 +342,14 @@ pub(crate) fn config(url: &str, extra: &str) -> Result<(tokio_postgres::Config, 
 /// # Errors
 /// When it is no URL of a Postgres.
 pub fn login_of(url: &str) -> Result<Option<(String, String)>, StoreError> {
-    let (config, _) = config(url, "")?;
+    let (config, _) = config(url)?;
     let password = config.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
     Ok(config.get_user().map(str::to_owned).zip(password))
 }
 
-fn pool(options: &StoreOptions, size: usize, extra: &str) -> Result<Pool, StoreError> {
-    let (mut config, verify) = config(&options.url, extra)?;
+fn pool(options: &StoreOptions, size: usize) -> Result<Pool, StoreError> {
+    let (mut config, verify) =
+        if options.pooled == Some(true) { bare_config(&options.url)? } else { config(&options.url)? };
     if let Some((user, password)) = &options.login {
         config.user(user).password(password);
     }

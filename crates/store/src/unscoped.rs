@@ -110,9 +110,7 @@ impl Unscoped {
 
     async fn call(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         tracing::trace!(reason = self.reason, "unscoped call");
-        let client = self.store.client().await?;
-        let statement = client.prepare_cached(sql).await?;
-        Ok(client.query(&statement, params).await?)
+        self.store.client().await?.query(sql, params).await
     }
 
     async fn one<T: for<'a> tokio_postgres::types::FromSql<'a>>(

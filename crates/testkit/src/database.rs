@@ -1,7 +1,7 @@
 //! Throw-away databases: one Postgres per test run, one database per test, copied from a migrated template.
 //!
 //! The Postgres is the one named by `HEADWATER_TEST_ADMIN_URL`, as `cargo xtask test` sets it, else a private one of
-//! this process, which ends with it. Tests log in as the application role: a superuser skips row-level security, and
+//! this process, which ends with it. With `HEADWATER_TEST_POOLER_DIR` the application reaches it through the pooler there. Tests log in as the application role: a superuser skips row-level security, and
 //! such a test would prove nothing.
 
 use std::sync::OnceLock;
@@ -10,6 +10,8 @@ use headwater_store::admin::{Admin, with_database};
 use headwater_store::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use headwater_store::migrate::{MigrateOptions, Roles, known_version, migrate};
 use headwater_store::{Store, StoreOptions};
+
+use crate::pooler;
 
 /// The app role's password in tests.
 pub const APP_PASSWORD: &str = "only-for-tests";
@@ -92,9 +94,24 @@ impl Database {
 
     /// How the application role reaches it.
     pub fn store_options(&self) -> StoreOptions {
+        let pooled = self.pooled_url();
+        let mut options = self.direct_options();
+        options.pooled = Some(pooled.is_some());
+        options.url = pooled.unwrap_or(options.url);
+        options
+    }
+
+    /// The same with nothing in between, for tests that are about connections themselves.
+    pub fn direct_options(&self) -> StoreOptions {
         let mut options = StoreOptions::new(self.admin_url.clone());
         options.login = Some((Roles::new(PREFIX).expect("a good prefix").app(), APP_PASSWORD.to_owned()));
         options
+    }
+
+    /// The same through the pooler that all tests of this run are to use, if they are.
+    pub fn pooled_url(&self) -> Option<String> {
+        let dir = std::env::var("HEADWATER_TEST_POOLER_DIR").ok().filter(|dir| !dir.is_empty())?;
+        Some(pooler::url_at(&dir, &self.admin_url))
     }
 
     /// A superuser's connection.

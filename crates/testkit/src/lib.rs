@@ -5,8 +5,10 @@
 
 pub mod database;
 pub mod model;
+pub mod pooler;
 pub mod process;
 
 pub use database::Database;
 pub use model::ModelServer;
+pub use pooler::Pooler;
 pub use process::ServerProcess;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use headwater_llm::{Protocol, ProviderConfig};
+use headwater_store::Store;
 use headwater_store::migrate::known_version;
 use secrecy::ExposeSecret as _;
 
@@ -96,6 +97,26 @@ fn check_keys(settings: &Settings, report: &mut Report) -> anyhow::Result<bool> 
     Ok(usable)
 }
 
+/// What a pooler in between asks for.
+async fn check_pooler(settings: &Settings, store: &Store, report: &mut Report) -> anyhow::Result<()> {
+    if !store.is_pooled() {
+        return Ok(());
+    }
+    match store.missing_settings().await? {
+        None => report.good("pooler", "there is one; the role brings its own settings")?,
+        Some(statement) => {
+            let todo = format!("run `{} migrate`, or else {statement}", myself());
+            report.finding("pooler", "there is one, and the role does not bring its own settings", &todo)?;
+        }
+    }
+    if settings.database.direct_url.is_none() {
+        let words = "without DATABASE_DIRECT_URL no migration can be run, and other processes' events are looked for once \
+                     a second";
+        report.note("pooler", words)?;
+    }
+    Ok(())
+}
+
 async fn check_database(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
     let database = &settings.database;
     let Some(url) = database.app_url.as_ref().or(database.url.as_ref()) else {
@@ -104,12 +125,20 @@ async fn check_database(settings: &Settings, report: &mut Report) -> anyhow::Res
         return report.finding("database", what, todo);
     };
     let shown = settings::shown(url.expose_secret());
-    let store = wiring::store(settings, &settings::master_key(settings)?)?;
-    if let Err(error) = store.ping().await {
-        let todo = wiring::what_to_do(&error);
-        return report.finding("database", &format!("{shown}: {error}"), todo);
-    }
+    let options = wiring::store_options(settings, &settings::master_key(settings)?)?;
+    let connected = async {
+        let store = Store::connect(&options).await?;
+        store.ping().await.map(|()| store)
+    };
+    let store = match connected.await {
+        Ok(store) => store,
+        Err(error) => {
+            let todo = wiring::what_to_do(&error);
+            return report.finding("database", &format!("{shown}: {error}"), todo);
+        }
+    };
     report.good("database", &format!("{shown} answers"))?;
+    check_pooler(settings, &store, report).await?;
     match store.check_role().await? {
         Ok(()) => report.good("role", "the server logs in as one that owns nothing")?,
         Err(reason) => report.finding("role", &reason, "set DATABASE_APP_URL to the app role, or unset it")?,

@@ -57,6 +57,9 @@ pub struct DatabaseSettings {
     /// Without a pooler.
     #[serde(default, deserialize_with = "secret")]
     pub direct_url: Option<SecretString>,
+    /// Whether a pooler in transaction mode stands before `url`; found out where it is not said.
+    #[serde(default)]
+    pub pooled: Option<bool>,
     /// Connections for requests.
     pub max_connections: usize,
     /// Connections for flushes.

@@ -8,7 +8,7 @@ use tokio_postgres::types::Json;
 
 use super::{Page, UserScopedStorage, maybe_time, metadata, time};
 use crate::StoreError;
-use crate::pool::{self, Idempotency, Once};
+use crate::pool::{Idempotency, Once};
 
 /// A change of an agent. What is `None` stays.
 #[derive(Debug, Default)]
@@ -149,7 +149,7 @@ impl UserScopedStorage {
     pub async fn agent_update(&self, id: AgentId, change: &AgentChange, at: Timestamp) -> Result<Changed, StoreError> {
         let mut client = self.store.client().await?;
         let tx = client.transaction().await?;
-        pool::set_scope(&tx, self.scope).await?;
+        tx.set_scope(self.scope).await?;
         let sql = format!(
             "{SELECT} WHERE a.agent_id = $1 AND a.archived_at IS NULL AND v.version = a.active_version FOR UPDATE OF a"
         );
@@ -173,7 +173,7 @@ impl UserScopedStorage {
                 )
                 .await?;
             let version: i32 = row.try_get(0)?;
-            tx.execute(
+            tx.query(
                 "INSERT INTO headwater.agent_versions (tenant_id, agent_id, version, config, created_at)
                  VALUES (headwater.tenant_id(), $1, $2, $3, $4)",
                 &[&id.uuid(), &version, &Json(config), &at.0],
@@ -193,7 +193,7 @@ impl UserScopedStorage {
             current.active_version = version;
         }
         current.updated_at = at;
-        tx.execute(
+        tx.query(
             "UPDATE headwater.agents SET name = $2, metadata = $3, active_version = $4, updated_at = $5 WHERE agent_id = $1",
             &[&id.uuid(), &current.name, &Json(&current.metadata), &current.active_version, &at.0],
         )

@@ -62,7 +62,7 @@ impl UserScopedStorage {
         let id = MessageId::new();
         let mut client = self.store.client().await?;
         let tx = client.transaction().await?;
-        pool::set_scope(&tx, self.scope).await?;
+        tx.set_scope(self.scope).await?;
         // Locked in one statement and read in the next, as whoever queues a run does.
         let locked = tx
             .query_opt("SELECT 1 FROM headwater.threads WHERE thread_id = $1 FOR NO KEY UPDATE", &[&thread.uuid()])
@@ -87,7 +87,7 @@ impl UserScopedStorage {
         if let Some(row) = active {
             return Ok(Some(Err(RunId::from_uuid(row.try_get(0)?))));
         }
-        tx.execute(
+        tx.query(
             "WITH t AS (UPDATE headwater.threads SET last_ord = last_ord + 1, updated_at = $6 WHERE thread_id = $2
                         RETURNING user_id, last_ord)
              INSERT INTO headwater.messages (tenant_id, message_id, thread_id, user_id, ord, role, status, content, metadata,

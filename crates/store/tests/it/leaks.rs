@@ -143,7 +143,7 @@ async fn a_raw_begin_across_an_await_stays_on_a_pooled_connection() {
 
 /// One connection as the application role, recycled as the store's own are.
 fn pool_of_one(database: &Database) -> deadpool_postgres::Pool {
-    let options = database.store_options();
+    let options = database.direct_options();
     let mut config: tokio_postgres::Config = options.url.parse().expect("the URL parses");
     let (user, password) = options.login.expect("tests log in as the application role");
     config.user(user).password(password);

@@ -274,7 +274,7 @@ async fn the_server_refuses_to_run_as_somebody_who_sees_past_the_wall() {
     let admin = database.admin().await;
     let role = format!("seer_{}", &Uuid::now_v7().simple().to_string()[20..]);
     let refusal = async |login: Option<(String, String)>| {
-        let store = Store::new(&StoreOptions { login, ..database.store_options() }).expect("the URL parses");
+        let store = Store::new(&StoreOptions { login, ..database.direct_options() }).expect("the URL parses");
         let refused = store.check_role().await.expect("looks at its role");
         store.close();
         refused.expect_err("it must not run")

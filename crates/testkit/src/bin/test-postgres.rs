@@ -4,6 +4,7 @@
 //! with its files when the command has ended, also after Ctrl-C. Where that variable is set already, the command just
 //! runs. Where there is no PostgreSQL and none can be fetched, `DATABASE_URL` is used, and what the tests made there is
 //! removed again.
+//! With `HEADWATER_TEST_POOLER=1` a PgBouncer stands before that server, and the application goes through it.
 //! Promises the command's own exit code. Never touches a database that was there before.
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 use headwater_store::admin::Admin;
 use headwater_store::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres, Step};
+use headwater_testkit::Pooler;
 use headwater_testkit::database::{APP_PASSWORD, PREFIX};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -45,7 +47,19 @@ async fn run(command: &[OsString]) -> Result<u8, Box<dyn Error>> {
     }
     match Private::start() {
         Ok(postgres) => {
-            let code = with(command, Some(postgres.server.admin_url("postgres")), &mut signals).await;
+            let url = postgres.server.admin_url("postgres");
+            let pooler = if std::env::var("HEADWATER_TEST_POOLER").is_ok_and(|asked| asked == "1") {
+                let binary = Pooler::find().ok_or("HEADWATER_TEST_POOLER=1, and there is no pgbouncer")?;
+                Some(Pooler::start(&binary, &url, &[(&format!("{PREFIX}app"), APP_PASSWORD)])?)
+            } else {
+                None
+            };
+            if let Some(pooler) = &pooler {
+                // SAFETY: nothing else runs yet that could read the environment.
+                unsafe { std::env::set_var("HEADWATER_TEST_POOLER_DIR", pooler.dir()) };
+            }
+            let code = with(command, Some(url), &mut signals).await;
+            drop(pooler);
             postgres.remove();
             code
         }

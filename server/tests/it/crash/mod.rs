@@ -2,4 +2,5 @@
 
 mod beside;
 mod killed;
+mod pooled;
 mod takeover;

@@ -51,8 +51,9 @@ impl std::ops::Deref for OwnSite {
 /// The settings of a test's server, the dev profile included: no caps that a busy machine could run into.
 fn environment(database: &Database, more: &[(&str, &str)]) -> BTreeMap<String, String> {
     let model = models().base_url();
+    let url = database.pooled_url().unwrap_or_else(|| database.admin_url.clone());
     let all = [
-        ("DATABASE_URL", database.admin_url.as_str()),
+        ("DATABASE_URL", url.as_str()),
         ("DATABASE_DIRECT_URL", database.admin_url.as_str()),
         ("HEADWATER_MASTER_KEY", MASTER_KEY),
         ("HEADWATER_OPERATOR_KEY", OPERATOR_KEY),
