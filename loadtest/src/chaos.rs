@@ -13,11 +13,12 @@ use tokio::task::JoinSet;
 
 use crate::audit::{self, tell_hands};
 use crate::crowd::{self, Crowd, CrowdOptions};
-use crate::cut::{self, Random};
+use crate::cut;
 use crate::fleet::{Fleet, Kind};
 use crate::ground::Ground;
 use crate::progress;
 use crate::trial::Trial;
+use headwater_testkit::Random;
 
 /// Several servers under kill -9, pauses and stops, one restart of Postgres, and readers that come back
 #[derive(Debug, Clone, Args)]

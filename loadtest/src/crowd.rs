@@ -12,12 +12,12 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::cut::Random;
 use crate::fleet::Fleet;
 use crate::follow::{self, Reading};
 use crate::ground::{Ground, Shape};
 use crate::who::Who;
 use crate::wire::Wire;
+use headwater_testkit::Random;
 
 /// Of each answer: 2 to 4 seconds.
 pub(crate) const SHAPES: [Shape; 6] = [

@@ -12,10 +12,10 @@ use anyhow::{Context as _, bail};
 use headwater_client::protocol::Timestamp;
 
 use crate::child::Process;
-use crate::cut::Random;
 use crate::ground::Launcher;
 use crate::sys::Signal;
 use crate::wire::Wire;
+use headwater_testkit::Random;
 
 /// How long a server may take until it says that it is ready.
 const READY: Duration = Duration::from_secs(30);

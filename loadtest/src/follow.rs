@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::cut::Random;
 use crate::fleet::Fleet;
 use crate::log::Log;
 use crate::who::Who;
 use crate::wire::Wire;
+use headwater_testkit::Random;
 
 /// The longest piece between two cuts.
 const LONGEST: u64 = 8192;

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::answer::Side;
-use crate::cut::{self, Cutter, Random};
+use crate::cut::{self, Cutter};
 use crate::ground::{Ground, Pair, Shape};
 use crate::log::{Frame, Log};
 use crate::measure::{Meter, Outcome, Stretch};
@@ -25,6 +25,7 @@ use crate::progress;
 use crate::report::Case;
 use crate::run::{Pace, Recipe, all_at_once, at_a_time};
 use crate::wire::Wire;
+use headwater_testkit::Random;
 
 /// How long one reader may take for a run of 3.15 s.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -7,8 +7,10 @@ pub mod database;
 pub mod model;
 pub mod pooler;
 pub mod process;
+pub mod random;
 
 pub use database::Database;
 pub use model::ModelServer;
 pub use pooler::Pooler;
 pub use process::ServerProcess;
+pub use random::Random;

@@ -12,13 +12,15 @@ use crate::support::{NO_LEASE_MS, Owned, World, begin, register, until_waiting};
 
 /// What is left of `append_events`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fence {
+pub(crate) enum Fence {
     Whole,
     /// Without the lock on the owner's replica row.
     NoReplicaLock,
     /// Owner and token are compared before the write, and not again in it: an epoch check.
     NoRowCheck,
     Neither,
+    /// An epoch check without any lock, though the log's end is still compared in the write.
+    EpochAlone,
 }
 
 /// Who takes the run away.
@@ -75,18 +77,25 @@ impl Outcome {
 /// The advisory lock that the test holds to make the owner pause.
 const PAUSE: &str = "724601";
 
-/// Replaces the function by one that pauses between its look and its write, less what is to be cut out.
-async fn install(admin: &Admin, fence: Fence, pause: Pause) {
+/// The function's source, less what is to be cut out, with statements added between its look and its write, and between
+/// its write and its end.
+pub(crate) async fn source_of(admin: &Admin, fence: Fence, before_writing: &str, before_the_end: &str) -> String {
     let source = admin.value("SELECT pg_get_functiondef('headwater.append_events'::regproc)").await;
     let mut source = source.expect("asks").expect("the function's source");
     let mut cut = |from: &str, to: &str| {
         assert_eq!(source.matches(from).count(), 1, "the function has changed: {from}");
         source = source.replace(from, to);
     };
-    if matches!(fence, Fence::NoReplicaLock | Fence::Neither) {
+    if matches!(fence, Fence::NoReplicaLock | Fence::Neither | Fence::EpochAlone) {
         cut(" FOR KEY SHARE;", ";");
     }
     let mut look = "";
+    if fence == Fence::EpochAlone {
+        cut("AND r.owner = p_replica AND r.lease_token = g.token", "AND v_fits");
+        cut("v_verdicts text[];", "v_verdicts text[]; v_fits boolean;");
+        look = "SELECT r.owner = p_replica AND r.lease_token = p_tokens[1] INTO v_fits
+                FROM headwater.runs r WHERE r.tenant_id = p_tenants[1] AND r.run_id = p_runs[1];";
+    }
     if matches!(fence, Fence::NoRowCheck | Fence::Neither) {
         cut("AND r.owner = p_replica AND r.lease_token = g.token", "AND v_fits");
         cut("AND r.tail = g.seq_from - 1", "");
@@ -94,19 +103,23 @@ async fn install(admin: &Admin, fence: Fence, pause: Pause) {
         look = "SELECT r.owner = p_replica AND r.lease_token = p_tokens[1] AND r.tail = p_from[1] - 1 INTO v_fits
                 FROM headwater.runs r WHERE r.tenant_id = p_tenants[1] AND r.run_id = p_runs[1];";
     }
+    cut("WITH moved AS (", &format!("{look} {before_writing} WITH moved AS ("));
+    let written = "IF array_length(v_written, 1) = v_count THEN";
+    cut(written, &format!("{before_the_end} {written}"));
+    source
+}
+
+/// Replaces the function by one that pauses, less what is to be cut out.
+async fn install(admin: &Admin, fence: Fence, pause: Pause) {
     let wait = format!("PERFORM pg_advisory_xact_lock_shared({PAUSE});");
-    match pause {
-        Pause::BeforeWriting => cut("WITH moved AS (", &format!("{look} {wait} WITH moved AS (")),
-        Pause::BeforeTheEnd => {
-            cut("WITH moved AS (", &format!("{look} WITH moved AS ("));
-            let written = "IF array_length(v_written, 1) = v_count THEN";
-            cut(written, &format!("{wait} {written}"));
-        }
-    }
+    let source = match pause {
+        Pause::BeforeWriting => source_of(admin, fence, &wait, "").await,
+        Pause::BeforeTheEnd => source_of(admin, fence, "", &wait).await,
+    };
     admin.execute(&source).await.expect("replaces the function");
 }
 
-fn append(replica: ReplicaId, owned: &Owned, token: LeaseToken, seq: u64, text: &str) -> String {
+pub(crate) fn append(replica: ReplicaId, owned: &Owned, token: LeaseToken, seq: u64, text: &str) -> String {
     format!(
         "SELECT (headwater.append_events('{}', ARRAY['{}'::uuid], ARRAY['{}'::uuid], ARRAY['{}'::uuid], ARRAY[{seq}::bigint],
              ARRAY[{seq}::bigint], ARRAY['{}']))[1]",

@@ -10,5 +10,6 @@ mod lint;
 mod log;
 mod matrix;
 mod retention;
+mod simulation;
 mod support;
 mod wall;
