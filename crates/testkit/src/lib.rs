@@ -8,9 +8,11 @@ pub mod model;
 pub mod pooler;
 pub mod process;
 pub mod random;
+pub mod tap;
 
 pub use database::Database;
 pub use model::ModelServer;
 pub use pooler::Pooler;
 pub use process::ServerProcess;
 pub use random::Random;
+pub use tap::Tap;

@@ -54,7 +54,7 @@ impl Pooler {
             "[databases]\n* = host={host} port={port}\n\
              [pgbouncer]\npool_mode = transaction\nlisten_addr =\nlisten_port = {PORT}\nunix_socket_dir = {place}\n\
              auth_type = trust\nauth_file = {place}/users\ndefault_pool_size = 12\nmax_client_conn = 2000\n\
-             server_round_robin = 1\nserver_idle_timeout = 3\nlogfile = {place}/log\npidfile = {place}/pid\n"
+             server_round_robin = 1\nserver_idle_timeout = 3\nserver_login_retry = 1\nlogfile = {place}/log\npidfile = {place}/pid\n"
         );
         std::fs::write(dir.join("users"), file)?;
         std::fs::write(dir.join("settings"), settings)?;

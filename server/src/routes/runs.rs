@@ -548,7 +548,12 @@ pub async fn runs_cancel(
         return Err(missing("run"));
     }
     state.streams.wait_for_end(caller.scope(), run, Duration::from_secs(5)).await?;
-    let (run, visibility) = storage.run_get(run).await?.ok_or_else(|| missing("run"))?;
+    let (mut run, mut visibility) = storage.run_get(run).await?.ok_or_else(|| missing("run"))?;
+    if !run.status.is_terminal() {
+        // The caller is told that it will end: so it must, even if this process dies before it comes to that.
+        storage.run_ask_cancel(run.id, &caller.actor()).await?;
+        (run, visibility) = storage.run_get(run.id).await?.ok_or_else(|| missing("run"))?;
+    }
     Ok(Json(view::run_for(run, audience(caller.sees_as_user(), visibility))))
 }
 

@@ -141,7 +141,17 @@ pub(super) fn stream(
                 let sent = Instant::now();
                 let opening = Box::pin(registered.provider.open(&prepared, &request.timeouts, until));
                 let (failure, forwarded, charged) = match unless(cancelled.as_mut(), opening).await {
-                    None => return,
+                    None => {
+                        // The provider has the question, and may have begun to answer it: what it read is paid for.
+                        let metered = Metered::new(sent, ms(queued));
+                        let settlement = metered
+                            .settle(None, Outcome::Cancelled, &estimate, &gateway.estimator, &gateway.prices)
+                            .await;
+                        reservation.settle(&settlement);
+                        drop(permit);
+                        yield Ok(LlmEvent::Settled(settlement));
+                        return;
+                    }
                     Some(Err(failure)) => {
                         drop((reservation, permit));
                         (failure, false, false)

@@ -58,7 +58,7 @@ async fn cancelled_before_the_first_token() {
 }
 
 #[tokio::test]
-async fn cancelled_before_an_answer_nothing_is_settled() {
+async fn cancelled_before_an_answer_the_question_is_settled() {
     let (model, book) = (ModelServer::start(Reply::never_headers()), Book::default());
     let gateway = one_place(&model, &book);
     let ctx = ctx();
@@ -69,11 +69,14 @@ async fn cancelled_before_an_answer_nothing_is_settled() {
         ctx.cancel.cancel();
     };
     let (told, ()) = tokio::join!(reading, cancelling);
-    assert!(matches!(told.events[..], [LlmEvent::Estimated(_)]), "{told:?}");
+    let [LlmEvent::Estimated(estimate), LlmEvent::Settled(settlement)] = &told.events[..] else { panic!("{told:?}") };
+    // Nobody tells what a provider charges for a question whose asker has left; what it was asked it has read.
+    assert_eq!((settlement.usage.input_tokens, settlement.usage.output_tokens), (estimate.input_tokens, 0));
+    assert!(settlement.estimated && settlement.outcome == Outcome::Cancelled, "{settlement:?}");
     assert_eq!(told.error, None);
     model.wait_for_aborts(1).await;
     assert_eq!(in_use(&gateway), (0, 0));
-    assert_eq!(book.lines(), ["reserved", "released"]);
+    assert_eq!(book.lines(), ["reserved", "settled cancelled"]);
 }
 
 #[tokio::test]

@@ -277,6 +277,24 @@ impl UserScopedStorage {
         Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
+    /// Writes down that a run's end was asked for, for whoever owns it should its owner not come to it. Nothing happens to
+    /// one that has ended.
+    pub async fn run_ask_cancel(&self, id: RunId, by: &Actor) -> Result<(), StoreError> {
+        let mut client = self.store.client().await?;
+        let tx = client.transaction().await?;
+        tx.set_scope(self.scope).await?;
+        // Whoever ends it removes what was asked: so not beside that, but before or after it.
+        let live =
+            "SELECT 1 FROM headwater.runs WHERE run_id = $1 AND status NOT IN ('completed', 'failed', 'cancelled')
+                    FOR SHARE";
+        if tx.query_opt(live, &[&id.uuid()]).await?.is_some() {
+            let ask = "INSERT INTO headwater.run_cancels (tenant_id, run_id, user_id, actor)
+                       SELECT tenant_id, run_id, user_id, $2 FROM headwater.runs WHERE run_id = $1 ON CONFLICT DO NOTHING";
+            tx.query(ask, &[&id.uuid(), &Json(by)]).await?;
+        }
+        tx.commit().await
+    }
+
     /// Whether a run's end was asked for, and that for now.
     pub async fn run_cancel_is_due(&self, id: RunId) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM headwater.run_cancels WHERE run_id = $1 AND requested_at <= clock_timestamp()";

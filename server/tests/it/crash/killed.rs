@@ -28,7 +28,9 @@ pub(super) async fn assert_consistent(alice: &User, run: &str) -> Vec<Value> {
         log.iter().any(by)
     };
     assert!(begun.clone().all(|event| ended(&event["message"])), "nothing is left open: {log:#?}");
-    assert_eq!(count("cost.estimated"), count("cost.settled"), "each call is settled: {log:#?}");
+    // A call that was stopped before it was made costs nothing.
+    let unmade = count("cost.estimated") - count("cost.settled");
+    assert!(unmade == 0 || (unmade == 1 && last["type"] == "run.cancelled"), "each call is settled: {log:#?}");
     // What a step that was done again had said is thrown away, by the log and by the thread.
     let reset: Vec<&Value> = log.iter().filter_map(|event| event["messages"].as_array()).flatten().collect();
     let kept = |event: &&Value| !reset.contains(&&event["message"]);

@@ -2,5 +2,6 @@
 
 mod beside;
 mod killed;
+mod points;
 mod pooled;
 mod takeover;

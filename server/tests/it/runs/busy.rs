@@ -175,14 +175,14 @@ async fn what_no_step_can_take_is_the_next_run() {
     gate.open();
 }
 
-/// Said at every moment around a run's end: in the run or after it, and never lost.
+/// Said at every moment around a run's end: in the run or after it, and never lost. By chance, and many times; statement
+/// by statement it is told in `crash::points`.
 #[tokio::test]
 async fn steer_races_the_end() {
     let tenant = Site::shared().await.tenant().await;
     let alice = tenant.user("alice").await;
     let lane = Lane::echo();
     tenant.agent(&lane).await;
-    let (mut joined, mut apart) = (0, 0);
     for turn in 0..24 {
         let run = alice.key.run("first").await;
         let thread = run["thread"].as_str().expect("an id").to_owned();
@@ -197,15 +197,10 @@ async fn steer_races_the_end() {
         for other in runs["data"].as_array().expect("a list") {
             alice.key.ended(&id(other)).await;
         }
-        match runs["data"].as_array().map(Vec::len) {
-            Some(1) => joined += 1,
-            _ => apart += 1,
-        }
         let texts: Vec<String> = thread_of(&alice, &thread).await.into_iter().map(|(_, text, _)| text).collect();
         let answers = texts.iter().filter(|text| text.contains("You said: second")).count();
         assert_eq!((texts.iter().filter(|text| *text == "second").count(), answers), (1, 1), "{texts:?}");
     }
-    assert!(joined > 0 && apart > 0, "both sides of the race were seen: {joined} in the run, {apart} after it");
 }
 
 /// Interrupted at every moment: each thread ends idle, with the last word answered.

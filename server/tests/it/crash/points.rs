@@ -1,0 +1,412 @@
+//! Fail points: a process dies, is paused for longer than its lease, or is only slow, at each statement of a run's loop,
+//! before Postgres has seen it or after it has carried it out. What comes of the run is the same each time.
+
+use headwater_testkit::model::{Gate, Reply};
+use headwater_testkit::tap::{Act, Moment};
+use headwater_testkit::{Database, ServerProcess, Tap};
+use serde_json::{Value, json};
+
+use super::killed::{assert_consistent, nothing_is_left};
+use crate::support::sse::{log_of, read};
+use crate::support::tenant::id;
+use crate::support::{Api, Lane, Site, Tenant, User, eventually, serve, unique};
+
+const LEASE: (&str, &str) = ("HEADWATER__LEASE__MS", "400");
+
+/// The statements of a run's own process: accepting it, reading its thread, writing its log, ending it.
+fn of_the_loop(sql: &str) -> bool {
+    [
+        "create_runs(",
+        "commit_batch(",
+        "octet_length(content",
+        "v.config FROM headwater.runs",
+        "run_inputs",
+        "run_cancel",
+    ]
+    .iter()
+    .any(|part| sql.contains(part))
+}
+
+/// One database, and a process that outlives all that happens.
+struct Ground {
+    database: Database,
+    second: ServerProcess,
+    tenant: Tenant,
+}
+
+/// The process that it happens to, and its tap.
+struct First {
+    process: ServerProcess,
+    tap: Tap,
+}
+
+impl Ground {
+    async fn new() -> Self {
+        let database = Database::fresh().await;
+        let second = serve(&database, &[LEASE]);
+        let tenant = Site { url: second.url.clone(), database: database.clone() }.tenant().await;
+        Self { database, second, tenant }
+    }
+
+    fn first(&self) -> First {
+        let tap = Tap::start(&self.database.admin_url, of_the_loop).expect("a tap");
+        let url = tap.url(&self.database.admin_url);
+        let process = serve(&self.database, &[LEASE, ("DATABASE_URL", &url)]);
+        First { process, tap }
+    }
+}
+
+impl First {
+    /// Sends a request to this process, and once that is no more, again to another.
+    async fn ask(&self, user: &User, path: &str, body: &Value) -> Value {
+        let key = unique("key");
+        let here = user.at(&self.process.url).key.with("idempotency-key", &key);
+        let sent = async {
+            let answer = here.request("POST", path).json(body).send().await.ok()?;
+            let status = answer.status();
+            let body: Value = answer.json().await.ok()?;
+            assert!(status.is_success(), "{status}: {body}");
+            Some(body)
+        };
+        let answered = tokio::select! {
+            biased;
+            answered = sent => answered,
+            () = self.tap.hit() => None,
+        };
+        match answered {
+            Some(body) => body,
+            None => elsewhere(&user.key.with("idempotency-key", &key), path, body).await,
+        }
+    }
+}
+
+/// The same at a process that lives.
+async fn elsewhere(api: &Api, path: &str, body: &Value) -> Value {
+    eventually("another process takes it", || async {
+        let answer = api.post(path, body.clone()).await;
+        (answer.status < 300).then(|| answer.json())
+    })
+    .await
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Story {
+    /// A question and its answer.
+    Plain,
+    /// Something more is said while the model thinks.
+    Steered,
+    /// Somebody asks for the end while the model thinks.
+    Cancelled,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Killed,
+    Paused,
+}
+
+/// Whether it was hit at all: a run has only so many statements.
+async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Moment) -> bool {
+    let first = ground.first();
+    let alice = ground.tenant.user(&unique("alice")).await;
+    let gate = Gate::new();
+    let lane = match story {
+        Story::Plain => Lane::always(Reply::tokens(3).delay_each(5)),
+        Story::Steered | Story::Cancelled => Lane::always(Reply::tokens(3).gated_by(&gate)),
+    };
+    ground.tenant.agent(&lane).await;
+    let pid = first.process.pid();
+    first.tap.arm(n, moment, if fate == Fate::Killed { Act::Kill(pid) } else { Act::Pause(pid) });
+
+    let run = first.ask(&alice, "/v1/runs", &json!({"agent": "assistant", "input": "one"})).await;
+    let thread = run["thread"].as_str().expect("a thread").to_owned();
+    match story {
+        Story::Plain => {}
+        Story::Steered => {
+            let body = json!({"agent": "assistant", "input": "two", "on_conflict": "steer"});
+            let steered = first.ask(&alice, &format!("/v1/threads/{thread}/runs"), &body).await;
+            assert_eq!(steered["id"], run["id"], "no answer can have come before the gate is open");
+            gate.open();
+        }
+        Story::Cancelled => {
+            tokio::select! {
+                _ = lane.called(1) => {}
+                () = first.tap.hit() => {}
+            }
+            first.ask(&alice, &format!("/v1/runs/{}/cancel", id(&run)), &json!({})).await;
+        }
+    }
+    let run = id(&run);
+    let ended = alice.key.ended(&run).await;
+    gate.open();
+    let what = format!("{story:?} {fate:?} {moment:?} {n}: {ended}");
+    let log = assert_consistent(&alice, &run).await;
+    let text = " tok0 tok1 tok2";
+    let listed = alice.key.get(&format!("/v1/threads/{thread}/messages?order=asc&limit=100")).await.ok(200);
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let said: Vec<_> = listed["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|message| (word(&message["role"]), word(&message["content"][0]["text"])))
+        .collect();
+    let line = |role: &str, text: &str| (role.to_owned(), text.to_owned());
+    let (question, answer, more) = (line("user", "one"), line("assistant", text), line("user", "two"));
+    let steps = match story {
+        Story::Plain => {
+            assert_eq!(
+                (&ended["status"], said.as_slice()),
+                (&json!("completed"), [question, answer].as_slice()),
+                "{what}"
+            );
+            1
+        }
+        Story::Steered => {
+            assert_eq!(ended["status"], "completed", "{what}");
+            assert_eq!(said, [question, answer.clone(), more, answer], "{what}");
+            2
+        }
+        Story::Cancelled => {
+            assert_eq!((&ended["status"], said[0].clone()), (&json!("cancelled"), question), "{what}");
+            1
+        }
+    };
+    assert!(lane.requests().len() <= steps + 1, "{what}: {} calls of the model", lane.requests().len());
+    let hit = first.tap.was_hit();
+    if fate == Fate::Paused && hit {
+        // The zombie wakes up, and what it had on its way arrives.
+        first.tap.release();
+        first.process.signal(libc::SIGCONT);
+        let here = alice.at(&first.process.url);
+        let again = elsewhere(&here.key, "/v1/runs", &json!({"agent": "assistant", "input": "three"})).await;
+        assert_eq!(here.key.ended(&id(&again)).await["status"], "completed", "{what}");
+        let now = crate::support::sse::events(&read(&here.key, &run, None).await);
+        assert_eq!(now, log, "{what}: nothing was added");
+    }
+    let runs = alice.key.get("/v1/runs?limit=100").await.ok(200);
+    let expected = 1 + usize::from(fate == Fate::Paused && hit);
+    assert_eq!(runs["data"].as_array().expect("a list").len(), expected, "{what}: one run for one request");
+    hit
+}
+
+async fn tell_all(story: Story, fate: Fate) {
+    let ground = Ground::new().await;
+    for moment in [Moment::Before, Moment::After] {
+        let mut points = 0;
+        while tell(&ground, story, fate, points + 1, moment).await {
+            points += 1;
+            assert!(points < 40, "a run does not end");
+        }
+        assert!(points >= 2, "{story:?} {moment:?}: the tap counts what it should");
+    }
+    nothing_is_left(&ground.tenant).await;
+    assert_eq!(ground.second.log().matches("\"level\":\"ERROR\"").count(), 0, "{}", ground.second.log());
+}
+
+#[tokio::test]
+async fn killed_at_each_statement_of_a_plain_run() {
+    tell_all(Story::Plain, Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn killed_at_each_statement_of_a_run_that_is_steered() {
+    tell_all(Story::Steered, Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn killed_at_each_statement_of_a_run_that_is_cancelled() {
+    tell_all(Story::Cancelled, Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn paused_at_each_statement_of_a_plain_run() {
+    tell_all(Story::Plain, Fate::Paused).await;
+}
+
+#[tokio::test]
+async fn paused_at_each_statement_of_a_run_that_is_steered() {
+    tell_all(Story::Steered, Fate::Paused).await;
+}
+
+#[tokio::test]
+async fn paused_at_each_statement_of_a_run_that_is_cancelled() {
+    tell_all(Story::Cancelled, Fate::Paused).await;
+}
+
+/// What a caller was told holds, though the process that said so dies before it has done it.
+#[tokio::test]
+async fn a_cancel_that_was_answered_is_kept() {
+    let ground = Ground::new().await;
+    let mut first = ground.first();
+    let alice = ground.tenant.user("alice").await;
+    let (reply, _gate) = Reply::tokens(3).gate();
+    let lane = Lane::sequence([reply]);
+    ground.tenant.agent(&lane).await;
+    let here = alice.at(&first.process.url);
+    let run = id(&here.key.run("one").await);
+    lane.called(1).await;
+    crate::support::sse::Stream::open(&here.key, &run, None).await.until("cost.estimated").await;
+    first.tap.arm(1, Moment::Before, Act::Hold);
+    let answer = here.key.post(&format!("/v1/runs/{run}/cancel"), json!({})).await.ok(200);
+    assert_eq!(answer["status"], "running", "its end does not come through: {answer}");
+    assert!(first.tap.was_hit());
+    first.process.kill9();
+    let ended = alice.key.ended(&run).await;
+    assert_eq!(ended["status"], "cancelled", "{ended}");
+    assert_consistent(&alice, &run).await;
+    assert_eq!(lane.requests().len(), 1);
+    nothing_is_left(&ground.tenant).await;
+}
+
+/// A second message of each kind, while the first run stands still at each of its statements; said to the process that
+/// runs it, or to another.
+async fn race(policy: &str) {
+    let database = Database::fresh().await;
+    let tap = Tap::start(&database.admin_url, of_the_loop).expect("a tap");
+    let first = serve(&database, &[("DATABASE_URL", &tap.url(&database.admin_url))]);
+    let second = serve(&database, &[]);
+    let tenant = Site { url: second.url.clone(), database }.tenant().await;
+    let lane = Lane::always(Reply::tokens(2).delay_each(5));
+    tenant.agent(&lane).await;
+    for (moment, url) in [
+        (Moment::Before, &first.url),
+        (Moment::Before, &second.url),
+        (Moment::After, &first.url),
+        (Moment::After, &second.url),
+    ] {
+        for n in 1.. {
+            assert!(n < 40, "a run does not end");
+            let alice = tenant.user(&unique("alice")).await;
+            let thread = id(&alice.key.post("/v1/threads", json!({})).await.ok(201));
+            let path = format!("/v1/threads/{thread}/runs");
+            tap.arm(n, moment, Act::Hold);
+            let here = alice.at(&first.url).key;
+            let begin = async {
+                let run = id(&here.post(&path, json!({"agent": "assistant", "input": "one"})).await.ok(201));
+                (here.ended(&run).await, run)
+            };
+            let mut begin = std::pin::pin!(begin);
+            let early = tokio::select! {
+                biased;
+                () = tap.hit() => None,
+                ended = &mut begin => Some(ended),
+            };
+            let hit = early.is_none();
+            if !hit {
+                // What follows is not to be held.
+                tap.release();
+            }
+            let body = json!({"agent": "assistant", "input": "two", "on_conflict": policy});
+            let asking = alice.at(url).key;
+            let (answer, ended) = match early {
+                Some(ended) => (asking.post(&path, body).await, ended),
+                None => {
+                    // One after the other: it must be answered while the first stands still.
+                    let answer = asking.post(&path, body).await;
+                    tap.release();
+                    (answer, begin.await)
+                }
+            };
+            outcome(
+                (&alice, &alice.at(&first.url)),
+                policy,
+                &thread,
+                &answer,
+                &ended,
+                &format!("{policy} {moment:?} {n}"),
+            )
+            .await;
+            if !hit {
+                assert!(n > 3, "the tap counts what it should");
+                break;
+            }
+        }
+    }
+    nothing_is_left(&tenant).await;
+}
+
+/// What must have come of a second message, whenever it was said.
+async fn outcome(
+    (alice, elsewhere): (&User, &User),
+    policy: &str,
+    thread: &str,
+    answer: &crate::support::Answer,
+    (ended, run): &(Value, String),
+    what: &str,
+) {
+    let what = format!("{what}: {} {}", answer.status, answer.text());
+    let gives_way = matches!(policy, "interrupt" | "rollback");
+    let first = ended["status"].as_str().expect("a status");
+    assert!(first == "completed" || (gives_way && first == "cancelled"), "{what}: {ended}");
+    let accepted = match answer.status {
+        201 => {
+            let second = answer.json();
+            let second = alice.key.ended(&id(&second)).await;
+            assert_eq!(second["status"], "completed", "{what}");
+            let at = |run: &Value, field: &str| run[field].as_str().expect("a time").to_owned();
+            let after = |later: &Value, run: &Value| at(later, "started_at") >= at(run, "finished_at");
+            // A run that never began does not overlap.
+            let apart = ended["started_at"].is_null() || after(&second, ended) || after(ended, &second);
+            assert!(apart, "{what}: one after the other: {ended} {second}");
+            assert_consistent(alice, &id(&second)).await;
+            true
+        }
+        200 => {
+            assert_eq!((policy, &answer.json()["id"]), ("steer", &json!(run)), "{what}");
+            // It may have become the thread's next run: then that is to be over as well.
+            let all = alice.key.get("/v1/runs?limit=10").await.ok(200);
+            for other in all["data"].as_array().expect("a list") {
+                assert_eq!(alice.key.ended(&id(other)).await["status"], "completed", "{what}");
+            }
+            true
+        }
+        409 => {
+            assert_eq!(policy, "reject", "{what}");
+            false
+        }
+        _ => panic!("{what}"),
+    };
+    assert_consistent(alice, run).await;
+    let (here, there) = (read(&alice.key, run, None).await, read(&elsewhere.key, run, None).await);
+    assert_eq!(log_of(&here), log_of(&there), "{what}: the same at both processes");
+    let listed = alice.key.get(&format!("/v1/threads/{thread}/messages?order=asc&limit=100")).await.ok(200);
+    let listed = listed["data"].as_array().expect("a list").clone();
+    let count = |text: &str| listed.iter().filter(|message| message["content"][0]["text"] == text).count();
+    assert_eq!(count("two"), usize::from(accepted), "{what}: {listed:#?}");
+    // It goes with what it said, even if its end was on its way already.
+    let withdrawn = policy == "rollback" && answer.json()["after_run"] == *run;
+    assert!(withdrawn || policy != "rollback" || first == "completed", "{what}: {ended}");
+    assert_eq!(count("one"), usize::from(!withdrawn), "{what}: {listed:#?}");
+    if withdrawn {
+        assert!(listed.iter().all(|message| message["run"] != *run), "{what}: {listed:#?}");
+    }
+    if accepted {
+        let last = listed.last().expect("a message");
+        assert_eq!((&last["role"], &last["status"]), (&json!("assistant"), &json!("completed")), "{what}: {listed:#?}");
+    }
+}
+
+#[tokio::test]
+async fn enqueue_raced_against_every_state() {
+    race("enqueue").await;
+}
+
+#[tokio::test]
+async fn reject_raced_against_every_state() {
+    race("reject").await;
+}
+
+#[tokio::test]
+async fn interrupt_raced_against_every_state() {
+    race("interrupt").await;
+}
+
+#[tokio::test]
+async fn rollback_raced_against_every_state() {
+    race("rollback").await;
+}
+
+#[tokio::test]
+async fn steer_raced_against_every_state() {
+    race("steer").await;
+}
