@@ -255,17 +255,15 @@ async fn up(
             _ => false,
         };
         if of_interest {
-            match shared.passes() {
-                Some((Moment::Before, act)) => {
-                    if !shared.act(act).await {
-                        return Ok(());
-                    }
-                }
-                Some((Moment::After, act)) => {
-                    let asked = answers.lock().expect("nobody panics with it").0;
-                    *awaited.lock().expect("nobody panics with it") = Some((asked + 1, act));
-                }
-                None => {}
+            let due = shared.passes();
+            if let Some((Moment::After, act)) = due {
+                let asked = answers.lock().expect("nobody panics with it").0;
+                *awaited.lock().expect("nobody panics with it") = Some((asked + 1, act));
+            }
+            if let Some((Moment::Before, act)) = due
+                && !shared.act(act).await
+            {
+                return Ok(());
             }
         }
         if matches!(kind, b'S' | b'Q') {
