@@ -54,6 +54,22 @@ impl Wire {
     pub(crate) async fn connect_narrow(address: SocketAddr, bytes: u32) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_recv_buffer_size(bytes)?;
+        // A loopback's segments are larger than the room there is: the server's kernel would hold each back until its timer
+        // tells it to send what fits.
+        let segment: libc::c_int = 1024;
+        // SAFETY: a plain system call on a socket of ours, with the address and size of an integer.
+        let set = unsafe {
+            libc::setsockopt(
+                std::os::fd::AsRawFd::as_raw_fd(&socket),
+                libc::IPPROTO_TCP,
+                libc::TCP_MAXSEG,
+                (&raw const segment).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            )
+        };
+        if set != 0 {
+            return Err(io::Error::last_os_error());
+        }
         Self::over(socket.connect(address).await?)
     }
 

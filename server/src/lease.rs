@@ -120,6 +120,10 @@ impl Lease {
         let mut retention_at = Instant::now() + RETENTION;
         let every = if self.bus.listens() { self.length + self.length / 10 } else { WITHOUT_HINTS.min(self.length) };
         loop {
+            // Before the look at what nobody owns, which then finds them.
+            if let Err(error) = unscoped.wake_expired().await {
+                tracing::warn!(%error, "could not look for calls that nobody has answered in time");
+            }
             let patient = *self.state.patient_until.lock().expect("no panic while copying") > Instant::now();
             match self.runtime.claim_orphans(patient).await {
                 Ok(0) => {}

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::auth::authenticate;
 use crate::http::fallback;
-use crate::routes::{agents, dev, docs, health, runs, streams, tenants, threads, tokens, usage, users};
+use crate::routes::{agents, calls, dev, docs, health, runs, streams, tenants, threads, tokens, usage, users};
 use crate::wiring::AppState;
 
 #[derive(OpenApi)]
@@ -68,6 +68,8 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(runs::runs_events))
         .routes(routes!(runs::runs_cancel))
         .routes(routes!(runs::runs_tickets_create))
+        .routes(routes!(calls::runs_tool_outputs))
+        .routes(routes!(calls::runs_call_result))
         // Usage
         .routes(routes!(usage::usage_get))
         .routes(routes!(usage::usage_calls_list))

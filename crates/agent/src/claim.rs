@@ -47,6 +47,22 @@ impl AgentRuntime {
         }
     }
 
+    /// Goes on with runs that have just been woken, in a task of its own: here, or elsewhere if this process begins nothing
+    /// more.
+    pub fn go_on(&self) {
+        let runtime = self.clone();
+        self.spawn("go on", async move {
+            if runtime.is_draining() {
+                runtime.inner.parts.bus.claim_now().await;
+                return;
+            }
+            // Patient: nobody's lease is looked at for this.
+            if let Err(error) = runtime.claim_orphans(true).await {
+                tracing::warn!(%error, "a run that was woken could not be claimed; the next sweep does");
+            }
+        });
+    }
+
     /// Goes on with one claimed run. `false`: it was given back.
     async fn settle(&self, claim: Claimed) -> bool {
         let Claimed { tenant, user, run, token, .. } = claim;

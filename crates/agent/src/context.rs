@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use headwater_llm::{GatewayLlmService, ModelMessage};
+use headwater_llm::{GatewayLlmService, ModelCall, ModelMessage};
 use headwater_protocol::api::{AgentConfig, Truncation};
-use headwater_protocol::message::text_of;
+use headwater_protocol::event::Role;
+use headwater_protocol::message::{Part, text_of};
 use headwater_protocol::{ErrorCode, Problem};
 use headwater_store::scoped::HistoryMessage;
 
@@ -22,21 +23,28 @@ pub async fn context(
 ) -> Result<Vec<ModelMessage>, Problem> {
     let mut runs: Vec<(i64, Vec<ModelMessage>)> = Vec::new();
     for message in history {
-        let text = text_of(&message.content);
-        if text.is_empty() {
+        if !matches!(runs.last(), Some((ord, _)) if *ord == message.ord) {
+            runs.push((message.ord, Vec::new()));
+        }
+        let (_, messages) = runs.last_mut().expect("just made");
+        if message.role == Role::Tool {
+            messages.extend(message.content.iter().filter_map(answer));
             continue;
         }
-        let message_for_model = ModelMessage::new(message.role, text);
-        match runs.last_mut().filter(|(ord, _)| *ord == message.ord) {
-            Some((_, messages)) => messages.push(message_for_model),
-            None => runs.push((message.ord, vec![message_for_model])),
+        let mut for_model = ModelMessage::new(message.role, text_of(&message.content));
+        for_model.calls = message.content.iter().filter_map(call).collect();
+        if !for_model.text.is_empty() || !for_model.calls.is_empty() {
+            messages.push(for_model);
         }
     }
+    for (_, messages) in &mut runs {
+        answer_all(messages);
+    }
+    runs.retain(|(_, messages)| !messages.is_empty());
     let Some(room) = room(llm, config) else { return Ok(flat(runs)) };
     let instructions = config.instructions.as_deref().unwrap_or_default();
     // There are never more tokens than bytes: most threads are short, and need no counting.
-    let bytes: usize =
-        runs.iter().flat_map(|(_, messages)| messages).map(|m| m.text.len() + PER_MESSAGE as usize).sum();
+    let bytes: usize = runs.iter().flat_map(|(_, messages)| messages).map(|m| bytes_of(m) + PER_MESSAGE as usize).sum();
     if (bytes + instructions.len()) as u64 <= room {
         return Ok(flat(runs));
     }
@@ -48,6 +56,9 @@ pub async fn context(
             let tokens = llm.estimator().tokens(&message.text).await;
             message.tokens = Some(tokens);
             size += llm.estimator().scale(&config.model, tokens, message.text.len()) + PER_MESSAGE;
+            for call in &message.calls {
+                size += llm.estimator().count(&config.model, &call.args).await + PER_MESSAGE;
+            }
         }
         if size > left {
             break;
@@ -63,6 +74,52 @@ pub async fn context(
         ));
     }
     Ok(flat(runs.split_off(all - kept)))
+}
+
+fn bytes_of(message: &ModelMessage) -> usize {
+    message.text.len() + message.calls.iter().map(|call| call.name.len() + call.args.len()).sum::<usize>()
+}
+
+/// A call as the model made it.
+fn call(part: &Part) -> Option<ModelCall> {
+    let Part::ToolCall { call, name, args } = part else { return None };
+    // What was no JSON is not sent back: providers refuse it.
+    let args = args.as_ref().map_or_else(|| "{}".to_owned(), serde_json::Value::to_string);
+    Some(ModelCall { call: *call, name: name.clone(), args: args.into() })
+}
+
+/// What came of a call, in words for the model.
+fn answer(part: &Part) -> Option<ModelMessage> {
+    let Part::ToolResult { call, status, output, error, .. } = part else { return None };
+    let words = |error: &Problem| error.detail.clone().unwrap_or_else(|| error.title.clone());
+    let text = match (status.as_str(), output, error) {
+        ("denied", _, _) => r#"{"error":"this call is not permitted"}"#.to_owned(),
+        (_, _, Some(error)) => serde_json::json!({"error": words(error), "code": error.code}).to_string(),
+        // Words are words, and not JSON of words.
+        (_, Some(serde_json::Value::String(text)), None) => text.clone(),
+        (_, output, None) => output.as_ref().map_or_else(|| "null".to_owned(), serde_json::Value::to_string),
+    };
+    Some(ModelMessage::answer(*call, text))
+}
+
+/// Providers refuse a call without an answer right behind it. A run that ended before has none.
+fn answer_all(messages: &mut Vec<ModelMessage>) {
+    let mut at = 0;
+    while at < messages.len() {
+        let calls: Vec<_> = messages[at].calls.iter().map(|call| call.call).collect();
+        at += 1;
+        for call in calls {
+            if messages.get(at).is_none_or(|next| next.answers != Some(call)) {
+                let behind = messages.iter().position(|message| message.answers == Some(call));
+                let answer = match behind.filter(|behind| *behind > at) {
+                    Some(behind) => messages.remove(behind),
+                    None => ModelMessage::answer(call, r#"{"error":"the run ended before this was answered"}"#),
+                };
+                messages.insert(at, answer);
+            }
+            at += 1;
+        }
+    }
 }
 
 async fn count(llm: &GatewayLlmService, config: &AgentConfig, text: &str) -> u64 {

@@ -11,6 +11,7 @@ use headwater_store::commit::{LeaseToken, RunWrite, Writes};
 use headwater_store::scoped::RunForEnd;
 use headwater_stream::{RunIdentity, WriteError};
 
+use crate::calls;
 use crate::lost::{self, Totals};
 use crate::runtime::AgentRuntime;
 use crate::step::{counts, message_write};
@@ -124,6 +125,10 @@ async fn closing(
         events.extend(open.close(MessageStatus::Incomplete));
         writes.messages.push(message_write(run.author, open, MessageStatus::Incomplete, now, Some(now)));
     }
+    let unanswered = fold.calls.iter().filter(|call| !call.ended).map(|call| call.call);
+    let (failed, error) = calls::abandon(unanswered);
+    events.extend(failed);
+    writes.unanswered = error;
     let (settled, rows) = lost::settle(runtime, run.author, fold, "failed", &mut totals).await;
     events.extend(settled);
     writes.usage = rows;

@@ -1,10 +1,10 @@
 //! The loop of one run.
 //!
-//! Per step: context from the thread, a model call written to the log as it comes, then the next step or the end. Text
-//! only in this release: a step without tool calls is the last one.
+//! Per step: context from the thread, a model call written to the log as it comes, the tools it calls, then the next step.
+//! A step without tool calls is the last one.
 
-use headwater_llm::ModelRequest;
-use headwater_protocol::api::{AgentConfig, RunStatus};
+use headwater_llm::{ModelRequest, ModelTool};
+use headwater_protocol::api::{AgentConfig, Policy, RunStatus, Tool};
 use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role, RunResult};
 use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, MessageId, Money, Problem, RunId, Scope, Timestamp, Usage};
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::effective;
+use crate::calls::After;
 use crate::context;
 use crate::ending::Ending;
 use crate::resume::{Ahead, Resumed};
@@ -35,6 +36,8 @@ pub(crate) enum Outcome {
         /// Whether the log lies in so many pieces that it should be packed.
         scattered: bool,
     },
+    /// The run waits for somebody, and is nobody's.
+    Suspended,
     /// Somebody else owns the run.
     Lost,
     /// The log refused what the loop had to write: the run must be ended from what the log holds.
@@ -57,6 +60,8 @@ pub(crate) struct RunState<'a> {
     pub(crate) estimated: bool,
     /// Steps that are finished.
     pub(crate) steps: i32,
+    /// Tools that were called.
+    pub(crate) tool_calls: u32,
     pub(crate) deadline: Instant,
 }
 
@@ -72,7 +77,8 @@ pub(crate) async fn execute(
         Err(outcome) => return outcome,
     };
     match state.work(start).await {
-        Ok(next) => Outcome::Ended { next, scattered: state.writer.segments() > SCATTERED },
+        Ok(Done::Ended(next)) => Outcome::Ended { next, scattered: state.writer.segments() > SCATTERED },
+        Ok(Done::Suspended) => Outcome::Suspended,
         Err(WriteError::Fenced) => Outcome::Lost,
         Err(WriteError::Unread) => {
             tracing::error!("a run was told to listen that does not complete");
@@ -83,6 +89,12 @@ pub(crate) async fn execute(
             Outcome::Abandoned(Problem::new(ErrorCode::Internal, "the run's events could not be stored"))
         }
     }
+}
+
+/// How the loop left the run.
+enum Done {
+    Ended(Next),
+    Suspended,
 }
 
 /// Where the loop begins.
@@ -104,6 +116,10 @@ async fn begin<'a>(
         // Cancelled while it waited for its turn: no model is asked.
         return Err(Outcome::Lost);
     }
+    let waited = match &begin {
+        Begin::Resumed(resumed) => resumed.waited(),
+        Begin::Fresh { .. } | Begin::Waited => Duration::ZERO,
+    };
     let (fresh, start) = match begin {
         Begin::Fresh { mut fresh, started } => {
             let only_input = fresh.only_input.take();
@@ -115,7 +131,7 @@ async fn begin<'a>(
     let limit = Duration::from_millis(fresh.config.limits.max_duration_ms.max(1) as u64);
     // It counts from the run's own beginning, whoever owned it then.
     let begun = fresh.run.started_at.unwrap_or_else(Timestamp::now);
-    let spent = Duration::from_millis((Timestamp::now().ms() - begun.ms()).max(0) as u64);
+    let spent = Duration::from_millis((Timestamp::now().ms() - begun.ms()).max(0) as u64).saturating_sub(waited);
     let state = RunState {
         runtime,
         writer,
@@ -128,6 +144,7 @@ async fn begin<'a>(
         cost: Some(Money::ZERO),
         estimated: false,
         steps: 0,
+        tool_calls: 0,
         deadline: Instant::now() + limit.saturating_sub(spent),
     };
     Ok((state, start))
@@ -160,12 +177,13 @@ impl RunState<'_> {
         Author { thread: self.run.thread, user: self.run.user, agent: self.run.agent, ord: self.ord }
     }
 
-    async fn work(&mut self, start: Start) -> Result<Next, WriteError> {
+    async fn work(&mut self, start: Start) -> Result<Done, WriteError> {
         let (mut step, mut only_input) = match start {
             Start::First { only_input, started } => {
                 if !started {
                     if self.cancel.is_cancelled() {
-                        return Box::pin(self.end(Vec::new(), Writes::default(), self.cancelled())).await;
+                        let ending = self.cancelled();
+                        return Box::pin(self.end(Vec::new(), Writes::default(), ending)).await.map(Done::Ended);
                     }
                     Box::pin(self.start()).await?;
                 }
@@ -173,33 +191,47 @@ impl RunState<'_> {
             }
             Start::Resumed(resumed) => match Box::pin(self.resume(*resumed)).await? {
                 Ahead::Step(step) => (step, None),
-                Ahead::Ended(next) => return Ok(next),
+                Ahead::Calls(called) => match Box::pin(self.carry_out(*called)).await? {
+                    After::Step(step) => (step, None),
+                    After::Suspended => return Ok(Done::Suspended),
+                    After::Ended(next) => return Ok(Done::Ended(next)),
+                },
+                Ahead::Ended(next) => return Ok(Done::Ended(next)),
             },
         };
         loop {
-            let request = match Box::pin(self.next_request(only_input.take())).await {
+            let request = match Box::pin(self.next_request(step, only_input.take())).await {
                 Ok(request) => request,
-                Err(problem) => return Box::pin(self.fail(problem)).await,
+                Err(problem) => return Box::pin(self.fail(problem)).await.map(Done::Ended),
             };
             match step::run_step(self, step, request).await? {
+                StepEnd::Calls { events, writes, called } => {
+                    self.writer.commit(events, writes).await?;
+                    match Box::pin(self.carry_out(called)).await? {
+                        After::Step(next) => step = next,
+                        After::Suspended => return Ok(Done::Suspended),
+                        After::Ended(next) => return Ok(Done::Ended(next)),
+                    }
+                }
                 StepEnd::Done { events, writes, message, text, finish_reason } => {
                     match Box::pin(self.complete(events, writes, message, text, finish_reason)).await {
                         Err(WriteError::Unread) => step = Box::pin(self.listen(step)).await?,
-                        ended => return ended,
+                        ended => return ended.map(Done::Ended),
                     }
                 }
                 StepEnd::Failed { events, writes, problem } => {
-                    return Box::pin(self.end(events, writes, Ending::Failed(problem))).await;
+                    return Box::pin(self.end(events, writes, Ending::Failed(problem))).await.map(Done::Ended);
                 }
                 StepEnd::Cancelled { events, writes } => {
-                    return Box::pin(self.end(events, writes, self.cancelled())).await;
+                    let ending = self.cancelled();
+                    return Box::pin(self.end(events, writes, ending)).await.map(Done::Ended);
                 }
             }
         }
     }
 
     /// What the model is asked next: the thread as it is now, as far as it fits.
-    async fn next_request(&self, only_input: Option<Vec<Part>>) -> Result<ModelRequest, Problem> {
+    async fn next_request(&self, step: i32, only_input: Option<Vec<Part>>) -> Result<ModelRequest, Problem> {
         let llm = &self.runtime.inner.parts.llm;
         let history = match only_input {
             Some(content) => vec![HistoryMessage { ord: self.ord, role: Role::User, content }],
@@ -211,14 +243,24 @@ impl RunState<'_> {
                 storage.history(self.run.thread, self.ord, worth).await.map_err(|error| unreadable(&error))?
             }
         };
-        Ok(self.request(context::context(llm, &self.config, history).await?))
+        Ok(self.request(step, context::context(llm, &self.config, history).await?))
     }
 
     /// The run was to end, and something was said to it: the step ends, and the next one begins with that.
     async fn listen(&mut self, step: i32) -> Result<i32, WriteError> {
-        let (mut events, mut writes) = self.writer.take_unread().unwrap_or_default();
+        let (mut events, writes) = self.writer.take_unread().unwrap_or_default();
         // All but the end of the run: that is last.
         events.pop();
+        self.next_step(step + 1, events, writes).await
+    }
+
+    /// Ends a step with these events, and begins another with what was said to the run meanwhile.
+    pub(crate) async fn next_step(
+        &mut self,
+        step: i32,
+        mut events: Vec<EventBody>,
+        mut writes: Writes,
+    ) -> Result<i32, WriteError> {
         let identity = self.writer.identity();
         let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
         let storage = self.runtime.inner.parts.store.scoped(scope);
@@ -240,7 +282,7 @@ impl RunState<'_> {
                 role: Role::User.as_str(),
                 status: MessageStatus::Completed.as_str(),
                 agent_id: None,
-                step: Some(step + 1),
+                step: Some(step),
                 content,
                 created_at: now.0,
                 completed_at: Some(now.0),
@@ -249,9 +291,9 @@ impl RunState<'_> {
         let mut write = self.totals();
         write.input_messages = input_messages.iter().map(|message| message.uuid()).collect();
         writes.run = Some(write);
-        events.push(EventBody::StepStarted { step: step + 1, model: self.config.model.clone(), input_messages });
+        events.push(EventBody::StepStarted { step, model: self.config.model.clone(), input_messages });
         self.writer.commit(events, writes).await?;
-        Ok(step + 1)
+        Ok(step)
     }
 
     /// The loop's first events, for a run that had to wait.
@@ -273,8 +315,16 @@ impl RunState<'_> {
         Ok(())
     }
 
-    fn request(&self, messages: Vec<headwater_llm::ModelMessage>) -> ModelRequest {
+    fn request(&self, step: i32, messages: Vec<headwater_llm::ModelMessage>) -> ModelRequest {
         let config = &self.config;
+        let tool = |tool: &Tool| ModelTool {
+            name: tool.name().to_owned(),
+            description: tool.description().map(str::to_owned),
+            parameters: tool.parameters().clone(),
+        };
+        // The last step that may be done has to end in words.
+        let offered =
+            config.tools.iter().filter(|tool| step < config.limits.max_steps && tool.policy() != Policy::Deny);
         ModelRequest {
             model: config.model.clone(),
             fallbacks: config.fallbacks.clone(),
@@ -286,12 +336,15 @@ impl RunState<'_> {
             stop: config.stop.clone(),
             seed: config.seed,
             reasoning_effort: config.reasoning_effort,
+            tools: offered.map(tool).collect(),
+            tool_choice: config.tool_choice,
+            parallel_tool_calls: config.parallel_tool_calls,
             timeouts: config.timeouts,
             max_queue_ms: config.limits.max_queue_ms.max(0) as u64,
         }
     }
 
-    fn cancelled(&self) -> Ending {
+    pub(crate) fn cancelled(&self) -> Ending {
         Ending::Cancelled(self.runtime.canceller(self.run.id))
     }
 
@@ -305,8 +358,12 @@ impl RunState<'_> {
         mut writes: Writes,
         message: headwater_protocol::MessageId,
         text: String,
-        finish_reason: FinishReason,
+        mut finish_reason: FinishReason,
     ) -> Result<Next, WriteError> {
+        let may_call = self.config.tools.iter().any(|tool| tool.policy() != Policy::Deny);
+        if finish_reason == FinishReason::Stop && may_call && self.steps >= self.config.limits.max_steps {
+            finish_reason = FinishReason::MaxSteps;
+        }
         let result = RunResult { message, text, json: None, finish_reason };
         let mut write = self.totals();
         write.status = Some(RunStatus::Completed.as_str());

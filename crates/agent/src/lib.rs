@@ -13,12 +13,14 @@
 //! | [`context`] | what the model is shown of the thread |
 //! | `execute` | the loop |
 //! | `step` | one model call, written to the log |
+//! | `calls` | what a step does with the calls its model has made |
 //! | `resume`, `lost` | going on with a run that was under way elsewhere; model calls whose end nobody saw |
 //! | `ending` | ending a run that another owner left behind |
 //! | `watch` | runs that end when nobody reads them |
 //! | `slots` | how many runs of a tenant are under way |
 
 pub mod accept;
+mod calls;
 mod cancel;
 mod claim;
 pub mod context;
@@ -32,4 +34,5 @@ mod step;
 mod watch;
 
 pub use accept::{Accepted, NewRunRequest, ThreadTarget};
+pub use calls::check_schemas;
 pub use runtime::{AgentRuntime, RuntimeOptions, RuntimeParts};

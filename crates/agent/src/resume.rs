@@ -3,16 +3,19 @@
 //! Its log says how far it came. Steps that are finished are never done again. A step whose model call was cut is done
 //! again: readers are told to throw away what it produced, its messages leave the thread, and the lost call is settled.
 
+use headwater_protocol::api::RunStatus;
 use headwater_protocol::event::{EventBody, MessageStatus};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::{ErrorCode, Problem, Timestamp};
 use headwater_store::commit::Writes;
 use headwater_stream::WriteError;
+use std::time::Duration;
 
+use crate::calls;
 use crate::ending::Ending;
 use crate::execute::{Next, RunState};
 use crate::lost::{self, Totals};
-use crate::step::message_write;
+use crate::step::{Called, message_write};
 
 /// A run that was under way elsewhere.
 #[derive(Debug)]
@@ -29,8 +32,18 @@ pub(crate) struct Resumed {
 pub(crate) enum Ahead {
     /// This step is next, and has begun in the log.
     Step(i32),
+    /// The calls of a step whose message is whole.
+    Calls(Box<Called>),
     /// The run is over.
     Ended(Next),
+}
+
+impl Resumed {
+    /// How long it has waited for somebody.
+    pub(crate) fn waited(&self) -> Duration {
+        let since = self.fold.suspended_at.map_or(0, |since| Timestamp::now().ms() - since.ms());
+        Duration::from_millis(self.fold.suspended_ms.saturating_add(u64::try_from(since).unwrap_or_default()))
+    }
 }
 
 impl RunState<'_> {
@@ -40,6 +53,7 @@ impl RunState<'_> {
         let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: self.run.cost_estimated };
         let (settled, rows) = lost::settle(self.runtime, self.author(), &fold, "reset", &mut totals).await;
         Totals { usage: self.usage, cost: self.cost, estimated: self.estimated } = totals;
+        self.tool_calls = fold.tool_calls;
         self.steps = fold.open_step.map_or(fold.steps, |open| open - 1);
         let mut writes = Writes { usage: rows, ..Writes::default() };
         if deaths >= self.config.limits.max_attempts {
@@ -50,12 +64,29 @@ impl RunState<'_> {
                 events.splice(0..0, open.close(MessageStatus::Incomplete));
                 writes.messages.push(message_write(self.author(), open, MessageStatus::Incomplete, now, Some(now)));
             }
+            let unanswered = fold.calls.iter().filter(|call| !call.ended).map(|call| call.call);
+            let (failed, error) = calls::abandon(unanswered);
+            events.extend(failed);
+            writes.unanswered = error;
             let words = format!("{deaths} server processes died while they ran this");
             let problem = Problem::new(ErrorCode::AttemptsExhausted, words);
             return Ok(Ahead::Ended(Box::pin(self.end(events, writes, Ending::Failed(problem))).await?));
         }
-        let reason = if died { "takeover" } else { "handover" };
+        let reason = match (died, fold.suspended_at) {
+            (true, _) => "takeover",
+            (false, Some(_)) => "input",
+            (false, None) => "handover",
+        };
         let mut events = vec![EventBody::RunResumed { attempt: self.run.attempt, reason: reason.into() }];
+        if !fold.calls.is_empty() {
+            // The model has spoken, and is not asked again.
+            let mut write = self.totals();
+            write.status = Some(RunStatus::Running.as_str());
+            events.extend(settled);
+            writes.run = Some(write);
+            self.writer.commit(events, writes).await?;
+            return Ok(Ahead::Calls(Box::new(calls::recall(self, &fold))));
+        }
         if !fold.messages.is_empty() || !fold.unsettled.is_empty() {
             writes.withdraw = fold.messages.iter().map(|message| message.uuid()).collect();
             events.push(EventBody::StepReset {

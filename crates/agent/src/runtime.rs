@@ -87,6 +87,8 @@ pub(crate) struct Inner {
 
 #[derive(Debug)]
 pub(crate) struct Live {
+    /// Under which ownership: a run that was let go of may come back before its last task has ended.
+    token: LeaseToken,
     pub(crate) cancel: CancellationToken,
     /// Cancelled when this process is to let go of the run: part of that for all of them.
     pub(crate) hold: CancellationToken,
@@ -247,20 +249,24 @@ impl AgentRuntime {
 
     /// Begins a job as soon as its tenant has a place.
     pub(crate) fn enter(&self, job: Job) {
-        self.note(job.identity.run);
+        self.note(job.identity);
         if let Some((slot, job)) = self.inner.slots.enter_or_wait(job.identity.tenant, job) {
             self.run(slot, job);
         }
     }
 
-    fn note(&self, run: RunId) -> (CancellationToken, CancellationToken) {
-        let new = || Live { cancel: CancellationToken::new(), hold: self.hold(), by: None };
-        let live = self.inner.live.entry(run).or_insert_with(new);
+    fn note(&self, identity: RunIdentity) -> (CancellationToken, CancellationToken) {
+        let token = identity.token;
+        let new = || Live { token, cancel: CancellationToken::new(), hold: self.hold(), by: None };
+        let mut live = self.inner.live.entry(identity.run).or_insert_with(new);
+        if live.token != token {
+            *live = new();
+        }
         (live.cancel.clone(), live.hold.clone())
     }
 
     fn run(&self, slot: Slot, job: Job) {
-        let (cancel, hold) = self.note(job.identity.run);
+        let (cancel, hold) = self.note(job.identity);
         let identity = job.identity;
         let runtime = self.clone();
         let span = tracing::info_span!("run", run.id = %identity.run, tenant.id = %identity.tenant);
@@ -269,12 +275,19 @@ impl AgentRuntime {
         let job = Box::new(job);
         self.inner.parts.tasks.spawn(
             async move {
+                let mut cancelled = None;
                 let done = AssertUnwindSafe(execute::execute(&runtime, job, &cancel, hold)).catch_unwind().await;
                 let mut scattered = false;
                 let next = match done {
                     Ok(Outcome::Ended { next, scattered: pieces }) => {
                         scattered = pieces;
                         next
+                    }
+                    Ok(Outcome::Suspended) => {
+                        tracing::debug!("a run waits for somebody");
+                        // Asked for in the moment in which it was given up.
+                        cancelled = cancel.is_cancelled().then(|| runtime.canceller(identity.run));
+                        None
                     }
                     Ok(Outcome::Lost) => {
                         tracing::info!("a run is no longer this process'");
@@ -294,8 +307,14 @@ impl AgentRuntime {
                         Box::pin(runtime.end_own(identity, Ending::Failed(problem))).await
                     }
                 };
-                runtime.inner.live.remove(&identity.run);
+                runtime.inner.live.remove_if(&identity.run, |_, live| live.token == identity.token);
                 runtime.give_back(Some(slot));
+                if let Some(by) = cancelled {
+                    let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
+                    if let Err(error) = Box::pin(runtime.cancel(scope, identity.run, by)).await {
+                        tracing::warn!(%error, "a run that waits could not be cancelled; who asked for it asks again");
+                    }
+                }
                 if let Some((run, token)) = next {
                     Box::pin(runtime.take_up(identity.tenant, identity.user, run, token)).await;
                 }

@@ -6,24 +6,36 @@
 use futures_util::StreamExt as _;
 use headwater_llm::{CallContext, LlmEvent, ModelRequest, Settlement};
 use headwater_protocol::event::{EventBody, FinishReason, MAX_EVENT_BYTES, MessageStatus, Role};
-use headwater_protocol::fold::OpenMessage;
-use headwater_protocol::{ErrorCode, MessageId, ModelCallId, Problem, Timestamp, Usage};
+use headwater_protocol::fold::{OpenCall, OpenMessage};
+use headwater_protocol::{CallId, ErrorCode, MessageId, ModelCallId, Problem, Timestamp, Usage};
 use headwater_store::commit::{MessageWrite, StepWrite, UsageWrite, Writes};
 use headwater_store::scoped::Author;
 use headwater_stream::WriteError;
 use std::time::Duration;
 use tokio::time::Instant;
 
+use crate::calls;
 use crate::execute::RunState;
 
 /// How a step ended. What is in it has not been committed yet: it goes with what comes next.
 pub(crate) enum StepEnd {
+    /// With calls of tools, which are in the message that has ended.
+    Calls { events: Vec<EventBody>, writes: Writes, called: Called },
     /// With a whole answer.
     Done { events: Vec<EventBody>, writes: Writes, message: MessageId, text: String, finish_reason: FinishReason },
     /// With an error.
     Failed { events: Vec<EventBody>, writes: Writes, problem: Problem },
     /// Because somebody asked for it.
     Cancelled { events: Vec<EventBody>, writes: Writes },
+}
+
+/// What a step that calls tools is remembered by until it is finished: its message, and what it cost.
+pub(crate) struct Called {
+    pub(crate) step: StepWrite,
+    pub(crate) usage: Usage,
+    pub(crate) cost: Option<headwater_protocol::Money>,
+    /// Calls whose end is in the log.
+    pub(crate) told: Vec<CallId>,
 }
 
 /// A usage as five counts.
@@ -46,7 +58,7 @@ pub(crate) fn message_write(
     completed_at: Option<Timestamp>,
 ) -> MessageWrite {
     // While it is being written its text is in the log alone.
-    let content = if status == MessageStatus::InProgress { Vec::new() } else { open.parts() };
+    let content = if status == MessageStatus::InProgress { Vec::new() } else { open.parts(status) };
     MessageWrite {
         message_id: open.message.uuid(),
         thread_id: author.thread.uuid(),
@@ -76,6 +88,7 @@ struct Gathered {
     last_call: Option<(ModelCallId, String)>,
     text_room: Room,
     reasoning_room: Room,
+    args_room: Room,
     /// Until when an estimate alone may wait for the first words, to share their commit.
     hold: Option<Instant>,
     /// Turns given to what may be on its way.
@@ -175,6 +188,7 @@ pub(crate) async fn run_step(
         last_call: None,
         text_room: Room::default(),
         reasoning_room: Room::default(),
+        args_room: Room::default(),
         hold: None,
         turns: 0,
     };
@@ -256,12 +270,7 @@ fn take(state: &mut RunState<'_>, gathered: &mut Gathered, event: LlmEvent) {
         LlmEvent::Text(delta) => {
             let Some(delta) = gathered.text_room.take(&delta) else { return };
             open(state, gathered);
-            let open = gathered.open.as_mut().expect("just opened");
-            if std::mem::take(&mut open.reasoning_open) {
-                let text = open.reasoning.clone().unwrap_or_default();
-                let event = EventBody::ReasoningCompleted { message: open.message, text };
-                gathered.events.push(event);
-            }
+            end_reasoning(gathered);
             let open = gathered.open.as_mut().expect("just opened");
             if open.text.is_empty() {
                 state.writer.hurry();
@@ -269,6 +278,27 @@ fn take(state: &mut RunState<'_>, gathered: &mut Gathered, event: LlmEvent) {
             open.text.push_str(&delta);
             let message = open.message;
             push_delta(state, gathered, EventBody::MessageDelta { message, delta });
+        }
+        LlmEvent::ToolCall { name, .. } => {
+            open(state, gathered);
+            end_reasoning(gathered);
+            let tool = state.config.tools.iter().find(|tool| tool.name() == name);
+            let (kind, effect) = (tool.map(|tool| tool.kind().to_owned()), tool.map(|tool| word(tool.effect())));
+            let open = gathered.open.as_mut().expect("just opened");
+            let call = CallId::new();
+            // Postgres stores no NUL in JSON.
+            let name = name.replace('\0', "\u{fffd}");
+            open.calls.push(OpenCall { call, name: name.clone(), text: String::new(), args: None });
+            let (step, message) = (gathered.step, open.message);
+            gathered.events.push(EventBody::ToolStarted { step, message, call, name, kind, effect });
+        }
+        LlmEvent::ToolArgs { index, delta } => {
+            let Some(delta) = gathered.args_room.take(&delta) else { return };
+            let open = gathered.open.as_mut().and_then(|open| open.calls.get_mut(index));
+            let Some(open) = open else { return };
+            open.text.push_str(&delta);
+            let call = open.call;
+            push_delta(state, gathered, EventBody::ToolArgsDelta { call, delta });
         }
         LlmEvent::Settled(settlement) => settle(state, gathered, settlement),
         LlmEvent::Finished { .. } => {}
@@ -281,7 +311,10 @@ fn push_delta(state: &mut RunState<'_>, gathered: &mut Gathered, body: EventBody
         state.writer.delta(body);
         return;
     }
-    if let EventBody::MessageDelta { delta, .. } | EventBody::ReasoningDelta { delta, .. } = &body {
+    if let EventBody::MessageDelta { delta, .. }
+    | EventBody::ReasoningDelta { delta, .. }
+    | EventBody::ToolArgsDelta { delta, .. } = &body
+    {
         state.writer.hold(delta.len());
     }
     match (gathered.events.last_mut(), &body) {
@@ -292,6 +325,20 @@ fn push_delta(state: &mut RunState<'_>, gathered: &mut Gathered, body: EventBody
             text.push_str(delta);
         }
         _ => gathered.events.push(body),
+    }
+}
+
+/// As JSON writes it.
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// What comes next is no reasoning any more.
+fn end_reasoning(gathered: &mut Gathered) {
+    let Some(open) = gathered.open.as_mut() else { return };
+    if std::mem::take(&mut open.reasoning_open) {
+        let text = open.reasoning.clone().unwrap_or_default();
+        gathered.events.push(EventBody::ReasoningCompleted { message: open.message, text });
     }
 }
 
@@ -358,7 +405,16 @@ fn settle(state: &mut RunState<'_>, gathered: &mut Gathered, settlement: Settlem
 
 /// Ends the message that is open, if one is.
 fn close(state: &RunState<'_>, gathered: &mut Gathered, status: MessageStatus) {
-    let Some(open) = gathered.open.take() else { return };
+    let Some(mut open) = gathered.open.take() else { return };
+    if status == MessageStatus::Completed {
+        for call in &mut open.calls {
+            // No arguments at all are none.
+            let text = if call.text.trim().is_empty() { "{}" } else { &call.text };
+            let args = serde_json::from_str::<serde_json::Value>(text).ok();
+            call.args = args.filter(|args| args.is_object() && !text.contains("\\u0000"));
+            gathered.events.push(EventBody::ToolArgs { call: call.call, args: call.args.clone() });
+        }
+    }
     gathered.events.extend(open.close(status));
     let row = message_write(state.author(), &open, status, gathered.begun_at, Some(Timestamp::now()));
     // A message that began in this very commit is one row, not two.
@@ -398,20 +454,27 @@ fn done(state: &mut RunState<'_>, mut gathered: Gathered, finish_reason: FinishR
     }
     let open = gathered.closed.take().expect("closed above");
     if let Some((model_call, model)) = gathered.last_call.take() {
-        gathered.writes.step = Some(StepWrite {
+        let step = StepWrite {
             step: gathered.step,
             user_id: state.run.user.uuid(),
             attempt: state.run.attempt,
             message_id: open.message.uuid(),
             model_call: model_call.uuid(),
             model,
-            finish_reason: serde_json::to_value(finish_reason)
-                .ok()
-                .and_then(|v| v.as_str().map(str::to_owned))
-                .unwrap_or_default(),
+            finish_reason: word(finish_reason),
             seq: 0,
             finished_at: Timestamp::now().0,
-        });
+        };
+        if finish_reason == FinishReason::ToolCalls && !open.calls.is_empty() {
+            let (usage, cost) = (gathered.usage, gathered.cost);
+            let Gathered { mut events, mut writes, .. } = gathered;
+            calls::begin(state, step.step, &open.calls, &mut events, &mut writes);
+            let ended = writes.calls.iter().filter(|call| call.status != "pending");
+            let told = ended.map(|call| CallId::from_uuid(call.call_id)).collect();
+            let called = Called { step, usage, cost, told };
+            return StepEnd::Calls { events, writes, called };
+        }
+        gathered.writes.step = Some(step);
     }
     gathered.events.push(EventBody::StepFinished {
         step: gathered.step,

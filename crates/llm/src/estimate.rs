@@ -121,6 +121,18 @@ impl CostEstimator {
                 None => to_count.push(Arc::clone(text)),
             }
         }
+        // Calls and tools cost what their JSON costs, or a little less.
+        let calls = request.messages.iter().flat_map(|message| &message.calls);
+        for text in calls.flat_map(|call| [Arc::clone(&call.args), Arc::from(call.name.as_str())]) {
+            bytes = bytes.saturating_add(text.len());
+            to_count.push(text);
+        }
+        for tool in &request.tools {
+            let parameters = tool.parameters.to_string();
+            let text = [tool.name.as_str(), tool.description.as_deref().unwrap_or_default(), &parameters].join(" ");
+            bytes = bytes.saturating_add(text.len());
+            to_count.push(Arc::from(text));
+        }
         let raw = known.saturating_add(self.tokens_of_all(to_count).await);
         let messages = request.messages.len() as u64 + u64::from(request.instructions.is_some());
         let overhead = messages.saturating_mul(TOKENS_PER_MESSAGE).saturating_add(TOKENS_PER_CALL);

@@ -25,6 +25,20 @@ pub enum LlmEvent {
     Reasoning(String),
     /// More of its answer: all that came in one network chunk.
     Text(String),
+    /// The model begins to call a tool. Calls are numbered from 0 in the order in which they begin.
+    ToolCall {
+        /// Its number within the answer.
+        index: usize,
+        /// The tool, as the model names it: it may be none that was offered.
+        name: String,
+    },
+    /// More of a call's arguments: a piece of JSON text.
+    ToolArgs {
+        /// The call's number.
+        index: usize,
+        /// What came in one network chunk.
+        delta: String,
+    },
     /// What an attempt used. One for every attempt that the provider had answered with 200, whatever became of it.
     Settled(Settlement),
     /// The answer is whole. Always the last item of a success.

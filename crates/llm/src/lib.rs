@@ -38,5 +38,5 @@ pub use ledger::{Hold, Ledger, OpenLedger, Reservation};
 pub use permit::{ConcurrencyLimiter, Permit};
 pub use prices::{ModelFacts, Prices};
 pub use provider::{MaxTokensField, Protocol, ProviderConfig};
-pub use request::{CallContext, ModelMessage, ModelRequest};
+pub use request::{CallContext, ModelCall, ModelMessage, ModelRequest, ModelTool};
 pub use service::{GatewayError, GatewayLlmService, GatewayOptions};

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use headwater_protocol::api::{Fallback, ReasoningEffort, Timeouts};
+use headwater_protocol::api::{Fallback, ReasoningEffort, Timeouts, ToolChoice};
 use headwater_protocol::event::Role;
-use headwater_protocol::{AgentId, RunId, TenantId, UserId};
+use headwater_protocol::{AgentId, CallId, RunId, TenantId, UserId};
 use tokio_util::sync::CancellationToken;
 
 /// For whom a model is called, and how the call is stopped.
@@ -37,12 +37,43 @@ pub struct ModelMessage {
     /// What [`CostEstimator::tokens`](crate::CostEstimator::tokens) said about the text, if the caller remembers: saves
     /// counting a long history again at each step.
     pub tokens: Option<u64>,
+    /// What an assistant's message calls.
+    pub calls: Vec<ModelCall>,
+    /// Which call a tool's message answers.
+    pub answers: Option<CallId>,
+}
+
+/// A call of a tool, as the model made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelCall {
+    /// The call.
+    pub call: CallId,
+    /// The tool.
+    pub name: String,
+    /// Its arguments, as JSON text.
+    pub args: Arc<str>,
+}
+
+/// A tool that a model may call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelTool {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// JSON Schema of its arguments.
+    pub parameters: serde_json::Value,
 }
 
 impl ModelMessage {
     /// A message whose tokens nobody has counted yet.
     pub fn new(role: Role, text: impl Into<Arc<str>>) -> Self {
-        Self { role, text: text.into(), tokens: None }
+        Self { role, text: text.into(), tokens: None, calls: Vec::new(), answers: None }
+    }
+
+    /// What a tool answered to a call.
+    pub fn answer(call: CallId, text: impl Into<Arc<str>>) -> Self {
+        Self { answers: Some(call), ..Self::new(Role::Tool, text) }
     }
 }
 
@@ -69,6 +100,12 @@ pub struct ModelRequest {
     pub seed: Option<i64>,
     /// Sent only if set.
     pub reasoning_effort: Option<ReasoningEffort>,
+    /// What the model may call.
+    pub tools: Vec<ModelTool>,
+    /// Whether it does. Sent only with tools.
+    pub tool_choice: ToolChoice,
+    /// Whether it may call several at once. Sent only with tools.
+    pub parallel_tool_calls: bool,
     /// How long each phase of an attempt may take, and all attempts together (`total_ms`, not counting time in queues).
     pub timeouts: Timeouts,
     /// How long the call may wait for permits, over all its attempts. 0 = not at all.
@@ -89,6 +126,9 @@ impl ModelRequest {
             stop: Vec::new(),
             seed: None,
             reasoning_effort: None,
+            tools: Vec::new(),
+            tool_choice: ToolChoice::Auto,
+            parallel_tool_calls: true,
             timeouts: Timeouts::default(),
             max_queue_ms: 60_000,
         }

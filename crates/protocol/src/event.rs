@@ -162,6 +162,31 @@ pub enum EventBody {
     /// The whole reasoning again.
     #[serde(rename = "reasoning.completed")]
     ReasoningCompleted { message: MessageId, text: String },
+    /// The model begins to call a tool. `kind` and `effect` are `null` for one that the agent does not have.
+    #[serde(rename = "tool.started")]
+    ToolStarted {
+        step: i32,
+        message: MessageId,
+        call: CallId,
+        name: String,
+        kind: Option<String>,
+        effect: Option<String>,
+    },
+    /// More of a call's arguments, as JSON text.
+    #[serde(rename = "tool.args.delta")]
+    ToolArgsDelta { call: CallId, delta: String },
+    /// All of them, parsed; `null` when they are no JSON.
+    #[serde(rename = "tool.args")]
+    ToolArgs { call: CallId, args: Option<serde_json::Value> },
+    /// A call was answered. `artifact` is the whole where `output` is an excerpt.
+    #[serde(rename = "tool.completed")]
+    ToolCompleted { call: CallId, output: Option<serde_json::Value>, artifact: Option<String>, duration_ms: u64 },
+    /// A call went wrong; the model is told.
+    #[serde(rename = "tool.failed")]
+    ToolFailed { call: CallId, error: Problem, duration_ms: u64 },
+    /// A call was not permitted. `by` is `null` when the agent's policy says so.
+    #[serde(rename = "tool.denied")]
+    ToolDenied { call: CallId, by: Option<Actor>, comment: Option<String> },
     /// What a model call is expected to cost.
     #[serde(rename = "cost.estimated")]
     CostEstimated {
@@ -248,7 +273,7 @@ impl EventBody {
 
     /// Whether this event rides the group flush. Everything else commits with the state it tells of.
     pub fn is_delta(&self) -> bool {
-        matches!(self, Self::MessageDelta { .. } | Self::ReasoningDelta { .. })
+        matches!(self, Self::MessageDelta { .. } | Self::ReasoningDelta { .. } | Self::ToolArgsDelta { .. })
     }
 }
 
@@ -346,6 +371,8 @@ fn is_sensitive(kind: &str) -> bool {
             | "run.resumed"
             | "step.started"
             | "step.reset"
+            | "tool.started"
+            | "tool.denied"
             | "throttled"
     )
 }
@@ -384,6 +411,14 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
         E::ReasoningStarted { .. } | E::ReasoningDelta { .. } | E::ReasoningCompleted { .. } if !visible.reasoning => {
             E::Hidden {}
         }
+        E::ToolArgsDelta { .. } if !visible.tool_args => E::Hidden {},
+        E::ToolArgs { call, args } => E::ToolArgs { call, args: args.filter(|_| visible.tool_args) },
+        E::ToolCompleted { call, output, artifact, duration_ms } => {
+            E::ToolCompleted { call, output: output.filter(|_| visible.tool_output), artifact, duration_ms }
+        }
+        E::ToolFailed { call, error, duration_ms } => {
+            E::ToolFailed { call, error: problem_for_user(error), duration_ms }
+        }
         E::RunCompleted { result, usage, cost: c } => E::RunCompleted { result, usage, cost: cost(c) },
         E::RunCancelled { by, usage, cost: c } => E::RunCancelled { by, usage, cost: cost(c) },
         E::StepFinished { step, finish_reason, usage, cost: c } => {
@@ -408,6 +443,9 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
         | E::MessageStarted { .. }
         | E::MessageDelta { .. }
         | E::MessageCompleted { .. }
+        | E::ToolStarted { .. }
+        | E::ToolArgsDelta { .. }
+        | E::ToolDenied { .. }
         | E::Throttled { .. }
         | E::Hidden {}) => other,
     }

@@ -5,7 +5,7 @@
 
 use crate::event::{Event, EventBody, FinishReason, MessageStatus, Role};
 use crate::message::Part;
-use crate::{MessageId, Money, Usage};
+use crate::{CallId, ErrorCode, MessageId, Money, Problem, Timestamp, Usage};
 
 /// A message that has begun and not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,24 +20,59 @@ pub struct OpenMessage {
     pub reasoning: Option<String>,
     /// Whether the reasoning has begun and not ended.
     pub reasoning_open: bool,
+    /// The tools it calls, in their order.
+    pub calls: Vec<OpenCall>,
+}
+
+/// A call of a tool in a message that is being written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCall {
+    /// The call.
+    pub call: CallId,
+    /// The tool.
+    pub name: String,
+    /// Its arguments so far, as JSON text.
+    pub text: String,
+    /// Its arguments, once they are all there and are JSON.
+    pub args: Option<serde_json::Value>,
+}
+
+/// A call of the step that is under way, whose message is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepCall {
+    /// The call.
+    pub call: CallId,
+    /// Whether the log has its end.
+    pub ended: bool,
 }
 
 impl OpenMessage {
     /// A message that has just begun.
     pub fn new(message: MessageId, step: i32) -> Self {
-        Self { message, step, text: String::new(), reasoning: None, reasoning_open: false }
+        Self { message, step, text: String::new(), reasoning: None, reasoning_open: false, calls: Vec::new() }
     }
 
-    /// Its parts, in their fixed order.
-    pub fn parts(&self) -> Vec<Part> {
+    /// Its parts, in their fixed order: those of a message that was cut are its words alone.
+    pub fn parts(&self, status: MessageStatus) -> Vec<Part> {
         let reasoning = self.reasoning.as_ref().map(|text| Part::Reasoning { text: text.clone() });
         let text = (!self.text.is_empty()).then(|| Part::Text { text: self.text.clone() });
-        reasoning.into_iter().chain(text).collect()
+        let calls = self.calls.iter().map(|call| Part::ToolCall {
+            call: call.call,
+            name: call.name.clone(),
+            args: call.args.clone(),
+        });
+        reasoning.into_iter().chain(text).chain(calls.filter(|_| status != MessageStatus::Incomplete)).collect()
     }
 
     /// The events that end it.
     pub fn close(&self, status: MessageStatus) -> Vec<EventBody> {
         let mut events = Vec::with_capacity(2);
+        if status == MessageStatus::Incomplete {
+            // What was not said to its end was not called.
+            let error = Problem::new(ErrorCode::ToolError, "the model's message was cut before the call was whole");
+            let cut = |call: &OpenCall| EventBody::ToolFailed { call: call.call, error: error.clone(), duration_ms: 0 };
+            events.extend(self.calls.iter().map(cut));
+        }
         if self.reasoning_open {
             let text = self.reasoning.clone().unwrap_or_default();
             events.push(EventBody::ReasoningCompleted { message: self.message, text });
@@ -79,14 +114,28 @@ pub struct Fold {
     pub steps: i32,
     /// Messages that the open step has begun, ended or not: what is thrown away when it is done again.
     pub messages: Vec<MessageId>,
+    /// Calls of the open step whose message is whole: the step goes on with them and is not begun anew.
+    pub calls: Vec<StepCall>,
+    /// Calls of tools there were in all, those of steps that were done again not among them.
+    pub tool_calls: u32,
+    /// Since when it waits for somebody.
+    pub suspended_at: Option<Timestamp>,
+    /// How long it has waited for somebody before, in milliseconds.
+    pub suspended_ms: u64,
     /// Usage of the calls that were settled.
     pub usage: Usage,
     /// Model calls that were estimated and never settled.
     pub unsettled: Vec<LostCall>,
     /// Why the last finished step ended.
     pub finish_reason: Option<FinishReason>,
+    /// The last settled model call of the open step, and its model.
+    pub step_call: Option<(uuid::Uuid, String)>,
+    /// Usage of the calls of the open step that were settled.
+    pub step_usage: Usage,
     /// Whether the log has its terminal event.
     pub terminal: bool,
+    step_spent: Money,
+    step_price_unknown: bool,
     spent: Money,
     price_unknown: bool,
 }
@@ -97,6 +146,11 @@ impl Fold {
         (!self.price_unknown).then_some(self.spent)
     }
 
+    /// The same for the open step alone.
+    pub fn step_cost(&self) -> Option<Money> {
+        (!self.step_price_unknown).then_some(self.step_spent)
+    }
+
     /// Reads one more event. Events must come in order.
     pub fn push(&mut self, event: &Event) {
         debug_assert!(event.seq == self.seq + 1 || self.seq == 0, "the log is dense");
@@ -105,16 +159,51 @@ impl Fold {
             EventBody::StepStarted { step, .. } => {
                 self.open_step = Some(*step);
                 self.messages.clear();
+                self.calls.clear();
+                self.step_call = None;
+                (self.step_usage, self.step_spent, self.step_price_unknown) = (Usage::default(), Money::ZERO, false);
                 self.steps = self.steps.max(*step);
             }
             EventBody::StepFinished { finish_reason, .. } => {
                 self.open_step = None;
                 self.messages.clear();
+                self.calls.clear();
                 self.finish_reason = Some(*finish_reason);
             }
             EventBody::StepReset { .. } => {
                 self.open = None;
                 self.messages.clear();
+                self.calls.clear();
+            }
+            EventBody::ToolStarted { message, call, name, .. } => {
+                if let Some(open) = self.open.as_mut().filter(|open| open.message == *message) {
+                    let (call, name) = (*call, name.clone());
+                    open.calls.push(OpenCall { call, name, text: String::new(), args: None });
+                }
+            }
+            EventBody::ToolArgsDelta { call, delta } => {
+                if let Some(open) = self.open_call(*call) {
+                    open.text.push_str(delta);
+                }
+            }
+            EventBody::ToolArgs { call, args } => {
+                if let Some(open) = self.open_call(*call) {
+                    open.args.clone_from(args);
+                }
+            }
+            EventBody::ToolCompleted { call, .. }
+            | EventBody::ToolFailed { call, .. }
+            | EventBody::ToolDenied { call, .. } => {
+                for ended in self.calls.iter_mut().filter(|open| open.call == *call) {
+                    ended.ended = true;
+                }
+            }
+            EventBody::RunSuspended { .. } => self.suspended_at = Some(event.ts),
+            EventBody::RunResumed { .. } => {
+                if let Some(since) = self.suspended_at.take() {
+                    let waited = u64::try_from(event.ts.ms() - since.ms()).unwrap_or_default();
+                    self.suspended_ms = self.suspended_ms.saturating_add(waited);
+                }
             }
             EventBody::MessageStarted { step, message, .. } => {
                 self.open = Some(OpenMessage::new(*message, *step));
@@ -141,8 +230,12 @@ impl Fold {
                     open.reasoning_open = false;
                 }
             }
-            EventBody::MessageCompleted { message, .. } => {
-                self.open.take_if(|open| open.message == *message);
+            EventBody::MessageCompleted { message, status, .. } => {
+                let whole = self.open.take_if(|open| open.message == *message);
+                if let Some(whole) = whole.filter(|_| *status == MessageStatus::Completed) {
+                    self.tool_calls += whole.calls.len() as u32;
+                    self.calls.extend(whole.calls.iter().map(|call| StepCall { call: call.call, ended: false }));
+                }
             }
             EventBody::CostEstimated { model_call, model, input_tokens, expected, .. } => {
                 // Attempts that were never answered share an id, and a new one takes the place of the last.
@@ -154,7 +247,11 @@ impl Fold {
                     expected: *expected,
                 });
             }
-            EventBody::CostSettled { model_call, usage, cost, .. } => {
+            EventBody::CostSettled { model_call, model, usage, cost, .. } => {
+                self.step_call = Some((model_call.uuid(), model.clone()));
+                self.step_usage = self.step_usage.plus(*usage);
+                self.step_spent = self.step_spent.plus(cost.unwrap_or_default());
+                self.step_price_unknown |= cost.is_none();
                 self.unsettled.retain(|call| call.model_call != *model_call);
                 self.usage = self.usage.plus(*usage);
                 self.spent = self.spent.plus(cost.unwrap_or_default());
@@ -165,12 +262,14 @@ impl Fold {
             }
             EventBody::RunQueued { .. }
             | EventBody::RunStarted { .. }
-            | EventBody::RunSuspended { .. }
-            | EventBody::RunResumed { .. }
             | EventBody::Throttled { .. }
             | EventBody::Hidden {}
             | EventBody::Unknown => {}
         }
+    }
+
+    fn open_call(&mut self, call: CallId) -> Option<&mut OpenCall> {
+        self.open.as_mut()?.calls.iter_mut().find(|open| open.call == call)
     }
 
     /// Reads a stretch of stored log: one event per line.

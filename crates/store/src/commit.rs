@@ -77,6 +77,12 @@ pub struct Writes {
     /// Messages of a step that is done again: they leave the thread.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub withdraw: Vec<Uuid>,
+    /// Calls of tools, new.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<CallWrite>,
+    /// Of a run that ends: what becomes of calls that nobody has answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<serde_json::Value>,
     /// What was said to the run while it was under way, and is among `messages` now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub joined: Vec<Uuid>,
@@ -103,6 +109,26 @@ pub struct MessageWrite {
     pub content: serde_json::Value,
     pub created_at: jiff::Timestamp,
     pub completed_at: Option<jiff::Timestamp>,
+}
+
+/// A row of a call.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the columns of the table of the same names")]
+pub struct CallWrite {
+    pub call_id: Uuid,
+    pub user_id: Uuid,
+    pub step: i32,
+    pub position: i32,
+    pub name: String,
+    pub kind: Option<&'static str>,
+    pub effect: Option<String>,
+    pub args: Option<serde_json::Value>,
+    pub status: &'static str,
+    pub output: Option<serde_json::Value>,
+    pub error: Option<serde_json::Value>,
+    pub expires_at: Option<jiff::Timestamp>,
+    pub created_at: jiff::Timestamp,
+    pub answered_at: Option<jiff::Timestamp>,
 }
 
 /// A journal row.
@@ -166,6 +192,9 @@ pub struct RunWrite {
     pub cancel_requested_at: Option<jiff::Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<jiff::Timestamp>,
+    /// With the status `suspended`: the run then is nobody's, unless it has nothing to wait for ([`Verdict::Unread`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended_at: Option<jiff::Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<jiff::Timestamp>,
     pub next_token: Uuid,
@@ -194,6 +223,7 @@ impl RunWrite {
             error: None,
             cancel_requested_at: None,
             started_at: None,
+            suspended_at: None,
             finished_at: None,
             next_token: LeaseToken::new().0,
             input_messages: Vec::new(),

@@ -358,6 +358,11 @@ impl Unscoped {
         }
     }
 
+    /// Wakes runs of which a call may be answered no longer; returns how many.
+    pub async fn wake_expired(&self) -> Result<i64, StoreError> {
+        self.one("SELECT headwater.wake_expired()", &[]).await
+    }
+
     /// Forgets readers at replicas that are gone.
     pub async fn sweep_readers(&self) -> Result<(), StoreError> {
         self.call("SELECT headwater.sweep_readers()", &[]).await?;

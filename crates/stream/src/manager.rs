@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dashmap::DashMap;
+use headwater_protocol::api::RunStatus;
 use headwater_protocol::{ReplicaId, RunId, Scope, TenantId, UserId};
 use headwater_store::{Committer, Replica, Share, Store, StoreError};
 use tokio::sync::mpsc;
@@ -160,10 +161,28 @@ impl MessageStreamManager {
     /// # Errors
     /// When the database is away.
     pub async fn wait_for_end(&self, scope: Scope, run: RunId, at_most: Duration) -> Result<(), StoreError> {
+        self.wait_until(scope, run, at_most, RunStatus::is_terminal).await
+    }
+
+    /// The same until it has ended or waits for somebody.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn wait_for_rest(&self, scope: Scope, run: RunId, at_most: Duration) -> Result<(), StoreError> {
+        self.wait_until(scope, run, at_most, |status| status.is_terminal() || status == RunStatus::Suspended).await
+    }
+
+    async fn wait_until(
+        &self,
+        scope: Scope,
+        run: RunId,
+        at_most: Duration,
+        enough: fn(RunStatus) -> bool,
+    ) -> Result<(), StoreError> {
         let until = Instant::now() + at_most;
         let storage = self.inner.store.scoped(scope);
         // Under the scope, before anything of this process is looked at: how long a foreign run takes is nobody's business.
-        if storage.run_get(run).await?.is_none_or(|(run, _)| run.status.is_terminal()) {
+        if storage.run_get(run).await?.is_none_or(|(run, _)| enough(run.status)) {
             return Ok(());
         }
         let channel = ChannelRef::new(&self.inner, run);
@@ -176,7 +195,7 @@ impl MessageStreamManager {
             }
             // While the run is written here its ring tells; else the table does.
             let live = channel.is_live();
-            if !live && storage.run_get(run).await?.is_none_or(|(run, _)| run.status.is_terminal()) {
+            if !live && storage.run_get(run).await?.is_none_or(|(run, _)| enough(run.status)) {
                 return Ok(());
             }
             let poll = Instant::now() + self.inner.options.remote_poll;

@@ -22,5 +22,5 @@ pub fn snapshot_for(snapshot: Snapshot, audience: Audience) -> RunSnapshot {
             snapshot.messages.into_iter().map(|message| message_for_user(message, visible)).collect()
         }
     };
-    RunSnapshot { run: run_for(snapshot.run, audience), messages, pending: Vec::new() }
+    RunSnapshot { run: run_for(snapshot.run, audience), messages, pending: snapshot.pending }
 }

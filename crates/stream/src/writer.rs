@@ -156,9 +156,17 @@ impl RunWriter {
                 text.push_str(&delta);
                 delta.len()
             }
+            (Some(EventBody::ToolArgsDelta { call: last, delta: text }), EventBody::ToolArgsDelta { call, delta })
+                if *last == call && text.len() + delta.len() <= 16 * 1024 =>
+            {
+                text.push_str(&delta);
+                delta.len()
+            }
             (_, body) => {
                 let bytes = match &body {
-                    EventBody::MessageDelta { delta, .. } | EventBody::ReasoningDelta { delta, .. } => delta.len(),
+                    EventBody::MessageDelta { delta, .. }
+                    | EventBody::ReasoningDelta { delta, .. }
+                    | EventBody::ToolArgsDelta { delta, .. } => delta.len(),
                     _ => 0,
                 };
                 self.pending.push(body);
@@ -205,7 +213,7 @@ impl RunWriter {
         if let Some(step) = &mut writes.step {
             step.seq = lines.to;
         }
-        let refusable = writes.run.as_ref().is_some_and(|run| run.unless_input);
+        let refusable = writes.run.as_ref().is_some_and(|run| run.unless_input || run.suspended_at.is_some());
         let writes = Arc::new(writes);
         let kept = refusable.then(|| (bodies, writes.clone()));
         self.send(lines, Some(writes), kept);

@@ -5,6 +5,7 @@
 
 pub mod agents;
 pub mod body;
+pub mod calls;
 pub mod dev;
 pub mod docs;
 pub mod health;

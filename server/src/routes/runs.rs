@@ -179,7 +179,7 @@ async fn create(
     let run = match wait {
         None => run,
         Some(wait) => {
-            state.streams.wait_for_end(scope, run.id, wait).await?;
+            state.streams.wait_for_rest(scope, run.id, wait).await?;
             state.store.scoped(scope).run_get(run.id).await?.ok_or_else(|| missing("run"))?.0
         }
     };
@@ -407,7 +407,7 @@ pub async fn runs_get(
     let run = id(&run, "run")?;
     caller.require_run(run, "runs:read")?;
     if let Some(wait) = wait.wait()? {
-        state.streams.wait_for_end(caller.scope(), run, wait).await?;
+        state.streams.wait_for_rest(caller.scope(), run, wait).await?;
     }
     let snapshot = state.store.scoped(caller.scope()).run_snapshot(run).await?.ok_or_else(|| missing("run"))?;
     let audience = audience(caller.sees_as_user(), snapshot.visibility);

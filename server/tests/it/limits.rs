@@ -263,9 +263,51 @@ async fn open_streams_are_capped() {
     }
 }
 
-/// 503 with a hint for new work; what runs waits and goes on.
+/// What can become of a database, said of the one that is meant: how it begins and how it ends.
+#[derive(Clone, Copy, PartialEq)]
+enum Trouble {
+    Away,
+    /// Somebody else has all connections.
+    Full,
+    /// A standby that has not been promoted yet.
+    ReadOnly,
+}
+
+impl Trouble {
+    fn begins(self) -> &'static str {
+        match self {
+            Self::Away => "ALLOW_CONNECTIONS false",
+            Self::Full => "CONNECTION LIMIT 0",
+            Self::ReadOnly => "SET default_transaction_read_only = on",
+        }
+    }
+
+    fn ends(self) -> &'static str {
+        match self {
+            Self::Away => "ALLOW_CONNECTIONS true",
+            Self::Full => "CONNECTION LIMIT -1",
+            Self::ReadOnly => "RESET default_transaction_read_only",
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_database_goes_away_and_comes_back() {
+    trouble_passes(Trouble::Away).await;
+}
+
+#[tokio::test]
+async fn the_database_has_no_connection_to_spare() {
+    trouble_passes(Trouble::Full).await;
+}
+
+#[tokio::test]
+async fn the_database_is_read_only_for_a_while() {
+    trouble_passes(Trouble::ReadOnly).await;
+}
+
+/// 503 with a hint for new work; what runs waits and goes on.
+async fn trouble_passes(trouble: Trouble) {
     let site =
         Site::start(&[("HEADWATER__DATABASE__ACQUIRE_TIMEOUT_MS", "300"), ("HEADWATER__LEASE__MS", "60000")]).await;
     let tenant = site.tenant().await;
@@ -285,11 +327,16 @@ async fn the_database_goes_away_and_comes_back() {
         .expect("the database's name")
         .to_owned();
     let admin = headwater_store::admin::Admin::connect(admin_url()).await.expect("connects as superuser");
-    admin.execute(&format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false")).await.expect("nobody new");
+    admin.execute(&format!("ALTER DATABASE \"{name}\" {}", trouble.begins())).await.expect("nobody new");
     let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
     admin.execute(&end).await.expect("everybody out");
     let anybody = site.anybody();
     for (api, path) in [(&anybody, "/readyz"), (&alice.key, "/v1/threads")] {
+        if trouble == Trouble::ReadOnly {
+            // What only reads goes on.
+            eventually("it reads", || async { (api.get(path).await.status == 200).then_some(()) }).await;
+            continue;
+        }
         let refused = api.get(path).await;
         let problem = refused.problem(503, "unavailable");
         assert!(refused.header("retry-after").is_some() && problem["retryable"] == true);
@@ -300,7 +347,11 @@ async fn the_database_goes_away_and_comes_back() {
     // The model goes on speaking meanwhile.
     gate.pass(3);
     gate.reached(5).await;
-    admin.execute(&format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS true")).await.expect("everybody back");
+    admin.execute(&format!("ALTER DATABASE \"{name}\" {}", trouble.ends())).await.expect("everybody back");
+    if trouble == Trouble::ReadOnly {
+        // Of connections that are there already it holds until they end, as with a standby that is replaced.
+        admin.execute(&end).await.expect("everybody out");
+    }
     eventually("ready again", || async { (anybody.get("/readyz").await.status == 200).then_some(()) }).await;
     gate.open();
     let log = log_of(&reader.rest().await);

@@ -85,6 +85,16 @@ impl ProviderConfig {
 pub(crate) enum Piece {
     Reasoning(String),
     Text(String),
+    /// A call begins.
+    ToolCall {
+        index: usize,
+        name: String,
+    },
+    /// More of its arguments.
+    ToolArgs {
+        index: usize,
+        delta: String,
+    },
     /// The protocol's own end was seen. Nothing follows.
     End(FinishReason),
 }
@@ -110,7 +120,7 @@ pub(crate) enum Provider {
 /// A request in its provider's dialect; serves every attempt at its model.
 #[derive(Debug)]
 pub(crate) enum Prepared {
-    OpenAi(bytes::Bytes),
+    OpenAi(openai::Prepared),
     Scripted(scripted::Script),
 }
 
@@ -139,7 +149,7 @@ impl Provider {
 
     pub(crate) fn prepare(&self, ask: Ask<'_>) -> Result<Prepared, Problem> {
         match self {
-            Self::OpenAi(openai) => openai.body(ask).map(Prepared::OpenAi),
+            Self::OpenAi(openai) => openai.prepare(ask).map(Prepared::OpenAi),
             Self::Scripted => scripted::Script::new(ask).map(Prepared::Scripted),
         }
     }
@@ -153,7 +163,7 @@ impl Provider {
     ) -> Result<Answer, Failure> {
         match (self, prepared) {
             (Self::OpenAi(openai), Prepared::OpenAi(body)) => {
-                let answer = openai.open(body.clone(), timeouts, deadline).await?;
+                let answer = openai.open(body, timeouts, deadline).await?;
                 Ok(Answer::OpenAi(Box::new(answer)))
             }
             (_, Prepared::Scripted(script)) => script.open().map(Answer::Scripted),

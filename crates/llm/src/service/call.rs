@@ -175,6 +175,18 @@ pub(super) fn stream(
                                     }
                                     yield Ok(LlmEvent::Reasoning(delta));
                                 }
+                                Raced::Done(Ok(Piece::ToolCall { index, name })) => {
+                                    if metered.text(&name) {
+                                        timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                    }
+                                    yield Ok(LlmEvent::ToolCall { index, name });
+                                }
+                                Raced::Done(Ok(Piece::ToolArgs { index, delta })) => {
+                                    if metered.text(&delta) {
+                                        timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                    }
+                                    yield Ok(LlmEvent::ToolArgs { index, delta });
+                                }
                                 Raced::Done(Ok(Piece::End(reason))) => break End::Finished(reason),
                                 Raced::Done(Err(failure)) => break End::Failed(failure),
                                 Raced::Cancelled => break End::Cancelled,

@@ -2,22 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check_name;
+use super::{Tool, check_name, check_tools};
 use crate::event::Visibility;
 use crate::message::Metadata;
 use crate::{AgentId, ErrorCode, Money, Problem, Timestamp};
 
 /// The largest instructions, in bytes.
 pub const MAX_INSTRUCTIONS_BYTES: usize = 64 * 1024;
-
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident),* $(,)? })*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant),* }
-    )*};
-}
 
 words! {
     /// How much a model should think.
@@ -284,10 +275,9 @@ pub struct AgentConfig {
     /// Whether the provider may cache the prompt.
     #[serde(default = "yes")]
     pub prompt_caching: bool,
-    /// What it can call. This release has no tools: the list must be empty.
+    /// What it can call; at most 128.
     #[serde(default)]
-    #[schema(value_type = Vec<Object>)]
-    pub tools: Vec<serde_json::Value>,
+    pub tools: Vec<Tool>,
     /// Bounds of each run.
     #[serde(default)]
     pub limits: Limits,
@@ -437,9 +427,7 @@ impl AgentConfig {
         if self.stop.len() > 4 || self.stop.iter().any(|s| s.is_empty() || s.len() > 256 || s.contains('\0')) {
             return Err(Problem::invalid("/stop", "must hold at most 4 strings of 1 to 256 bytes"));
         }
-        if !self.tools.is_empty() {
-            return Err(Problem::invalid("/tools", "this release has no tools yet: leave the list empty"));
-        }
+        check_tools(&self.tools)?;
         if self.run_budget.is_some() {
             return Err(Problem::invalid("/run_budget", "this release has no budgets yet: leave it null"));
         }

@@ -3,16 +3,28 @@
 //! Every name here is the API's own; a response holds every field of its schema (no value is `null`, an empty list
 //! is `[]`), and a request refuses fields that it does not know, because a mistyped name must not mean its default.
 
+/// Enums that are words in JSON.
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant),* }
+    )*};
+}
+
 mod agents;
 mod runs;
 mod tenants;
 mod threads;
+mod tools;
 mod usage;
 
 pub use agents::*;
 pub use runs::*;
 pub use tenants::*;
 pub use threads::*;
+pub use tools::*;
 pub use usage::*;
 
 use serde::{Deserialize, Serialize};

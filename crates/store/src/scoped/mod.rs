@@ -4,6 +4,7 @@
 //! them in one round trip. What is not visible does not exist: methods answer `None`, never "forbidden".
 
 mod agents;
+mod calls;
 mod events;
 mod messages;
 mod runs;
@@ -13,6 +14,7 @@ mod usage;
 mod users;
 
 pub use agents::{AgentChange, Changed};
+pub use calls::{Answered, CallAnswer, StoredCall};
 pub use events::{EventRange, LogPage};
 pub use messages::HistoryMessage;
 pub use runs::{Author, RunFilter, RunForEnd, RunForLoop, Snapshot};

@@ -1,10 +1,12 @@
 //! Runs and their snapshots.
 
 use headwater_protocol::api::{Run, RunSource, RunStatus};
-use headwater_protocol::event::{Actor, Visibility};
+use headwater_protocol::event::{Actor, MessageStatus, Pending, Visibility};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::message::Message;
-use headwater_protocol::{AgentId, MessageId, Money, ReplicaId, RunId, Scope, ThreadId, Timestamp, Usage, UserId};
+use headwater_protocol::{
+    AgentId, CallId, MessageId, Money, ReplicaId, RunId, Scope, ThreadId, Timestamp, Usage, UserId,
+};
 use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
@@ -42,6 +44,8 @@ pub struct Snapshot {
     pub visibility: Visibility,
     /// Its messages; the one being written holds its text so far.
     pub messages: Vec<Message>,
+    /// What it waits for, while it is suspended.
+    pub pending: Vec<Pending>,
 }
 
 /// What the loop needs to know of a run.
@@ -195,7 +199,11 @@ impl UserScopedStorage {
                        AND m.withdrawn IS DISTINCT FROM 'reset') AS messages,
                     CASE WHEN r.status IN ('running', 'suspended') THEN
                         (SELECT array_agg(e.events ORDER BY e.seq_from) FROM headwater.run_events e
-                         WHERE e.tenant_id = r.tenant_id AND e.run_id = r.run_id) END AS events
+                         WHERE e.tenant_id = r.tenant_id AND e.run_id = r.run_id) END AS events,
+                    CASE WHEN r.status = 'suspended' THEN
+                        ARRAY(SELECT c.call_id FROM headwater.tool_calls c
+                              WHERE c.tenant_id = r.tenant_id AND c.run_id = r.run_id AND c.status = 'pending'
+                              ORDER BY c.step, c.position) END AS unanswered
              FROM headwater.runs r WHERE r.run_id = $1"
         );
         let rows = self.query(&sql, &[&id.uuid()]).await?;
@@ -205,7 +213,14 @@ impl UserScopedStorage {
         let segments: Option<Vec<String>> = row.try_get("events")?;
         let fold = fold(segments.as_deref().unwrap_or_default())?;
         let messages = stored.into_iter().map(|stored| stored.into_message(&run, &fold)).collect();
-        Ok(Some(Snapshot { run, visibility, messages }))
+        let unanswered: Option<Vec<Uuid>> = row.try_get("unanswered")?;
+        let pending = unanswered.unwrap_or_default().into_iter().map(|call| Pending {
+            kind: "input".into(),
+            approval: None,
+            call: Some(CallId::from_uuid(call)),
+            budget: None,
+        });
+        Ok(Some(Snapshot { run, visibility, messages, pending: pending.collect() }))
     }
 
     /// All that the loop needs to begin or end a run.
@@ -358,7 +373,7 @@ impl StoredMessage {
         let id = MessageId::from_uuid(self.id);
         // The row of a message that is being written holds nothing yet; its text so far is in the log.
         let content = match &fold.open {
-            Some(open) if open.message == id => open.parts(),
+            Some(open) if open.message == id => open.parts(MessageStatus::InProgress),
             _ => self.content,
         };
         Message {

@@ -31,6 +31,7 @@ headwater.runs                     | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 - 
 headwater.tenants                  | 1 - 1 -  | 1 - 1 -  | 1 - 1 -    | 0 - 0 -      | 0 - 0 -
 headwater.threads                  | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.tickets                  | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
+headwater.tool_calls               | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.usage_calls              | 1 1 - -  | 1 1 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
 headwater.users                    | 1 ! 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater_sys._sqlx_migrations     | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
@@ -55,6 +56,7 @@ const DATA: &[&str] = &[
     "run_cancels",
     "run_inputs",
     "run_readers",
+    "tool_calls",
     "run_events",
     "run_events_kept",
 ];
@@ -122,6 +124,10 @@ impl Person {
             "tickets" => ("tenant_id, ticket_id, run_id, user_id, first_used_at", format!("'{tenant}', '{}', '{run}', '{user}', now()", own("ticket"))),
             "run_cancels" => ("tenant_id, run_id, user_id, actor", format!("'{tenant}', '{}', '{user}', '{{}}'", own("run"))),
             "run_readers" => ("tenant_id, run_id, reader_id, replica_id, user_id", format!("'{tenant}', '{}', '{user}', '{user}', '{user}'", own("run"))),
+            "tool_calls" => (
+                "tenant_id, call_id, run_id, user_id, step, position, name, status, created_at",
+                format!("'{tenant}', '{}', '{run}', '{user}', 1, {n}, 't', 'pending', now()", own("call")),
+            ),
             "run_inputs" => (
                 "tenant_id, input_id, run_id, thread_id, user_id, params, segment, created_at",
                 format!("'{tenant}', '{}', '{run}', '{thread}', '{user}', '{{}}', 's', now()", own("input")),
@@ -159,6 +165,7 @@ fn updated(table: &str) -> &'static str {
         "messages" => "content = '[\"stolen\"]'",
         "tickets" => "revoked_at = now()",
         "run_cancels" => "withdraw = true",
+        "tool_calls" => "output = '1'",
         _ => "tenant_id = tenant_id",
     }
 }

@@ -7,7 +7,7 @@ use headwater_testkit::{Database, ServerProcess, Tap};
 use serde_json::{Value, json};
 
 use super::killed::{assert_consistent, nothing_is_left};
-use crate::support::sse::{log_of, read};
+use crate::support::sse::{Stream, events, log_of, read};
 use crate::support::tenant::id;
 use crate::support::{Api, Lane, Site, Tenant, User, eventually, serve, unique};
 
@@ -22,6 +22,8 @@ fn of_the_loop(sql: &str) -> bool {
         "v.config FROM headwater.runs",
         "run_inputs",
         "run_cancel",
+        "tool_calls",
+        "answer_calls(",
     ]
     .iter()
     .any(|part| sql.contains(part))
@@ -97,6 +99,8 @@ enum Story {
     Steered,
     /// Somebody asks for the end while the model thinks.
     Cancelled,
+    /// The model calls a tool of the application's, which answers when it sees that.
+    Called,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,9 +116,10 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
     let gate = Gate::new();
     let lane = match story {
         Story::Plain => Lane::always(Reply::tokens(3).delay_each(5)),
+        Story::Called => Lane::calling("pick", "{}", Reply::tokens(3).delay_each(5)),
         Story::Steered | Story::Cancelled => Lane::always(Reply::tokens(3).gated_by(&gate)),
     };
-    ground.tenant.agent(&lane).await;
+    ground.tenant.agent_with(&lane, json!({"tools": [{"type": "client", "name": "pick"}]})).await;
     let pid = first.process.pid();
     first.tap.arm(n, moment, if fate == Fate::Killed { Act::Kill(pid) } else { Act::Pause(pid) });
 
@@ -122,6 +127,23 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
     let thread = run["thread"].as_str().expect("a thread").to_owned();
     match story {
         Story::Plain => {}
+        Story::Called => {
+            // Whoever writes the run: its readers see the call, and see it again if the step was done again.
+            let mut reader = Stream::open(&alice.key, &id(&run), None).await;
+            let mut answered = Vec::new();
+            while !String::from_utf8_lossy(&reader.bytes).contains("tool.completed") {
+                assert!(reader.more().await, "{}", String::from_utf8_lossy(&reader.bytes));
+                let called = events(&reader.bytes).into_iter().filter(|event| event["type"] == "tool.args");
+                let called = called.map(|event| event["call"].as_str().expect("an id").to_owned());
+                for call in called.collect::<Vec<_>>() {
+                    if !answered.contains(&call) {
+                        let body = json!({"tool_outputs": [{"call": call, "output": "picked"}]});
+                        first.ask(&alice, &format!("/v1/runs/{}/tool_outputs", id(&run)), &body).await;
+                        answered.push(call);
+                    }
+                }
+            }
+        }
         Story::Steered => {
             let body = json!({"agent": "assistant", "input": "two", "on_conflict": "steer"});
             let steered = first.ask(&alice, &format!("/v1/threads/{thread}/runs"), &body).await;
@@ -166,6 +188,11 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
             assert_eq!(said, [question, answer.clone(), more, answer], "{what}");
             2
         }
+        Story::Called => {
+            assert_eq!(ended["status"], "completed", "{what}");
+            assert_eq!(said, [question, line("assistant", ""), line("tool", ""), answer], "{what}");
+            2
+        }
         Story::Cancelled => {
             assert_eq!((&ended["status"], said[0].clone()), (&json!("cancelled"), question), "{what}");
             1
@@ -179,8 +206,13 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
         first.process.signal(libc::SIGCONT);
         let here = alice.at(&first.process.url);
         let again = elsewhere(&here.key, "/v1/runs", &json!({"agent": "assistant", "input": "three"})).await;
-        assert_eq!(here.key.ended(&id(&again)).await["status"], "completed", "{what}");
-        let now = crate::support::sse::events(&read(&here.key, &run, None).await);
+        if story == Story::Called {
+            // It would call again, and wait.
+            here.key.post(&format!("/v1/runs/{}/cancel", id(&again)), json!({})).await.ok(200);
+        }
+        let expected = if story == Story::Called { "cancelled" } else { "completed" };
+        assert_eq!(here.key.ended(&id(&again)).await["status"], expected, "{what}");
+        let now = events(&read(&here.key, &run, None).await);
         assert_eq!(now, log, "{what}: nothing was added");
     }
     let runs = alice.key.get("/v1/runs?limit=100").await.ok(200);
@@ -219,6 +251,16 @@ async fn killed_at_each_statement_of_a_run_that_is_cancelled() {
 }
 
 #[tokio::test]
+async fn killed_at_each_statement_of_a_run_that_calls() {
+    tell_all(Story::Called, Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn paused_at_each_statement_of_a_run_that_calls() {
+    tell_all(Story::Called, Fate::Paused).await;
+}
+
+#[tokio::test]
 async fn paused_at_each_statement_of_a_plain_run() {
     tell_all(Story::Plain, Fate::Paused).await;
 }
@@ -245,7 +287,7 @@ async fn a_cancel_that_was_answered_is_kept() {
     let here = alice.at(&first.process.url);
     let run = id(&here.key.run("one").await);
     lane.called(1).await;
-    crate::support::sse::Stream::open(&here.key, &run, None).await.until("cost.estimated").await;
+    Stream::open(&here.key, &run, None).await.until("cost.estimated").await;
     first.tap.arm(1, Moment::Before, Act::Hold);
     let answer = here.key.post(&format!("/v1/runs/{run}/cancel"), json!({})).await.ok(200);
     assert_eq!(answer["status"], "running", "its end does not come through: {answer}");

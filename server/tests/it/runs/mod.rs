@@ -8,5 +8,6 @@ mod resume;
 mod retention;
 mod threads;
 mod tickets;
+mod tools;
 mod transcript;
 mod usage;

@@ -94,6 +94,16 @@ impl Lane {
         models().lane(Box::new(move |_| Some(reply.clone())))
     }
 
+    /// Calls this tool once, and when it has been answered says this.
+    pub(crate) fn calling(tool: &str, args: &str, then: Reply) -> Arc<Self> {
+        let call = Reply::text("").tool_call(tool, args);
+        models().lane(Box::new(move |request| {
+            let messages = request.body["messages"].as_array()?;
+            let answered = messages.last().is_some_and(|last| last["role"] == "tool");
+            Some(if answered { then.clone() } else { call.clone() })
+        }))
+    }
+
     /// Quotes the last user message.
     pub(crate) fn echo() -> Arc<Self> {
         let quote = |request: &RecordedRequest| Reply::text(format!("You said: {}", request.last_text("user")?)).into();

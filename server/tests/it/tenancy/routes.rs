@@ -157,6 +157,9 @@ pub(super) fn routes() -> Vec<Route> {
         route("GET", "/v1/runs/{run}/events", all_on_alices_run(200)),
         with("POST", "/v1/runs/{run}/cancel", json!({}), all_on_alices(200)),
         with("POST", "/v1/runs/{run}/tickets", json!({}), all_on_alices(201)),
+        // Refused for what is in them, and only by a run that is there.
+        with("POST", "/v1/runs/{run}/tool_outputs", json!({"tool_outputs": []}), all_on_alices(422)),
+        with("POST", "/v1/runs/{run}/calls/{call}/result", json!({"output": 1, "error": "x"}), all_on_alices(422)),
         route("GET", "/v1/usage", all_on_own(200)),
         route("GET", "/v1/usage/calls", key_on_own(200)),
     ]

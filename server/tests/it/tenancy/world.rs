@@ -104,6 +104,7 @@ impl World {
             .replace("{version}", "1")
             .replace("{thread}", &thread)
             .replace("{message}", &self.message)
+            .replace("{call}", &self.run.replace("run_", "call_"))
             .replace("{run}", &self.run)
     }
 

@@ -17,13 +17,17 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::super::Piece;
-use super::chunk::{Chunk, Text, is_something};
+use super::chunk::{Chunk, Text, ToolCall, is_something};
 use crate::failure::{self, Failure};
 use crate::sse::{SseDecoder, SseError, SseEvent};
 
 /// How long to wait for the end of the body behind `[DONE]`: a connection read to its end can serve the next call.
 const TAIL: Duration = Duration::from_millis(20);
 
+/// Calls in one answer. Beyond, the model has lost its way.
+const MAX_CALLS: usize = 128;
+/// A name longer than any tool's is none.
+const MAX_NAME_CHARS: usize = 128;
 /// The most HTTP chunks that are joined into one piece.
 const MAX_JOINED: usize = 64;
 
@@ -46,6 +50,9 @@ struct Seen {
     usage: Option<Usage>,
     last_event: Instant,
     key: Option<SecretString>,
+    offers_tools: bool,
+    /// Calls that have begun, by the number that the provider gave each.
+    calls: Vec<Option<usize>>,
 }
 
 impl From<SseError> for Failure {
@@ -55,17 +62,25 @@ impl From<SseError> for Failure {
 }
 
 impl Answer {
-    pub(super) fn new(mut response: Response, key: Option<SecretString>) -> Self {
+    pub(super) fn new(mut response: Response, key: Option<SecretString>, offers_tools: bool) -> Self {
         // They have been read, and each is a piece of the connection's first buffer: 8 KiB for as long as the answer lasts.
         response.headers_mut().clear();
-        let seen =
-            Seen { ready: VecDeque::new(), finish: None, done: false, usage: None, last_event: Instant::now(), key };
+        let seen = Seen {
+            ready: VecDeque::new(),
+            finish: None,
+            done: false,
+            usage: None,
+            last_event: Instant::now(),
+            key,
+            offers_tools,
+            calls: Vec::new(),
+        };
         Self { response, sse: SseDecoder::new(), seen, failure: None }
     }
 
     /// An answer of which is known already that it cannot be read.
     pub(super) fn unreadable(response: Response, failure: Failure) -> Self {
-        Self { failure: Some(failure), ..Self::new(response, None) }
+        Self { failure: Some(failure), ..Self::new(response, None, false) }
     }
 
     pub(crate) fn last_event(&self) -> Instant {
@@ -119,9 +134,15 @@ impl Answer {
     }
 
     async fn end(&mut self) -> Result<Piece, Failure> {
-        let Some(finish) = self.seen.finish else {
+        let Some(mut finish) = self.seen.finish else {
             return Err(self.seen.truncated("ended its answer without a finish reason"));
         };
+        // Some imitators say `stop` behind calls, and the calls are what counts; others say the opposite.
+        match (finish, self.seen.calls.is_empty()) {
+            (FinishReason::Stop, false) => finish = FinishReason::ToolCalls,
+            (FinishReason::ToolCalls, true) => finish = FinishReason::Stop,
+            _ => {}
+        }
         // Nothing of interest can follow; a body left unread would cost the connection.
         let _ = tokio::time::timeout(TAIL, self.response.chunk()).await;
         Ok(Piece::End(finish))
@@ -161,9 +182,12 @@ impl Seen {
                 for text in [delta.content, delta.refusal].into_iter().flatten() {
                     self.text(&text);
                 }
+                for call in delta.tool_calls.into_iter().flatten() {
+                    self.call(call)?;
+                }
             }
             if let Some(reason) = choice.finish_reason {
-                self.finish = Some(finish_reason(&reason.0)?);
+                self.finish = Some(finish_reason(&reason.0, self.offers_tools)?);
             }
         }
         Ok(())
@@ -173,9 +197,7 @@ impl Seen {
         match self.ready.back_mut() {
             _ if text.is_empty() => {}
             Some(Piece::Reasoning(open)) => open.push_str(text),
-            Some(Piece::Text(_) | Piece::End(_)) | None => {
-                self.ready.push_back(Piece::Reasoning(text.as_ref().to_owned()))
-            }
+            Some(_) | None => self.ready.push_back(Piece::Reasoning(text.as_ref().to_owned())),
         }
     }
 
@@ -183,10 +205,50 @@ impl Seen {
         match self.ready.back_mut() {
             _ if text.is_empty() => {}
             Some(Piece::Text(open)) => open.push_str(text),
-            Some(Piece::Reasoning(_) | Piece::End(_)) | None => {
-                self.ready.push_back(Piece::Text(text.as_ref().to_owned()))
+            Some(_) | None => self.ready.push_back(Piece::Text(text.as_ref().to_owned())),
+        }
+    }
+
+    /// A piece of a call. The provider's own ids are nobody's business: calls have ours.
+    fn call(&mut self, piece: ToolCall<'_>) -> Result<(), Failure> {
+        if !self.offers_tools {
+            // Another attempt would only be paid for once more.
+            return Err(Failure::invalid("the model called a tool, and it was offered none").final_here());
+        }
+        let function = piece.function;
+        let name = function.as_ref().and_then(|function| function.name.as_ref()).filter(|name| !name.0.is_empty());
+        let known = match piece.index {
+            Some(_) => self.calls.iter().position(|number| *number == piece.index),
+            None if name.is_some() => None,
+            None => self.calls.len().checked_sub(1),
+        };
+        let index = match (known, name) {
+            (Some(index), _) => index,
+            (None, Some(Text(name))) => {
+                if self.calls.len() == MAX_CALLS {
+                    return Err(
+                        Failure::invalid(format!("the model made more than {MAX_CALLS} calls at once")).final_here()
+                    );
+                }
+                self.calls.push(piece.index);
+                let index = self.calls.len() - 1;
+                let name = name.chars().take(MAX_NAME_CHARS).collect();
+                self.ready.push_back(Piece::ToolCall { index, name });
+                index
+            }
+            (None, None) => return Err(Failure::invalid("the provider sent arguments of a call that has no name")),
+        };
+        let arguments = function.and_then(|function| function.arguments).filter(|text| !text.0.is_empty());
+        if let Some(Text(arguments)) = arguments {
+            match self.ready.back_mut() {
+                Some(Piece::ToolArgs { index: open, delta }) if *open == index => delta.push_str(&arguments),
+                Some(_) | None => {
+                    let delta = arguments.into_owned();
+                    self.ready.push_back(Piece::ToolArgs { index, delta });
+                }
             }
         }
+        Ok(())
     }
 }
 
@@ -204,10 +266,11 @@ async fn one_turn() {
     .await;
 }
 
-fn finish_reason(reason: &str) -> Result<FinishReason, Failure> {
+fn finish_reason(reason: &str, offers_tools: bool) -> Result<FinishReason, Failure> {
     match reason {
         "length" | "max_tokens" => Ok(FinishReason::Length),
         "content_filter" => Ok(FinishReason::ContentFilter),
+        "tool_calls" | "function_call" if offers_tools => Ok(FinishReason::ToolCalls),
         // Another attempt would only be paid for once more.
         "tool_calls" | "function_call" => {
             Err(Failure::invalid("the model called a tool, and it was offered none").final_here())

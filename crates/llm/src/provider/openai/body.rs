@@ -4,13 +4,14 @@
 //! want: `stream`, usage at its end, and a limit of output. Never copies a message's text but into the body itself.
 
 use bytes::Bytes;
-use headwater_protocol::api::ReasoningEffort;
+use headwater_protocol::CallId;
+use headwater_protocol::api::{ReasoningEffort, ToolChoice};
 use headwater_protocol::event::Role;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use super::super::{Ask, MaxTokensField};
-use crate::request::ModelRequest;
+use crate::request::{ModelCall, ModelRequest, ModelTool};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -32,6 +33,26 @@ struct Body<'a> {
     seed: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<ReasoningEffort>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Tool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<ToolChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    parameters: &'a serde_json::Value,
 }
 
 #[derive(Serialize)]
@@ -44,7 +65,25 @@ struct Messages<'a>(&'a ModelRequest);
 #[derive(Serialize)]
 struct Message<'a> {
     role: &'a str,
-    content: &'a str,
+    /// `null` where a message consists of calls alone.
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Call<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<CallId>,
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    id: CallId,
+    r#type: &'static str,
+    function: Called<'a>,
+}
+
+#[derive(Serialize)]
+struct Called<'a> {
+    name: &'a str,
+    arguments: &'a str,
 }
 
 impl Serialize for Messages<'_> {
@@ -53,19 +92,38 @@ impl Serialize for Messages<'_> {
         let length = request.messages.len() + usize::from(request.instructions.is_some());
         let mut list = serializer.serialize_seq(Some(length))?;
         if let Some(instructions) = &request.instructions {
-            list.serialize_element(&Message { role: "system", content: instructions })?;
+            list.serialize_element(&Message {
+                role: "system",
+                content: Some(instructions),
+                tool_calls: Vec::new(),
+                tool_call_id: None,
+            })?;
         }
         for message in &request.messages {
             let role = match message.role {
                 Role::User => "user",
                 Role::Assistant => "assistant",
-                // This release offers no tools, so no history holds a result of one.
-                Role::Tool => continue,
+                Role::Tool => "tool",
             };
-            list.serialize_element(&Message { role, content: &message.text })?;
+            list.serialize_element(&Message {
+                role,
+                content: (!message.text.is_empty() || message.calls.is_empty()).then_some(&message.text),
+                tool_calls: message.calls.iter().map(called).collect(),
+                tool_call_id: message.answers,
+            })?;
         }
         list.end()
     }
+}
+
+fn called(call: &ModelCall) -> Call<'_> {
+    Call { id: call.call, r#type: "function", function: Called { name: &call.name, arguments: &call.args } }
+}
+
+fn tool(tool: &ModelTool) -> Tool<'_> {
+    let function =
+        Function { name: &tool.name, description: tool.description.as_deref(), parameters: &tool.parameters };
+    Tool { r#type: "function", function }
 }
 
 pub(super) fn render(ask: Ask<'_>, field: MaxTokensField) -> Result<Bytes, serde_json::Error> {
@@ -75,6 +133,7 @@ pub(super) fn render(ask: Ask<'_>, field: MaxTokensField) -> Result<Bytes, serde
         MaxTokensField::MaxTokens => false,
         MaxTokensField::MaxCompletionTokens => true,
     };
+    let offers = !request.tools.is_empty();
     let body = Body {
         model: ask.model_id,
         messages: Messages(request),
@@ -88,6 +147,10 @@ pub(super) fn render(ask: Ask<'_>, field: MaxTokensField) -> Result<Bytes, serde
         stop: &request.stop,
         seed: request.seed,
         reasoning_effort: request.reasoning_effort,
+        tools: request.tools.iter().map(tool).collect(),
+        tool_choice: offers.then_some(request.tool_choice),
+        // That it may is every provider's default, and some know no such field.
+        parallel_tool_calls: (offers && !request.parallel_tool_calls).then_some(false),
     };
     let text: usize = request.messages.iter().map(|message| message.text.len() + 40).sum();
     let mut json = Vec::with_capacity(text + request.instructions.as_ref().map_or(0, |text| text.len()) + 256);

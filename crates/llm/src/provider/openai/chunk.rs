@@ -42,6 +42,26 @@ pub(super) struct Delta<'a> {
     /// OpenRouter.
     #[serde(borrow, default)]
     pub(super) reasoning: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) tool_calls: Option<Vec<ToolCall<'a>>>,
+}
+
+/// A piece of a call: its beginning has the name, the others more of the arguments.
+#[derive(Debug, Deserialize)]
+pub(super) struct ToolCall<'a> {
+    /// Some imitators number nothing: then a piece with a name begins the next call.
+    #[serde(default)]
+    pub(super) index: Option<usize>,
+    #[serde(borrow, default)]
+    pub(super) function: Option<Function<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Function<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) arguments: Option<Text<'a>>,
 }
 
 /// A `Cow` inside an `Option` is borrowed only through a type of its own.

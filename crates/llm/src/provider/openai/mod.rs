@@ -31,6 +31,13 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How long an error's body may take once its status is there.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 
+/// A request's body, and what matters for reading its answer.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    body: Bytes,
+    offers_tools: bool,
+}
+
 /// A provider that speaks Chat Completions.
 #[derive(Debug)]
 pub(crate) struct OpenAi {
@@ -63,15 +70,22 @@ impl OpenAi {
         Ok(Self { client, url, headers, key: config.api_key.clone(), max_tokens_field: config.max_tokens_field })
     }
 
-    pub(super) fn body(&self, ask: Ask<'_>) -> Result<Bytes, Problem> {
+    pub(super) fn prepare(&self, ask: Ask<'_>) -> Result<Prepared, Problem> {
+        let offers_tools = !ask.request.tools.is_empty();
         body::render(ask, self.max_tokens_field)
+            .map(|body| Prepared { body, offers_tools })
             .map_err(|error| Problem::new(ErrorCode::Internal, format!("the request cannot be written: {error}")))
     }
 
-    pub(super) async fn open(&self, body: Bytes, timeouts: &Timeouts, deadline: Instant) -> Result<Answer, Failure> {
+    pub(super) async fn open(
+        &self,
+        prepared: &Prepared,
+        timeouts: &Timeouts,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
         let mut request = Request::new(Method::POST, self.url.clone());
         *request.headers_mut() = self.headers.clone();
-        *request.body_mut() = Some(body.into());
+        *request.body_mut() = Some(prepared.body.clone().into());
         let sending = connect::within(Duration::from_millis(timeouts.connect_ms), self.client.execute(request));
         let left = deadline.saturating_duration_since(Instant::now());
         let headers = Duration::from_millis(timeouts.headers_ms);
@@ -97,7 +111,7 @@ impl OpenAi {
             let what = "the provider answered 200 with something that is no event stream";
             return Ok(Answer::unreadable(response, Failure::invalid(what)));
         }
-        Ok(Answer::new(response, self.key.clone()))
+        Ok(Answer::new(response, self.key.clone(), prepared.offers_tools))
     }
 
     async fn refused(&self, status: u16, response: Response, left: Duration) -> Failure {
