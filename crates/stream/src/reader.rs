@@ -26,6 +26,9 @@ use crate::view;
 
 /// Segments in one page of the table: about 256 KiB once a run is packed, far less before.
 const PAGE_SEGMENTS: i64 = 64;
+/// The same of a reader's first page. Whoever takes nothing holds no more than that, and each page that is taken doubles
+/// the next.
+const FIRST_PAGE_SEGMENTS: i64 = 8;
 
 /// Where a reader begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +96,7 @@ impl MessageStreamManager {
             Cursor::After(seq) => seq,
             Cursor::Now => i64::MAX as u64,
         };
-        let Some(page) = storage.events_read(run, EventRange { after, segments: PAGE_SEGMENTS }).await? else {
+        let Some(page) = storage.events_read(run, EventRange { after, segments: FIRST_PAGE_SEGMENTS }).await? else {
             return Ok(Ok(Opened::NotFound));
         };
         let owner = page.user;
@@ -175,6 +178,8 @@ struct Reader {
     checked_at: Instant,
     /// While another process writes the run.
     remote: Option<RemoteReader>,
+    /// Segments in the last page of the table.
+    page_segments: i64,
     /// Where the run is to end when nobody reads it.
     present: Option<Present>,
     _open: OpenStream,
@@ -219,6 +224,7 @@ impl Reader {
             rotate_at: now + rotate,
             checked_at: now,
             remote: None,
+            page_segments: FIRST_PAGE_SEGMENTS,
             present: None,
             _open: open,
         }
@@ -368,7 +374,9 @@ impl Reader {
 
     async fn read_table(&mut self) -> Next {
         let storage = self.manager.store.scoped(self.params.scope);
-        let range = EventRange { after: self.after, segments: PAGE_SEGMENTS };
+        // Asked again, so the last one was taken.
+        self.page_segments = (self.page_segments * 2).min(PAGE_SEGMENTS);
+        let range = EventRange { after: self.after, segments: self.page_segments };
         match storage.events_read(self.run, range).await {
             Ok(Some(page)) => self.page(page),
             // Deleted meanwhile: nothing more will ever come.

@@ -106,6 +106,12 @@ impl Transcript {
                 self.ended = Some(Ended::Cancelled);
                 Vec::new()
             }
+            EventBody::ToolArgs { call: _, args: Some(args) } => vec![Piece::Note(format!("calls a tool with {args}"))],
+            EventBody::ToolFailed { error, .. } => {
+                let words = error.detail.unwrap_or_else(|| error.code.title().to_owned());
+                vec![Piece::Note(format!("a tool failed: {words}"))]
+            }
+            EventBody::ToolDenied { .. } => vec![Piece::Note("the call of a tool was not permitted".into())],
             // Nothing to see.
             _ => Vec::new(),
         }

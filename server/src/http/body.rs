@@ -113,8 +113,16 @@ impl Drop for InFlight {
 
 /// An answer's body, and the request it keeps in flight.
 pub(super) struct TrackedBody {
-    pub(super) inner: Body,
-    pub(super) in_flight: InFlight,
+    inner: Body,
+    in_flight: InFlight,
+    /// What the socket has no room for yet: one frame, or the end.
+    held: Option<Option<Result<Frame<Bytes>, axum::Error>>>,
+}
+
+impl TrackedBody {
+    pub(super) fn new(inner: Body, in_flight: InFlight) -> Self {
+        Self { inner, in_flight, held: None }
+    }
 }
 
 impl HttpBody for TrackedBody {
@@ -122,16 +130,21 @@ impl HttpBody for TrackedBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        // Always asked, room or not: whoever makes the answer may be in the middle of something, with a connection to the
+        // database in its hands, and must come to the end of it. Only what it gives waits, and then it is asked no more.
+        if self.held.is_none() {
+            self.held = Some(ready!(Pin::new(&mut self.inner).poll_frame(cx)));
+        }
         ready!(self.in_flight.0.poll_room(cx));
-        Pin::new(&mut self.inner).poll_frame(cx)
+        Poll::Ready(self.held.take().flatten())
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.held.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        if self.held.is_some() { SizeHint::default() } else { self.inner.size_hint() }
     }
 }
 

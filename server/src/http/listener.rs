@@ -282,7 +282,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             if http1 && shared.closes() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response.map(|inner| TrackedBody { inner, in_flight }))
+            Ok(response.map(|inner| TrackedBody::new(inner, in_flight)))
         })
     }
 }

@@ -263,6 +263,69 @@ async fn open_streams_are_capped() {
     }
 }
 
+/// A connection whose other end takes a few thousand bytes and no more, and which has asked for a run's events.
+fn stopped_reader(url: &str, token: &str, run: &str) -> std::net::TcpStream {
+    use std::io::{Read as _, Write as _};
+    use std::os::fd::{AsRawFd as _, FromRawFd as _};
+    let address: std::net::SocketAddrV4 = url.trim_start_matches("http://").parse().expect("an address");
+    // SAFETY: plain system calls on a socket that is ours alone; it is closed with the stream made of it.
+    let mut socket = unsafe {
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
+        assert!(socket >= 0, "a socket");
+        std::net::TcpStream::from_raw_fd(socket)
+    };
+    let set = |level, option, value: libc::c_int| {
+        let size = size_of::<libc::c_int>() as libc::socklen_t;
+        // SAFETY: as above; the value outlives the call.
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) }
+    };
+    assert_eq!((set(libc::SOL_SOCKET, libc::SO_RCVBUF, 4096), set(libc::IPPROTO_TCP, libc::TCP_MAXSEG, 1024)), (0, 0));
+    let to = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: address.port().to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: as above; the address is a whole one.
+    let connected = unsafe {
+        libc::connect(socket.as_raw_fd(), (&raw const to).cast(), size_of::<libc::sockaddr_in>() as libc::socklen_t)
+    };
+    assert_eq!(connected, 0, "connects");
+    let request = format!(
+        "GET /v1/runs/{run}/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\naccept: text/event-stream\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).expect("asks");
+    let mut first = [0; 16];
+    socket.read_exact(&mut first).expect("an answer begins");
+    assert!(first.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&first));
+    socket
+}
+
+/// More readers stop than there are connections to the database, each in the middle of a log: the others have them all.
+#[tokio::test]
+async fn readers_that_stop_hold_no_connection_of_the_database() {
+    let site =
+        Site::start(&[("HEADWATER__DATABASE__ACQUIRE_TIMEOUT_MS", "2000"), ("HEADWATER__STREAM__COALESCE_MS", "1")])
+            .await;
+    let tenant = site.tenant().await;
+    let alice = tenant.user("alice").await;
+    // Many small events of a run that goes on, so that its log lies in many pieces and is read in many pages.
+    let lane = Lane::sequence([Reply::tokens(200_000).delay_each(1)]);
+    tenant.agent(&lane).await;
+    let run = id(&alice.key.run("x").await);
+    Stream::open(&alice.key, &run, None).await.until_bytes(600_000).await;
+    let minted = tenant.api.post("/v1/user_tokens", json!({"user": "alice"})).await.ok(201);
+    let token = minted["token"].as_str().expect("a token").to_owned();
+    let url = site.process.url.clone();
+    let stopped =
+        tokio::task::spawn_blocking(move || (0..24).map(|_| stopped_reader(&url, &token, &run)).collect::<Vec<_>>());
+    let stopped = stopped.await.expect("they connect");
+    for _ in 0..20 {
+        alice.key.get("/v1/threads").await.ok(200);
+    }
+    drop(stopped);
+}
+
 /// What can become of a database, said of the one that is meant: how it begins and how it ends.
 #[derive(Clone, Copy, PartialEq)]
 enum Trouble {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_protocol::api::{CancelParams, EventPage, List, Run, RunParams, RunSnapshot, Ticket};
+use headwater_protocol::api::{CancelParams, EventPage, List, Run, RunParams, RunSnapshot, Ticket, ToolOutputs};
 use headwater_protocol::{RunId, ThreadId};
 use reqwest::Method;
 
@@ -76,6 +76,12 @@ impl Client {
     /// Asks for a run's end. On a finished run nothing happens.
     pub async fn runs_cancel(&self, run: RunId, params: &CancelParams, options: Options) -> Result<Run, Error> {
         self.post(&["runs", &run.to_string(), "cancel"], params, options).await
+    }
+
+    /// Answers calls of the application's own tools: all of them, or none. The run goes on when it waits for no other. The
+    /// same answer may be sent again.
+    pub async fn runs_tool_outputs(&self, run: RunId, outputs: &ToolOutputs, options: Options) -> Result<Run, Error> {
+        self.post(&["runs", &run.to_string(), "tool_outputs"], outputs, options).await
     }
 
     /// A ticket to one run's events, for a browser's `EventSource`.

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `demo` | quotes the last message and says how to get a real model; some 40 tokens, 30 ms apart |
 //! | `echo` | says the last message back, one word at a time, at once |
+//! | `tools` | calls the first tool that it is offered, with what it was told if that is a JSON object, and then says the answer |
 //! | `tokens-NxM` | N tokens (at most 100 000), M ms apart (at most 60 000); the first one at once |
 //! | `fail-CODE` | fails before its answer begins, with one of the `provider_…` codes |
 //! | `fail-CODE-MS` | the same, and asks to be tried again after MS milliseconds |
@@ -23,7 +24,7 @@ use super::{Ask, Piece};
 use crate::failure::Failure;
 
 /// The ids worth listing.
-pub(super) const MODELS: &[&str] = &["demo", "echo", "tokens-64x50"];
+pub(super) const MODELS: &[&str] = &["demo", "echo", "tools", "tokens-64x50"];
 
 const MAX_TOKENS: u32 = 100_000;
 const MAX_DELAY_MS: u64 = 60_000;
@@ -40,9 +41,23 @@ pub(crate) struct Script {
 
 #[derive(Debug, Clone)]
 enum Act {
-    Say { text: std::sync::Arc<str>, delay: Duration },
-    Count { tokens: u32, delay: Duration },
-    Fail { code: ErrorCode, retry_after: Option<Duration> },
+    Say {
+        text: std::sync::Arc<str>,
+        delay: Duration,
+    },
+    Count {
+        tokens: u32,
+        delay: Duration,
+    },
+    /// In two pieces: its beginning and its arguments.
+    Call {
+        name: String,
+        args: String,
+    },
+    Fail {
+        code: ErrorCode,
+        retry_after: Option<Duration>,
+    },
 }
 
 /// An answer that has begun.
@@ -65,10 +80,11 @@ impl Script {
         let act = match ask.model_id {
             "demo" => Act::Say { text: demo(said).into(), delay: Duration::from_millis(30) },
             "echo" => Act::Say { text: said.into(), delay: Duration::ZERO },
+            "tools" => tools(&ask, said),
             other => {
                 let act = other.strip_prefix("tokens-").and_then(tokens);
                 act.or_else(|| other.strip_prefix("fail-").and_then(fail)).ok_or_else(|| {
-                    let known = "demo, echo, tokens-NxM, fail-CODE and fail-CODE-MS";
+                    let known = "demo, echo, tools, tokens-NxM, fail-CODE and fail-CODE-MS";
                     Problem::new(ErrorCode::ModelNotFound, format!("the scripted provider has {known}, not {other}"))
                 })?
             }
@@ -114,6 +130,21 @@ fn demo(said: &str) -> String {
     )
 }
 
+/// A call, or what came of it.
+fn tools(ask: &Ask<'_>, said: &str) -> Act {
+    let last = ask.request.messages.last();
+    if let Some(answer) = last.filter(|message| message.role == Role::Tool) {
+        return Act::Say { text: format!("The tool answered: {}", answer.text).into(), delay: Duration::ZERO };
+    }
+    match ask.request.tools.first() {
+        Some(tool) => {
+            let object = serde_json::from_str::<serde_json::Value>(said).is_ok_and(|value| value.is_object());
+            Act::Call { name: tool.name.clone(), args: if object { said.to_owned() } else { "{}".to_owned() } }
+        }
+        None => Act::Say { text: "I have no tools.".into(), delay: Duration::ZERO },
+    }
+}
+
 /// `NxM`
 fn tokens(text: &str) -> Option<Act> {
     let (tokens, delay) = text.split_once('x')?;
@@ -136,7 +167,7 @@ impl Act {
     fn delay(&self) -> Duration {
         match self {
             Act::Say { delay, .. } | Act::Count { delay, .. } => *delay,
-            Act::Fail { .. } => Duration::ZERO,
+            Act::Call { .. } | Act::Fail { .. } => Duration::ZERO,
         }
     }
 
@@ -151,8 +182,26 @@ impl Act {
                 Some((rest[..end].to_owned(), at + end))
             }
             Act::Count { tokens, .. } => (at < *tokens as usize).then(|| (format!(" tok{at}"), at + 1)),
+            Act::Call { args, .. } => match at {
+                0 => Some((String::new(), 1)),
+                1 => Some((args.clone(), 2)),
+                _ => None,
+            },
             Act::Fail { .. } => None,
         }
+    }
+
+    /// A token as a piece of the answer.
+    fn piece(&self, at: usize, token: String) -> Piece {
+        match self {
+            Act::Call { name, .. } if at == 0 => Piece::ToolCall { index: 0, name: name.clone() },
+            Act::Call { .. } => Piece::ToolArgs { index: 0, delta: token },
+            Act::Say { .. } | Act::Count { .. } | Act::Fail { .. } => Piece::Text(token),
+        }
+    }
+
+    fn finish(&self) -> FinishReason {
+        if matches!(self, Act::Call { .. }) { FinishReason::ToolCalls } else { FinishReason::Stop }
     }
 }
 
@@ -160,7 +209,7 @@ impl Answer {
     pub(crate) async fn next(&mut self) -> Result<Piece, Failure> {
         let Some((token, behind)) = self.act.token(self.at) else {
             self.ended = true;
-            return Ok(Piece::End(FinishReason::Stop));
+            return Ok(Piece::End(self.act.finish()));
         };
         if self.tokens >= self.max_tokens {
             self.ended = true;
@@ -169,11 +218,12 @@ impl Answer {
         if self.due > Instant::now() {
             tokio::time::sleep_until(self.due).await;
         }
+        let piece = self.act.piece(self.at, token);
         self.at = behind;
         self.tokens += 1;
         self.last_event = Instant::now();
         self.due += self.act.delay();
-        Ok(Piece::Text(token))
+        Ok(piece)
     }
 
     pub(crate) fn last_event(&self) -> Instant {
