@@ -264,6 +264,25 @@ BEGIN
         ON c.tenant_id = t.tenant_id AND c.run_id = t.run_id AND c.requested_at <= clock_timestamp();
 END $$;
 
+-- See 0004_service.sql. New: one that was woken is given back, and counted, like any other.
+CREATE OR REPLACE FUNCTION headwater.release_run(p_replica uuid, p_tenant uuid, p_run uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE headwater.runs SET owner = NULL, lease_token = NULL
+    WHERE tenant_id = p_tenant AND run_id = p_run AND owner = p_replica AND status IN ('queued', 'running', 'suspended');
+    RETURN FOUND;
+END $$;
+
+CREATE OR REPLACE FUNCTION headwater.sweep() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT count(*) FROM headwater.runs r
+            WHERE (r.status IN ('queued', 'running') OR r.status = 'suspended' AND r.woken)
+              AND NOT EXISTS (SELECT 1 FROM headwater_sys.replicas p WHERE p.replica_id = r.owner AND p.expires_at > clock_timestamp())
+              AND NOT EXISTS (SELECT 1 FROM headwater.runs b WHERE b.tenant_id = r.tenant_id AND b.thread_id = r.thread_id
+                                AND b.status IN ('queued', 'running', 'suspended') AND b.ord < r.ord));
+END $$;
+
 -- Wakes runs of which a call may be answered no longer: whoever goes on with them says so. Returns how many.
 CREATE FUNCTION headwater.wake_expired() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

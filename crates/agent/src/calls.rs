@@ -4,20 +4,18 @@
 //! a step with calls. A call is a row before readers can see it whole, and so it can be answered from then on. The run
 //! suspends only if one is unanswered still, looked at under the same lock that an answer takes.
 
-use std::time::Duration;
-
 use headwater_protocol::api::{Policy, RunStatus, Tool};
 use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Pending, Role};
 use headwater_protocol::fold::{Fold, OpenCall};
 use headwater_protocol::message::Part;
 use headwater_protocol::{CallId, ErrorCode, MessageId, Problem, Scope, Timestamp};
-use headwater_store::StoreError;
 use headwater_store::commit::{CallWrite, MessageWrite, StepWrite, Writes};
 use headwater_store::scoped::StoredCall;
 use headwater_stream::WriteError;
 
 use crate::ending::Ending;
-use crate::execute::{Next, RunState};
+use crate::execute::{Next, RunState, patiently};
+use crate::schema;
 use crate::step::Called;
 
 /// How a step with calls goes on.
@@ -98,37 +96,10 @@ fn permitted<'a>(tool: Option<&'a Tool>, call: &OpenCall, count: u32, most: i32)
     let Some(args) = &call.args else {
         return failed(ErrorCode::ToolInvalidArgs, "the arguments are not a JSON object".to_owned());
     };
-    match wrong_with(tool.parameters(), args) {
+    match schema::wrong_with(tool.parameters(), args, call.text.len()) {
         None => Ok(tool),
         Some(words) => failed(ErrorCode::ToolInvalidArgs, words),
     }
-}
-
-/// How many things that are wrong with arguments are told.
-const TOLD: usize = 5;
-/// The longest words about one of them, in characters: they may quote the arguments.
-const TOLD_CHARS: usize = 300;
-
-/// What is wrong with arguments by their schema, in words for the model.
-fn wrong_with(schema: &serde_json::Value, args: &serde_json::Value) -> Option<String> {
-    let validator = match compile(schema) {
-        Ok(validator) => validator,
-        Err(words) => return Some(format!("the tool's schema cannot be used: {words}")),
-    };
-    let errors = validator.iter_errors(args).take(TOLD).map(|error| {
-        let words: String = error.to_string().chars().take(TOLD_CHARS).collect();
-        format!("{}: {words}", error.instance_path())
-    });
-    let errors: Vec<String> = errors.collect();
-    (!errors.is_empty()).then(|| errors.join("; "))
-}
-
-/// A schema that can be used. It fetches and reads nothing, and its patterns take time in proportion to the text.
-fn compile(schema: &serde_json::Value) -> Result<jsonschema::Validator, String> {
-    jsonschema::options()
-        .with_pattern_options(jsonschema::PatternOptions::regex())
-        .build(schema)
-        .map_err(|error| error.to_string())
 }
 
 /// Whether the schemas of these tools can be used.
@@ -137,8 +108,7 @@ fn compile(schema: &serde_json::Value) -> Result<jsonschema::Validator, String> 
 /// `invalid_schema`, and what is wrong with which.
 pub fn check_schemas(tools: &[Tool]) -> Result<(), Problem> {
     for (i, tool) in tools.iter().enumerate() {
-        if let Err(words) = compile(tool.parameters()) {
-            let words: String = words.chars().take(TOLD_CHARS).collect();
+        if let Err(words) = schema::check(tool.parameters()) {
             return Err(Problem::new(ErrorCode::InvalidSchema, format!("the parameters of {}: {words}", tool.name()))
                 .with("param", format!("/tools/{i}/parameters")));
         }
@@ -146,11 +116,37 @@ pub fn check_schemas(tools: &[Tool]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What is made of calls that nobody has answered when the run ends: their events, and what their rows say.
-pub(crate) fn abandon(open: impl Iterator<Item = CallId>) -> (Vec<EventBody>, Option<serde_json::Value>) {
+/// What is made of calls whose end is not in the log when the run ends: their events, and what the rows say of those that
+/// nobody has answered.
+pub(crate) fn abandon(
+    open: impl Iterator<Item = CallId>,
+    rows: &[StoredCall],
+) -> (Vec<EventBody>, Option<serde_json::Value>) {
     let error = Problem::new(ErrorCode::ToolError, "the run ended before it was answered");
-    let failed = |call| EventBody::ToolFailed { call, error: error.clone(), duration_ms: 0 };
-    (open.map(failed).collect(), serde_json::to_value(&error).ok())
+    let events = open.map(|call| {
+        let answered = rows.iter().find(|row| row.call == call && row.status != "pending");
+        answered.map_or_else(|| EventBody::ToolFailed { call, error: error.clone(), duration_ms: 0 }, ended)
+    });
+    (events.collect(), serde_json::to_value(&error).ok())
+}
+
+/// The calls of a fold whose end is not in the log.
+pub(crate) fn open_calls(fold: &Fold) -> impl Iterator<Item = CallId> + '_ {
+    fold.calls.iter().filter(|call| !call.ended).map(|call| call.call)
+}
+
+/// How a call that was answered ended, as the log tells it.
+fn ended(row: &StoredCall) -> EventBody {
+    let took = row.answered_at.unwrap_or(row.created_at).ms() - row.created_at.ms();
+    let (call, duration_ms) = (row.call, u64::try_from(took).unwrap_or_default());
+    match problem(row) {
+        Some(error) => EventBody::ToolFailed { call, error, duration_ms },
+        None => EventBody::ToolCompleted { call, output: row.output.clone(), artifact: None, duration_ms },
+    }
+}
+
+fn problem(row: &StoredCall) -> Option<Problem> {
+    row.error.clone().and_then(|error| serde_json::from_value(error).ok())
 }
 
 /// How a step with calls is remembered by whoever goes on with it.
@@ -180,22 +176,18 @@ impl RunState<'_> {
     pub(crate) async fn carry_out(&mut self, called: Called) -> Result<After, WriteError> {
         let step = called.step.step;
         loop {
-            let rows = match self.calls_of(step).await? {
-                Some(rows) => rows,
-                None => return self.abandon(&called, self.cancelled()).await,
-            };
+            let rows = self.calls_of(step).await?;
             if self.cancel.is_cancelled() {
-                return self.abandon(&called, self.cancelled()).await;
+                return self.abandon(&called, &rows, self.cancelled()).await;
             }
             let open: Vec<&StoredCall> = rows.iter().filter(|row| row.status == "pending").collect();
             if open.is_empty() {
                 return self.finish_calls(called, &rows).await.map(After::Step);
             }
-            let now = Timestamp::now();
-            if let Some(late) = open.iter().find(|row| row.expires_at.is_some_and(|at| at <= now)) {
+            if let Some(late) = open.iter().find(|row| row.late) {
                 let words = format!("nobody has answered the call of {} in time", late.name);
                 let problem = Problem::new(ErrorCode::InputExpired, words);
-                return self.abandon(&called, Ending::Failed(problem)).await;
+                return self.abandon(&called, &rows, Ending::Failed(problem)).await;
             }
             let waits = |row: &&StoredCall| Pending {
                 kind: "input".into(),
@@ -206,7 +198,7 @@ impl RunState<'_> {
             let pending = open.iter().map(waits).collect();
             let mut write = self.totals();
             write.status = Some(RunStatus::Suspended.as_str());
-            write.suspended_at = Some(now.0);
+            write.suspended_at = Some(Timestamp::now().0);
             let event = EventBody::RunSuspended { reason: "input".into(), pending };
             match self.writer.commit(vec![event], Writes { run: Some(write), ..Writes::default() }).await {
                 Ok(_) => return Ok(After::Suspended),
@@ -217,32 +209,21 @@ impl RunState<'_> {
         }
     }
 
-    /// The rows of a step's calls, through an outage. `None`: the run's end was asked for meanwhile.
-    async fn calls_of(&self, step: i32) -> Result<Option<Vec<StoredCall>>, WriteError> {
+    /// The rows of a step's calls, through an outage.
+    pub(crate) async fn calls_of(&self, step: i32) -> Result<Vec<StoredCall>, WriteError> {
         let identity = self.writer.identity();
         let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
         let storage = self.runtime.inner.parts.store.scoped(scope);
-        let mut pause = Duration::from_millis(50);
-        loop {
-            match storage.calls(self.run.id, Some(step)).await {
-                Ok(rows) => return Ok(Some(rows)),
-                Err(StoreError::Unavailable(reason) | StoreError::Contended(reason)) => {
-                    tracing::warn!(%reason, "a run's calls could not be read; trying again");
-                }
-                Err(error) => return Err(WriteError::Refused(error.to_string())),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(1)),
-                () = self.hold.cancelled() => return Err(WriteError::Fenced),
-                () = self.cancel.cancelled() => return Ok(None),
-            }
+        match patiently(&self.hold, || storage.calls(self.run.id, Some(step))).await {
+            Some(Ok(rows)) => Ok(rows),
+            Some(Err(error)) => Err(WriteError::Refused(error.to_string())),
+            None => Err(WriteError::Fenced),
         }
     }
 
-    async fn abandon(&mut self, called: &Called, ending: Ending) -> Result<After, WriteError> {
-        let rows = self.calls_of(called.step.step).await?.unwrap_or_default();
+    async fn abandon(&mut self, called: &Called, rows: &[StoredCall], ending: Ending) -> Result<After, WriteError> {
         let open = rows.iter().filter(|row| !called.told.contains(&row.call)).map(|row| row.call);
-        let (events, unanswered) = abandon(open);
+        let (events, unanswered) = abandon(open, rows);
         let next = self.end(events, Writes { unanswered, ..Writes::default() }, ending).await?;
         Ok(After::Ended(next))
     }
@@ -253,24 +234,15 @@ impl RunState<'_> {
         let now = Timestamp::now();
         let (mut events, mut content) = (Vec::new(), Vec::new());
         for row in rows {
-            let error: Option<Problem> = row.error.clone().and_then(|error| serde_json::from_value(error).ok());
             if !told.contains(&row.call) {
-                let took = row.answered_at.unwrap_or(now).ms() - row.created_at.ms();
-                let duration_ms = u64::try_from(took).unwrap_or_default();
-                events.push(match &error {
-                    None => {
-                        let output = row.output.clone();
-                        EventBody::ToolCompleted { call: row.call, output, artifact: None, duration_ms }
-                    }
-                    Some(error) => EventBody::ToolFailed { call: row.call, error: error.clone(), duration_ms },
-                });
+                events.push(ended(row));
             }
             content.push(Part::ToolResult {
                 call: row.call,
                 name: row.name.clone(),
                 status: row.status.clone(),
                 output: row.output.clone(),
-                error,
+                error: problem(row),
                 artifact: None,
             });
         }

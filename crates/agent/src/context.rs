@@ -41,7 +41,11 @@ pub async fn context(
         answer_all(messages);
     }
     runs.retain(|(_, messages)| !messages.is_empty());
-    let Some(room) = room(llm, config) else { return Ok(flat(runs)) };
+    let Some(mut room) = room(llm, config) else { return Ok(flat(runs)) };
+    for tool in &config.tools {
+        let text = [tool.name(), tool.description().unwrap_or_default(), &tool.parameters().to_string()].join(" ");
+        room = room.saturating_sub(count(llm, config, &text).await);
+    }
     let instructions = config.instructions.as_deref().unwrap_or_default();
     // There are never more tokens than bytes: most threads are short, and need no counting.
     let bytes: usize = runs.iter().flat_map(|(_, messages)| messages).map(|m| bytes_of(m) + PER_MESSAGE as usize).sum();
@@ -57,7 +61,9 @@ pub async fn context(
             message.tokens = Some(tokens);
             size += llm.estimator().scale(&config.model, tokens, message.text.len()) + PER_MESSAGE;
             for call in &message.calls {
-                size += llm.estimator().count(&config.model, &call.args).await + PER_MESSAGE;
+                for text in [call.name.as_str(), &call.args] {
+                    size += llm.estimator().count(&config.model, text).await + PER_MESSAGE;
+                }
             }
         }
         if size > left {
@@ -83,9 +89,12 @@ fn bytes_of(message: &ModelMessage) -> usize {
 /// A call as the model made it.
 fn call(part: &Part) -> Option<ModelCall> {
     let Part::ToolCall { call, name, args } = part else { return None };
-    // What was no JSON is not sent back: providers refuse it.
+    // Providers refuse names that no tool can have, and what is no JSON: both are the model's own inventions.
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let name: String = name.chars().take(64).map(|c| if good(c) { c } else { '_' }).collect();
+    let name = if name.is_empty() { "_".to_owned() } else { name };
     let args = args.as_ref().map_or_else(|| "{}".to_owned(), serde_json::Value::to_string);
-    Some(ModelCall { call: *call, name: name.clone(), args: args.into() })
+    Some(ModelCall { call: *call, name, args: args.into() })
 }
 
 /// What came of a call, in words for the model.
@@ -102,22 +111,18 @@ fn answer(part: &Part) -> Option<ModelMessage> {
     Some(ModelMessage::answer(*call, text))
 }
 
-/// Providers refuse a call without an answer right behind it. A run that ended before has none.
+/// Providers refuse a call without an answer right behind it, and an answer without its call. A run that ended before has
+/// no answer; a history that was cut may have no call.
 fn answer_all(messages: &mut Vec<ModelMessage>) {
-    let mut at = 0;
-    while at < messages.len() {
-        let calls: Vec<_> = messages[at].calls.iter().map(|call| call.call).collect();
-        at += 1;
+    let all = std::mem::take(messages);
+    let (answers, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|message| message.answers.is_some());
+    for message in others {
+        let calls: Vec<_> = message.calls.iter().map(|call| call.call).collect();
+        messages.push(message);
         for call in calls {
-            if messages.get(at).is_none_or(|next| next.answers != Some(call)) {
-                let behind = messages.iter().position(|message| message.answers == Some(call));
-                let answer = match behind.filter(|behind| *behind > at) {
-                    Some(behind) => messages.remove(behind),
-                    None => ModelMessage::answer(call, r#"{"error":"the run ended before this was answered"}"#),
-                };
-                messages.insert(at, answer);
-            }
-            at += 1;
+            let answer = answers.iter().find(|answer| answer.answers == Some(call)).cloned();
+            let none = || ModelMessage::answer(call, r#"{"error":"the run ended before this was answered"}"#);
+            messages.push(answer.unwrap_or_else(none));
         }
     }
 }

@@ -8,7 +8,7 @@ use headwater_protocol::fold::Fold;
 use headwater_protocol::{Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::StoreError;
 use headwater_store::commit::{LeaseToken, RunWrite, Writes};
-use headwater_store::scoped::RunForEnd;
+use headwater_store::scoped::{RunForEnd, StoredCall};
 use headwater_stream::{RunIdentity, WriteError};
 
 use crate::calls;
@@ -102,7 +102,11 @@ async fn try_end(
         return Ok(None);
     }
     let mut writer = runtime.inner.parts.streams.writer(identity, fold.seq);
-    let (events, writes, token) = closing(runtime, &run, &fold, ending).await;
+    let rows = match fold.open_step {
+        Some(step) if !fold.calls.is_empty() => storage.calls(identity.run, Some(step)).await?,
+        Some(_) | None => Vec::new(),
+    };
+    let (events, writes, token) = closing(runtime, &run, &fold, &rows, ending).await;
     match writer.commit(events, writes).await {
         Ok(next) => Ok(next.map(|next| (next, token))),
         Err(WriteError::Fenced) => Ok(None),
@@ -116,6 +120,7 @@ async fn closing(
     runtime: &AgentRuntime,
     run: &RunForEnd,
     fold: &Fold,
+    rows: &[StoredCall],
     ending: &Ending,
 ) -> (Vec<EventBody>, Writes, LeaseToken) {
     let now = Timestamp::now();
@@ -125,8 +130,7 @@ async fn closing(
         events.extend(open.close(MessageStatus::Incomplete));
         writes.messages.push(message_write(run.author, open, MessageStatus::Incomplete, now, Some(now)));
     }
-    let unanswered = fold.calls.iter().filter(|call| !call.ended).map(|call| call.call);
-    let (failed, error) = calls::abandon(unanswered);
+    let (failed, error) = calls::abandon(calls::open_calls(fold), rows);
     events.extend(failed);
     writes.unanswered = error;
     let (settled, rows) = lost::settle(runtime, run.author, fold, "failed", &mut totals).await;

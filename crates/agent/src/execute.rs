@@ -125,8 +125,8 @@ async fn begin<'a>(
             let only_input = fresh.only_input.take();
             (*fresh, Start::First { only_input, started })
         }
-        Begin::Waited => (read(runtime, identity).await?, Start::First { only_input: None, started: false }),
-        Begin::Resumed(resumed) => (read(runtime, identity).await?, Start::Resumed(resumed)),
+        Begin::Waited => (read(runtime, identity, &hold).await?, Start::First { only_input: None, started: false }),
+        Begin::Resumed(resumed) => (read(runtime, identity, &hold).await?, Start::Resumed(resumed)),
     };
     let limit = Duration::from_millis(fresh.config.limits.max_duration_ms.max(1) as u64);
     // It counts from the run's own beginning, whoever owned it then.
@@ -150,10 +150,35 @@ async fn begin<'a>(
     Ok((state, start))
 }
 
+/// Asks until the database answers, however long it is away. `None`: this process lets go of the run.
+pub(crate) async fn patiently<T, F>(
+    hold: &CancellationToken,
+    mut ask: impl FnMut() -> F,
+) -> Option<Result<T, StoreError>>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut pause = Duration::from_millis(50);
+    loop {
+        match ask().await {
+            Err(StoreError::Unavailable(reason) | StoreError::Contended(reason)) => {
+                tracing::warn!(%reason, "a run waits for the database");
+            }
+            answered => return Some(answered),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(1)),
+            () = hold.cancelled() => return None,
+        }
+    }
+}
+
 /// What is known of a run that was not made here just now.
-async fn read(runtime: &AgentRuntime, identity: RunIdentity) -> Result<Fresh, Outcome> {
+async fn read(runtime: &AgentRuntime, identity: RunIdentity, hold: &CancellationToken) -> Result<Fresh, Outcome> {
     let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
-    match runtime.inner.parts.store.scoped(scope).run_for_loop(identity.run).await {
+    let storage = runtime.inner.parts.store.scoped(scope);
+    let Some(read) = patiently(hold, || storage.run_for_loop(identity.run)).await else { return Err(Outcome::Lost) };
+    match read {
         Ok(Some(read)) => {
             let config = effective(read.config, &read.overrides);
             Ok(Fresh { run: read.run, config, ord: read.ord, only_input: None })
@@ -200,7 +225,7 @@ impl RunState<'_> {
             },
         };
         loop {
-            let request = match Box::pin(self.next_request(step, only_input.take())).await {
+            let request = match Box::pin(self.next_request(step, only_input.take())).await? {
                 Ok(request) => request,
                 Err(problem) => return Box::pin(self.fail(problem)).await.map(Done::Ended),
             };
@@ -231,7 +256,11 @@ impl RunState<'_> {
     }
 
     /// What the model is asked next: the thread as it is now, as far as it fits.
-    async fn next_request(&self, step: i32, only_input: Option<Vec<Part>>) -> Result<ModelRequest, Problem> {
+    async fn next_request(
+        &self,
+        step: i32,
+        only_input: Option<Vec<Part>>,
+    ) -> Result<Result<ModelRequest, Problem>, WriteError> {
         let llm = &self.runtime.inner.parts.llm;
         let history = match only_input {
             Some(content) => vec![HistoryMessage { ord: self.ord, role: Role::User, content }],
@@ -240,10 +269,15 @@ impl RunState<'_> {
                 let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
                 let storage = self.runtime.inner.parts.store.scoped(scope);
                 let worth = context::worth_reading(llm, &self.config);
-                storage.history(self.run.thread, self.ord, worth).await.map_err(|error| unreadable(&error))?
+                let asked = patiently(&self.hold, || storage.history(self.run.thread, self.ord, worth)).await;
+                match asked.ok_or(WriteError::Fenced)? {
+                    Ok(history) => history,
+                    Err(error) => return Ok(Err(unreadable(&error))),
+                }
             }
         };
-        Ok(self.request(step, context::context(llm, &self.config, history).await?))
+        let context = context::context(llm, &self.config, history).await;
+        Ok(context.map(|messages| self.request(step, messages)))
     }
 
     /// The run was to end, and something was said to it: the step ends, and the next one begins with that.
@@ -264,9 +298,10 @@ impl RunState<'_> {
         let identity = self.writer.identity();
         let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
         let storage = self.runtime.inner.parts.store.scoped(scope);
-        let said = match storage.run_inputs(self.run.id).await {
-            Ok(said) => said,
-            Err(error) => return Err(WriteError::Refused(error.to_string())),
+        let said = match patiently(&self.hold, || storage.run_inputs(self.run.id)).await {
+            Some(Ok(said)) => said,
+            Some(Err(error)) => return Err(WriteError::Refused(error.to_string())),
+            None => return Err(WriteError::Fenced),
         };
         let now = Timestamp::now();
         let mut input_messages = Vec::new();

@@ -14,6 +14,7 @@
 //! | `execute` | the loop |
 //! | `step` | one model call, written to the log |
 //! | `calls` | what a step does with the calls its model has made |
+//! | `schema` | schemas that tenants write |
 //! | `resume`, `lost` | going on with a run that was under way elsewhere; model calls whose end nobody saw |
 //! | `ending` | ending a run that another owner left behind |
 //! | `watch` | runs that end when nobody reads them |
@@ -29,6 +30,7 @@ mod execute;
 mod lost;
 mod resume;
 pub mod runtime;
+mod schema;
 mod slots;
 mod step;
 mod watch;

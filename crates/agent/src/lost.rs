@@ -41,7 +41,12 @@ pub(crate) async fn settle(
     for lost in &fold.unsettled {
         let reasoning_tokens = if thought.is_empty() { 0 } else { llm.estimator().count(&lost.model, thought).await };
         let text_tokens = if text.is_empty() { 0 } else { llm.estimator().count(&lost.model, text).await };
-        let output_tokens = text_tokens + reasoning_tokens;
+        let mut output_tokens = text_tokens + reasoning_tokens;
+        for call in open.into_iter().flat_map(|open| &open.calls) {
+            for text in [&call.name, &call.text] {
+                output_tokens += llm.estimator().count(&lost.model, text).await;
+            }
+        }
         let usage = Usage {
             input_tokens: lost.input_tokens,
             output_tokens,

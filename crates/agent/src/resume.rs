@@ -50,6 +50,10 @@ impl RunState<'_> {
     /// Writes down that the run goes on here, and with what.
     pub(crate) async fn resume(&mut self, resumed: Resumed) -> Result<Ahead, WriteError> {
         let Resumed { fold, died, deaths } = resumed;
+        let calls = match fold.open_step {
+            Some(step) if !fold.calls.is_empty() => self.calls_of(step).await?,
+            Some(_) | None => Vec::new(),
+        };
         let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: self.run.cost_estimated };
         let (settled, rows) = lost::settle(self.runtime, self.author(), &fold, "reset", &mut totals).await;
         Totals { usage: self.usage, cost: self.cost, estimated: self.estimated } = totals;
@@ -64,8 +68,7 @@ impl RunState<'_> {
                 events.splice(0..0, open.close(MessageStatus::Incomplete));
                 writes.messages.push(message_write(self.author(), open, MessageStatus::Incomplete, now, Some(now)));
             }
-            let unanswered = fold.calls.iter().filter(|call| !call.ended).map(|call| call.call);
-            let (failed, error) = calls::abandon(unanswered);
+            let (failed, error) = calls::abandon(calls::open_calls(&fold), &calls);
             events.extend(failed);
             writes.unanswered = error;
             let words = format!("{deaths} server processes died while they ran this");
@@ -78,7 +81,7 @@ impl RunState<'_> {
             (false, None) => "handover",
         };
         let mut events = vec![EventBody::RunResumed { attempt: self.run.attempt, reason: reason.into() }];
-        if !fold.calls.is_empty() {
+        if !calls.is_empty() {
             // The model has spoken, and is not asked again.
             let mut write = self.totals();
             write.status = Some(RunStatus::Running.as_str());
@@ -88,12 +91,14 @@ impl RunState<'_> {
             return Ok(Ahead::Calls(Box::new(calls::recall(self, &fold))));
         }
         if !fold.messages.is_empty() || !fold.unsettled.is_empty() {
+            let begun = fold.open.iter().flat_map(|open| open.calls.iter().map(|call| call.call));
+            let void = begun.chain(fold.calls.iter().map(|call| call.call));
             writes.withdraw = fold.messages.iter().map(|message| message.uuid()).collect();
             events.push(EventBody::StepReset {
                 step: fold.open_step.unwrap_or(1),
                 reason: "takeover".into(),
                 messages: fold.messages.clone(),
-                calls: Vec::new(),
+                calls: void.collect(),
             });
         }
         events.extend(settled);

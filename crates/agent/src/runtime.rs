@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use futures_util::FutureExt as _;
 use headwater_llm::GatewayLlmService;
 use headwater_protocol::api::{AgentConfig, RunStatus};
-use headwater_protocol::event::Actor;
+use headwater_protocol::event::{Actor, ActorKind};
 use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, TenantId, UserId};
 use headwater_store::commit::LeaseToken;
@@ -275,7 +275,7 @@ impl AgentRuntime {
         let job = Box::new(job);
         self.inner.parts.tasks.spawn(
             async move {
-                let mut cancelled = None;
+                let mut suspended = false;
                 let done = AssertUnwindSafe(execute::execute(&runtime, job, &cancel, hold)).catch_unwind().await;
                 let mut scattered = false;
                 let next = match done {
@@ -285,8 +285,7 @@ impl AgentRuntime {
                     }
                     Ok(Outcome::Suspended) => {
                         tracing::debug!("a run waits for somebody");
-                        // Asked for in the moment in which it was given up.
-                        cancelled = cancel.is_cancelled().then(|| runtime.canceller(identity.run));
+                        suspended = true;
                         None
                     }
                     Ok(Outcome::Lost) => {
@@ -307,9 +306,12 @@ impl AgentRuntime {
                         Box::pin(runtime.end_own(identity, Ending::Failed(problem))).await
                     }
                 };
-                runtime.inner.live.remove_if(&identity.run, |_, live| live.token == identity.token);
+                let live = runtime.inner.live.remove_if(&identity.run, |_, live| live.token == identity.token);
+                // Asked for in the moment in which it was given up: whoever finds it here no more asks the database.
+                let cancelled = live.filter(|(_, live)| suspended && live.cancel.is_cancelled());
                 runtime.give_back(Some(slot));
-                if let Some(by) = cancelled {
+                if let Some((_, live)) = cancelled {
+                    let by = live.by.unwrap_or(Actor { kind: ActorKind::System, id: None, reason: None });
                     let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
                     if let Err(error) = Box::pin(runtime.cancel(scope, identity.run, by)).await {
                         tracing::warn!(%error, "a run that waits could not be cancelled; who asked for it asks again");

@@ -5,6 +5,7 @@
 
 use futures_util::StreamExt as _;
 use headwater_llm::{CallContext, LlmEvent, ModelRequest, Settlement};
+use headwater_protocol::api::holds_nul;
 use headwater_protocol::event::{EventBody, FinishReason, MAX_EVENT_BYTES, MessageStatus, Role};
 use headwater_protocol::fold::{OpenCall, OpenMessage};
 use headwater_protocol::{CallId, ErrorCode, MessageId, ModelCallId, Problem, Timestamp, Usage};
@@ -89,6 +90,8 @@ struct Gathered {
     text_room: Room,
     reasoning_room: Room,
     args_room: Room,
+    /// Calls of whose arguments something was left out.
+    cut: Vec<CallId>,
     /// Until when an estimate alone may wait for the first words, to share their commit.
     hold: Option<Instant>,
     /// Turns given to what may be on its way.
@@ -189,6 +192,7 @@ pub(crate) async fn run_step(
         text_room: Room::default(),
         reasoning_room: Room::default(),
         args_room: Room::default(),
+        cut: Vec::new(),
         hold: None,
         turns: 0,
     };
@@ -293,11 +297,15 @@ fn take(state: &mut RunState<'_>, gathered: &mut Gathered, event: LlmEvent) {
             gathered.events.push(EventBody::ToolStarted { step, message, call, name, kind, effect });
         }
         LlmEvent::ToolArgs { index, delta } => {
-            let Some(delta) = gathered.args_room.take(&delta) else { return };
             let open = gathered.open.as_mut().and_then(|open| open.calls.get_mut(index));
             let Some(open) = open else { return };
-            open.text.push_str(&delta);
             let call = open.call;
+            let taken = gathered.args_room.take(&delta);
+            if taken.as_ref().is_none_or(|taken| taken.chars().count() < delta.chars().count()) {
+                gathered.cut.push(call);
+            }
+            let Some(delta) = taken else { return };
+            open.text.push_str(&delta);
             push_delta(state, gathered, EventBody::ToolArgsDelta { call, delta });
         }
         LlmEvent::Settled(settlement) => settle(state, gathered, settlement),
@@ -411,7 +419,8 @@ fn close(state: &RunState<'_>, gathered: &mut Gathered, status: MessageStatus) {
             // No arguments at all are none.
             let text = if call.text.trim().is_empty() { "{}" } else { &call.text };
             let args = serde_json::from_str::<serde_json::Value>(text).ok();
-            call.args = args.filter(|args| args.is_object() && !text.contains("\\u0000"));
+            let whole = !gathered.cut.contains(&call.call);
+            call.args = args.filter(|args| whole && args.is_object() && !holds_nul(args));
             gathered.events.push(EventBody::ToolArgs { call: call.call, args: call.args.clone() });
         }
     }
@@ -452,7 +461,7 @@ fn done(state: &mut RunState<'_>, mut gathered: Gathered, finish_reason: FinishR
         open(state, &mut gathered);
         close(state, &mut gathered, MessageStatus::Completed);
     }
-    let open = gathered.closed.take().expect("closed above");
+    let mut open = gathered.closed.take().expect("closed above");
     if let Some((model_call, model)) = gathered.last_call.take() {
         let step = StepWrite {
             step: gathered.step,
@@ -475,6 +484,17 @@ fn done(state: &mut RunState<'_>, mut gathered: Gathered, finish_reason: FinishR
             return StepEnd::Calls { events, writes, called };
         }
         gathered.writes.step = Some(step);
+    }
+    if !open.calls.is_empty() {
+        // The model was stopped among them: they were not meant to be carried out like this.
+        let error = Problem::new(ErrorCode::ToolError, "the model was stopped before its calls were whole");
+        for call in std::mem::take(&mut open.calls) {
+            gathered.events.push(EventBody::ToolFailed { call: call.call, error: error.clone(), duration_ms: 0 });
+        }
+        let status = MessageStatus::Completed;
+        let row = message_write(state.author(), &open, status, gathered.begun_at, Some(Timestamp::now()));
+        gathered.writes.messages.retain(|earlier| earlier.message_id != row.message_id);
+        gathered.writes.messages.push(row);
     }
     gathered.events.push(EventBody::StepFinished {
         step: gathered.step,

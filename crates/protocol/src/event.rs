@@ -417,7 +417,7 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
             E::ToolCompleted { call, output: output.filter(|_| visible.tool_output), artifact, duration_ms }
         }
         E::ToolFailed { call, error, duration_ms } => {
-            E::ToolFailed { call, error: problem_for_user(error), duration_ms }
+            E::ToolFailed { call, error: tool_problem_for_user(error, visible), duration_ms }
         }
         E::RunCompleted { result, usage, cost: c } => E::RunCompleted { result, usage, cost: cost(c) },
         E::RunCancelled { by, usage, cost: c } => E::RunCancelled { by, usage, cost: cost(c) },
@@ -470,6 +470,17 @@ pub fn problem_for_user(mut problem: Problem) -> Problem {
     problem
 }
 
+/// The same of a call: what a tool says of its trouble is what it says.
+fn tool_problem_for_user(problem: Problem, visible: Visibility) -> Problem {
+    let mut problem = problem_for_user(problem);
+    if !visible.tool_output {
+        problem.detail = None;
+        problem.extra.clear();
+        problem.errors.clear();
+    }
+    problem
+}
+
 /// A message as an end user may see it.
 pub fn message_for_user(mut message: Message, visible: Visibility) -> Message {
     use crate::message::Part;
@@ -481,7 +492,7 @@ pub fn message_for_user(mut message: Message, visible: Visibility) -> Message {
                 if !visible.tool_output {
                     *output = None;
                 }
-                *error = error.take().map(problem_for_user);
+                *error = error.take().map(|error| tool_problem_for_user(error, visible));
             }
             Part::ToolCall { .. } | Part::Text { .. } | Part::Reasoning { .. } => {}
         }

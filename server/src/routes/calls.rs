@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use headwater_protocol::api::{CallResult, MAX_OUTPUT_BYTES, Run, ToolOutput, ToolOutputs};
+use headwater_protocol::api::{CallResult, MAX_OUTPUT_BYTES, Run, ToolOutput, ToolOutputs, check_words, holds_nul};
 use headwater_protocol::{CallId, ErrorCode, Problem, RunId};
 use headwater_store::scoped::{Answered, CallAnswer};
 use headwater_stream::reader::audience;
@@ -69,7 +69,7 @@ fn checked(output: ToolOutput, at: &str) -> Result<CallAnswer, Problem> {
         return Err(Problem::invalid(format!("{at}/error"), "must be null beside an output"));
     }
     if let Some(words) = &error {
-        headwater_protocol::api::check_name(&format!("{at}/error"), words, 4096)?;
+        check_words(&format!("{at}/error"), words, 4096)?;
     }
     let text = output.as_ref().map(serde_json::Value::to_string).unwrap_or_default();
     if text.len() > MAX_OUTPUT_BYTES {
@@ -78,7 +78,7 @@ fn checked(output: ToolOutput, at: &str) -> Result<CallAnswer, Problem> {
             format!("must be at most {MAX_OUTPUT_BYTES} bytes of JSON"),
         ));
     }
-    if text.contains("\\u0000") {
+    if output.as_ref().is_some_and(holds_nul) {
         return Err(Problem::invalid(format!("{at}/output"), "must not contain NUL characters"));
     }
     let status = if error.is_some() { "failed" } else { "completed" };

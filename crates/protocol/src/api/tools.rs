@@ -6,6 +6,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CallId, Problem};
 
+/// Whether a value holds a NUL character anywhere: Postgres stores none in JSON.
+pub fn holds_nul(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(items) => items.iter().any(holds_nul),
+        serde_json::Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        }
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => false,
+    }
+}
+
+/// Words for a model: of several lines, if need be.
+///
+/// # Errors
+/// When they are too long, or hold what Postgres cannot store.
+pub fn check_words(param: &str, words: &str, most: usize) -> Result<(), Problem> {
+    if words.chars().count() > most || words.contains('\0') {
+        return Err(Problem::invalid(param, format!("must be at most {most} characters, without NUL")));
+    }
+    Ok(())
+}
+
 /// Tools of one agent.
 pub const MAX_TOOLS: usize = 128;
 /// The largest schema of a tool, in bytes of its JSON.
@@ -126,15 +149,14 @@ impl Tool {
             return Err(Problem::invalid(format!("{at}/name"), "must match [a-zA-Z0-9_-]{1,64}"));
         }
         if let Some(description) = self.description() {
-            super::check_name(&format!("{at}/description"), description, 4096)?;
+            check_words(&format!("{at}/description"), description, 4096)?;
         }
         let parameters = self.parameters();
         if parameters.get("type").and_then(serde_json::Value::as_str) != Some("object") {
             let words = "must be a JSON Schema with \"type\":\"object\"";
             return Err(Problem::invalid(format!("{at}/parameters"), words));
         }
-        let text = parameters.to_string();
-        if text.len() > MAX_SCHEMA_BYTES || text.contains("\\u0000") {
+        if parameters.to_string().len() > MAX_SCHEMA_BYTES || holds_nul(parameters) {
             let words = "must be at most 65536 bytes, without NUL characters";
             return Err(Problem::invalid(format!("{at}/parameters"), words));
         }

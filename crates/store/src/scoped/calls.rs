@@ -26,8 +26,8 @@ pub struct StoredCall {
     pub output: Option<serde_json::Value>,
     /// What went wrong.
     pub error: Option<serde_json::Value>,
-    /// Until when it may be answered.
-    pub expires_at: Option<Timestamp>,
+    /// Whether it may be answered no longer, by Postgres' clock.
+    pub late: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was answered.
@@ -77,7 +77,7 @@ fn call(row: &Row) -> Result<StoredCall, StoreError> {
         status: row.try_get("status")?,
         output: json("output")?,
         error: json("error")?,
-        expires_at: maybe_time(row, "expires_at")?,
+        late: row.try_get("late")?,
         created_at: time(row, "created_at")?,
         answered_at: maybe_time(row, "answered_at")?,
     })
@@ -86,7 +86,8 @@ fn call(row: &Row) -> Result<StoredCall, StoreError> {
 impl UserScopedStorage {
     /// The calls of a run in the order in which they were made; of one step if it is named.
     pub async fn calls(&self, run: RunId, step: Option<i32>) -> Result<Vec<StoredCall>, StoreError> {
-        let sql = "SELECT call_id, step, name, kind, status, output, error, expires_at, created_at, answered_at
+        let sql = "SELECT call_id, step, name, kind, status, output, error, created_at, answered_at,
+                          coalesce(expires_at <= clock_timestamp(), false) AS late
                    FROM headwater.tool_calls WHERE run_id = $1 AND ($2::int IS NULL OR step = $2) ORDER BY step, position";
         self.query(sql, &[&run.uuid(), &step]).await?.iter().map(call).collect()
     }

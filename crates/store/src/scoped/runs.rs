@@ -88,7 +88,7 @@ pub struct RunForEnd {
 const COLUMNS: &str = "r.run_id, r.thread_id, r.user_id, r.agent_id, r.agent_version, r.model, r.external_id, r.status, r.tail, \
     r.input_messages, r.attempt, r.steps, r.priority, r.on_conflict, r.on_disconnect, r.after_run, r.result, r.error, r.usage, \
     r.cost_nano_usd, r.cost_estimated, r.metadata, r.cancel_requested_at, r.created_at, r.started_at, r.suspended_at, r.finished_at, \
-    r.visibility";
+    r.visibility, r.woken";
 
 /// Five counts as they are stored, as a usage.
 pub(crate) fn usage(counts: &[i64]) -> Usage {
@@ -119,7 +119,12 @@ fn run(row: &Row) -> Result<(Run, Visibility), StoreError> {
         agent_version: row.try_get("agent_version")?,
         model: row.try_get("model")?,
         external_id: row.try_get("external_id")?,
-        status: RunStatus::parse(status).ok_or_else(|| StoreError::Corrupt(format!("run status {status}")))?,
+        status: match RunStatus::parse(status) {
+            // It waits for nothing any more, and somebody is about to write that down.
+            Some(RunStatus::Suspended) if row.try_get("woken")? => RunStatus::Running,
+            Some(status) => status,
+            None => return Err(StoreError::Corrupt(format!("run status {status}"))),
+        },
         as_of_seq: row.try_get::<_, i64>("tail")? as u64,
         input_messages: row.try_get::<_, Vec<Uuid>>("input_messages")?.into_iter().map(MessageId::from_uuid).collect(),
         source: RunSource { kind: "api".into(), id: None },

@@ -171,3 +171,25 @@ async fn a_released_run_is_nobodys() {
     assert_eq!(world.commit(run.deltas(3, 3)).await, Verdict::Stale);
     assert_eq!(world.unscoped().claim_runs(other, NO_LEASE_MS, 10, false).await.expect("claims").len(), 1);
 }
+
+/// A run that was woken and then given back is there for others, and is counted as long as nobody has it.
+#[tokio::test]
+async fn what_was_woken_can_be_given_back() {
+    let world = World::new().await;
+    let run = world.run().await;
+    let wake = format!(
+        "UPDATE headwater.runs SET status = 'suspended', owner = NULL, lease_token = NULL WHERE run_id = '{}'",
+        run.run.uuid()
+    );
+    let admin = world.database.admin().await;
+    admin.execute(&wake).await.expect("suspends");
+    let unscoped = world.unscoped();
+    assert_eq!(unscoped.sweep().await.expect("counts"), 0, "it waits for somebody, and that is all");
+    let claim = async || unscoped.claim_runs(world.replica, LEASE_MS, 10, true).await.expect("claims").len();
+    assert_eq!(claim().await, 0);
+    admin.execute("UPDATE headwater.runs SET woken = true").await.expect("wakes");
+    assert_eq!(unscoped.sweep().await.expect("counts"), 1);
+    assert_eq!((claim().await, claim().await), (1, 0));
+    assert!(unscoped.release_run(world.replica, run.tenant, run.run).await.expect("gives back"));
+    assert_eq!(claim().await, 1, "and somebody else has it");
+}

@@ -304,3 +304,55 @@ async fn tools_are_checked_where_they_are_written() {
     assert_eq!(unknown.status, 422, "{}", unknown.text());
     assert!(put(json!([pick()])).await.status < 300);
 }
+
+/// A model that is stopped among its calls has not made them; one that invents a name is told, and can go on.
+#[tokio::test]
+async fn what_a_model_gets_wrong_stays_within_its_run() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let cut = Reply::text("So:").tool_call("pick", r#"{"file":"a"#).finish("length");
+    let invented = Reply::text("").tool_call("functions.pick me", "{}");
+    let lane = Lane::sequence([cut, invented, Reply::text("I see.")]);
+    with_tools(&tenant, &lane, json!([pick()])).await;
+    let first = alice.key.run("x").await;
+    let ended = alice.key.ended(&id(&first)).await;
+    assert_eq!((&ended["status"], &ended["result"]["finish_reason"]), (&json!("completed"), &json!("length")));
+    assert_eq!(ended["messages"][1]["content"], json!([{"type": "text", "text": "So:"}]), "{ended}");
+    let log = events(&read(&alice.key, &id(&first), None).await);
+    assert_eq!(log.iter().filter(|event| event["type"] == "tool.failed").count(), 1, "{log:#?}");
+    let next = alice.key.run_on(first["thread"].as_str().expect("an id"), "y").await;
+    let ended = alice.key.ended(&id(&next)).await;
+    assert_eq!(ended["result"]["text"], "I see.", "{ended}");
+    let asked = lane.requests();
+    let messages = asked[2].body["messages"].as_array().expect("messages");
+    let called = messages.iter().find(|message| message["tool_calls"].is_array()).expect("a call");
+    assert_eq!(called["tool_calls"][0]["function"]["name"], "functions_pick_me", "a name that providers take");
+    let log = events(&read(&alice.key, &id(&next), None).await);
+    assert!(log.iter().any(|event| event["type"] == "tool.started" && event["name"] == "functions.pick me"));
+}
+
+/// What a tool says of its trouble is its output.
+#[tokio::test]
+async fn hidden_outputs_are_hidden_errors_too() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let lane = Lane::calling("pick", r#"{"file":"private-name"}"#, Reply::text("Sorry."));
+    let hidden = json!({"tool_output": false, "tool_args": false});
+    tenant.agent_with(&lane, json!({"tools": [pick()], "user_visibility": hidden})).await;
+    let run = id(&alice.key.run("x").await);
+    let [call] = waits_for(&suspended(&alice, &run).await).try_into().expect("one call");
+    let answer = json!({"error": "db-7.internal refused\nits password"});
+    alice.key.post(&format!("/v1/runs/{run}/calls/{call}/result"), answer).await.ok(200);
+    // Right behind the answer: it waits for the end, and not for what was before.
+    let ended = alice.key.get(&format!("/v1/runs/{run}?wait_ms=20000")).await.ok(200);
+    assert_eq!(ended["status"], "completed");
+    for (api, sees) in [(&alice.key, true), (&alice.token, false)] {
+        let stream = String::from_utf8(read(api, &run, None).await).expect("text");
+        let snapshot = api.get(&format!("/v1/runs/{run}")).await.text();
+        for secret in ["db-7.internal", "private-name"] {
+            assert_eq!((stream.contains(secret), snapshot.contains(secret)), (sees, sees), "{secret}");
+        }
+    }
+    let told = lane.requests()[1].body.to_string();
+    assert!(told.contains("db-7.internal"), "the model is told: {told}");
+}

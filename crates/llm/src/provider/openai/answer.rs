@@ -51,8 +51,8 @@ struct Seen {
     last_event: Instant,
     key: Option<SecretString>,
     offers_tools: bool,
-    /// Calls that have begun, by the number that the provider gave each.
-    calls: Vec<Option<usize>>,
+    /// Calls that have begun, by the number and the id that the provider gave each.
+    calls: Vec<(Option<usize>, Option<String>)>,
 }
 
 impl From<SseError> for Failure {
@@ -217,11 +217,18 @@ impl Seen {
         }
         let function = piece.function;
         let name = function.as_ref().and_then(|function| function.name.as_ref()).filter(|name| !name.0.is_empty());
+        let arguments = function.as_ref().and_then(|function| function.arguments.as_ref());
+        if name.is_none() && arguments.is_none_or(|text| text.0.is_empty()) {
+            return Ok(());
+        }
+        let id = piece.id.as_ref().map(|id| id.0.as_ref()).filter(|id| !id.is_empty());
         let known = match piece.index {
-            Some(_) => self.calls.iter().position(|number| *number == piece.index),
+            Some(_) => self.calls.iter().rposition(|(number, _)| *number == piece.index),
             None if name.is_some() => None,
             None => self.calls.len().checked_sub(1),
         };
+        let another = |at: &usize| name.is_some() && id.is_some() && self.calls[*at].1.as_deref() != id;
+        let known = known.filter(|at| !another(at));
         let index = match (known, name) {
             (Some(index), _) => index,
             (None, Some(Text(name))) => {
@@ -230,7 +237,7 @@ impl Seen {
                         Failure::invalid(format!("the model made more than {MAX_CALLS} calls at once")).final_here()
                     );
                 }
-                self.calls.push(piece.index);
+                self.calls.push((piece.index, id.map(str::to_owned)));
                 let index = self.calls.len() - 1;
                 let name = name.chars().take(MAX_NAME_CHARS).collect();
                 self.ready.push_back(Piece::ToolCall { index, name });

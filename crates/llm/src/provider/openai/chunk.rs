@@ -49,9 +49,12 @@ pub(super) struct Delta<'a> {
 /// A piece of a call: its beginning has the name, the others more of the arguments.
 #[derive(Debug, Deserialize)]
 pub(super) struct ToolCall<'a> {
-    /// Some imitators number nothing: then a piece with a name begins the next call.
+    /// Some imitators number nothing, others all calls with 0: then a piece with a name, and an id of its own, begins the
+    /// next call.
     #[serde(default)]
     pub(super) index: Option<usize>,
+    #[serde(borrow, default)]
+    pub(super) id: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) function: Option<Function<'a>>,
 }
