@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::audit::{self, tell_hands};
-use crate::crowd::{self, Crowd, CrowdOptions};
+use crate::crowd::{Crowd, Scene, Size};
 use crate::cut;
 use crate::fleet::{Fleet, Kind};
 use crate::ground::Ground;
@@ -60,16 +60,10 @@ impl Chaos {
     pub(crate) async fn run(&self, ground: &mut Ground) -> anyhow::Result<Trial> {
         let seed = cut::seed("chaos", self.seed)?;
         let set = |name: &str, value: u64| (format!("HEADWATER__{name}"), value.to_string());
-        let ours = [set("LEASE__MS", self.lease_ms), set("SERVER__DRAIN_MS", self.drain_ms)];
-        let environment = ours.into_iter().chain(ground.direct_url()).collect();
-        let fleet = Arc::new(Fleet::start(ground.launcher(), self.replicas.max(2), environment).await?);
-        let tenants = crowd::tenants(ground, &fleet, self.tenants.max(1)).await?;
-        ground.record_calls().await?;
-        let mut trial = Trial::new(format!("chaos, {} runs at {} servers", self.runs, fleet.len()));
-
-        let until = Instant::now() + Duration::from_secs(self.seconds);
-        let options = CrowdOptions { runs: self.runs, at_a_time: self.at_a_time, seed, until };
-        let crowd = Crowd::new(options, fleet.clone(), tenants.clone());
+        let environment = vec![set("LEASE__MS", self.lease_ms), set("SERVER__DRAIN_MS", self.drain_ms)];
+        let &Self { runs, at_a_time, tenants, replicas, seconds, .. } = self;
+        let size = Size { runs, at_a_time, tenants, replicas, seconds };
+        let Scene { fleet, tenants, crowd, mut trial } = Scene::set(ground, "chaos", size, seed, environment).await?;
         let bar = progress::bar(&trial.name, self.runs);
         let (tell, done) = watch::channel(false);
         let (began, began_at) = (Instant::now(), Timestamp::now().ms());

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::fleet::Fleet;
 use crate::follow::{self, Reading};
 use crate::ground::{Ground, Shape};
+use crate::trial::Trial;
 use crate::who::Who;
 use crate::wire::Wire;
 use headwater_testkit::Random;
@@ -33,11 +34,50 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many runs, and for how long.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CrowdOptions {
+struct CrowdOptions {
     pub(crate) runs: u64,
     pub(crate) at_a_time: u64,
     pub(crate) seed: u64,
     pub(crate) until: Instant,
+}
+
+/// How large a scenario with a crowd is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) runs: u64,
+    pub(crate) at_a_time: u64,
+    pub(crate) tenants: usize,
+    pub(crate) replicas: usize,
+    pub(crate) seconds: u64,
+}
+
+/// A crowd before a fleet, and the trial that is held of both.
+pub(crate) struct Scene {
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) tenants: Arc<Vec<Who>>,
+    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) trial: Trial,
+}
+
+impl Scene {
+    /// Starts the servers, with this environment and a direct URL if they are to hear each other, and makes the tenants.
+    pub(crate) async fn set(
+        ground: &mut Ground,
+        name: &str,
+        size: Size,
+        seed: u64,
+        environment: Vec<(String, String)>,
+    ) -> anyhow::Result<Self> {
+        let environment = environment.into_iter().chain(ground.direct_url()).collect();
+        let fleet = Arc::new(Fleet::start(ground.launcher(), size.replicas.max(2), environment).await?);
+        let tenants = tenants(ground, &fleet, size.tenants.max(1)).await?;
+        ground.record_calls().await?;
+        let trial = Trial::new(format!("{name}, {} runs at {} servers", size.runs, fleet.len()));
+        let until = Instant::now() + Duration::from_secs(size.seconds);
+        let options = CrowdOptions { runs: size.runs, at_a_time: size.at_a_time, seed, until };
+        let crowd = Crowd::new(options, fleet.clone(), tenants.clone());
+        Ok(Self { fleet, tenants, crowd, trial })
+    }
 }
 
 /// One run that was accepted.
@@ -78,7 +118,7 @@ pub(crate) fn question(number: u64) -> String {
 }
 
 /// So many tenants, each with an agent of every shape.
-pub(crate) async fn tenants(ground: &Ground, fleet: &Fleet, count: usize) -> anyhow::Result<Arc<Vec<Who>>> {
+async fn tenants(ground: &Ground, fleet: &Fleet, count: usize) -> anyhow::Result<Arc<Vec<Who>>> {
     let address = fleet.addresses()[0];
     let mut tenants = Vec::new();
     for number in 0..count {
@@ -89,7 +129,7 @@ pub(crate) async fn tenants(ground: &Ground, fleet: &Fleet, count: usize) -> any
 
 impl Crowd {
     /// Before it begins.
-    pub(crate) fn new(options: CrowdOptions, fleet: Arc<Fleet>, tenants: Arc<Vec<Who>>) -> Arc<Self> {
+    fn new(options: CrowdOptions, fleet: Arc<Fleet>, tenants: Arc<Vec<Who>>) -> Arc<Self> {
         Arc::new(Self { options, fleet, tenants, heard: Mutex::default(), next: Mutex::default() })
     }
 

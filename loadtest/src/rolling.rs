@@ -1,6 +1,5 @@
 //! A deploy under load: each server is replaced in turn, and nobody should notice.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -8,7 +7,7 @@ use headwater_client::protocol::Timestamp;
 use tokio::sync::watch;
 
 use crate::audit::{self, tell_hands};
-use crate::crowd::{self, Crowd, CrowdOptions};
+use crate::crowd::{Scene, Size};
 use crate::cut;
 use crate::fleet::{Fleet, Kind};
 use crate::ground::Ground;
@@ -52,15 +51,10 @@ impl RollingDeploy {
     pub(crate) async fn run(&self, ground: &mut Ground) -> anyhow::Result<Trial> {
         let seed = cut::seed("rolling-deploy", self.seed)?;
         let drain = ("HEADWATER__SERVER__DRAIN_MS".to_owned(), self.drain_ms.to_string());
-        let environment = [drain].into_iter().chain(ground.direct_url()).collect();
-        let fleet = Arc::new(Fleet::start(ground.launcher(), self.replicas.max(2), environment).await?);
-        let tenants = crowd::tenants(ground, &fleet, self.tenants.max(1)).await?;
-        ground.record_calls().await?;
-        let mut trial = Trial::new(format!("rolling-deploy, {} runs at {} servers", self.runs, fleet.len()));
-
-        let until = Instant::now() + Duration::from_secs(self.seconds);
-        let options = CrowdOptions { runs: self.runs, at_a_time: self.at_a_time, seed, until };
-        let crowd = Crowd::new(options, fleet.clone(), tenants.clone());
+        let &Self { runs, at_a_time, tenants, replicas, seconds, .. } = self;
+        let size = Size { runs, at_a_time, tenants, replicas, seconds };
+        let scene = Scene::set(ground, "rolling-deploy", size, seed, vec![drain]).await?;
+        let Scene { fleet, tenants, crowd, mut trial } = scene;
         let bar = progress::bar(&trial.name, self.runs);
         let (tell, done) = watch::channel(false);
         let (began, began_at) = (Instant::now(), Timestamp::now().ms());
