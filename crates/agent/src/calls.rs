@@ -8,15 +8,15 @@ use headwater_protocol::api::{Policy, RunStatus, Tool};
 use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Pending, Role};
 use headwater_protocol::fold::{Fold, OpenCall};
 use headwater_protocol::message::Part;
-use headwater_protocol::{CallId, ErrorCode, MessageId, Problem, Scope, Timestamp};
+use headwater_protocol::{CallId, ErrorCode, MessageId, Problem, Timestamp};
 use headwater_store::commit::{CallWrite, MessageWrite, StepWrite, Writes};
 use headwater_store::scoped::StoredCall;
 use headwater_stream::WriteError;
 
 use crate::ending::Ending;
-use crate::execute::{Next, RunState, patiently};
+use crate::execute::{Next, RunState};
 use crate::schema;
-use crate::step::Called;
+use crate::step::{Called, word};
 
 /// How a step with calls goes on.
 pub(crate) enum After {
@@ -39,7 +39,7 @@ pub(crate) fn begin(
     let now = Timestamp::now();
     for (position, call) in calls.iter().enumerate() {
         state.tool_calls += 1;
-        let tool = state.config.tools.iter().find(|tool| tool.name() == call.name);
+        let tool = state.config.tool(&call.name);
         let mut row = CallWrite {
             call_id: call.call.uuid(),
             user_id: state.run.user.uuid(),
@@ -47,7 +47,7 @@ pub(crate) fn begin(
             position: position as i32,
             name: call.name.clone(),
             kind: tool.map(Tool::kind),
-            effect: tool.and_then(|tool| serde_json::to_value(tool.effect()).ok()?.as_str().map(str::to_owned)),
+            effect: tool.map(|tool| word(tool.effect())),
             args: call.args.clone(),
             status: "pending",
             output: None,
@@ -211,14 +211,8 @@ impl RunState<'_> {
 
     /// The rows of a step's calls, through an outage.
     pub(crate) async fn calls_of(&self, step: i32) -> Result<Vec<StoredCall>, WriteError> {
-        let identity = self.writer.identity();
-        let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
-        let storage = self.runtime.inner.parts.store.scoped(scope);
-        match patiently(&self.hold, || storage.calls(self.run.id, Some(step))).await {
-            Some(Ok(rows)) => Ok(rows),
-            Some(Err(error)) => Err(WriteError::Refused(error.to_string())),
-            None => Err(WriteError::Fenced),
-        }
+        let storage = self.storage();
+        self.through_outage(|| storage.calls(self.run.id, Some(step))).await
     }
 
     async fn abandon(&mut self, called: &Called, rows: &[StoredCall], ending: Ending) -> Result<After, WriteError> {

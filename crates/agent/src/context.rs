@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use headwater_llm::{GatewayLlmService, ModelCall, ModelMessage};
+use headwater_llm::{GatewayLlmService, ModelCall, ModelMessage, ModelTool};
 use headwater_protocol::api::{AgentConfig, Truncation};
 use headwater_protocol::event::Role;
 use headwater_protocol::message::{Part, text_of};
@@ -41,16 +41,18 @@ pub async fn context(
         answer_all(messages);
     }
     runs.retain(|(_, messages)| !messages.is_empty());
-    let Some(mut room) = room(llm, config) else { return Ok(flat(runs)) };
-    for tool in &config.tools {
-        let text = [tool.name(), tool.description().unwrap_or_default(), &tool.parameters().to_string()].join(" ");
-        room = room.saturating_sub(count(llm, config, &text).await);
-    }
+    let Some(room) = room(llm, config) else { return Ok(flat(runs)) };
+    let tools: Vec<String> = config.tools.iter().map(|tool| ModelTool::from(tool).text()).collect();
     let instructions = config.instructions.as_deref().unwrap_or_default();
     // There are never more tokens than bytes: most threads are short, and need no counting.
     let bytes: usize = runs.iter().flat_map(|(_, messages)| messages).map(|m| bytes_of(m) + PER_MESSAGE as usize).sum();
+    let bytes = bytes + tools.iter().map(|text| text.len() + PER_MESSAGE as usize).sum::<usize>();
     if (bytes + instructions.len()) as u64 <= room {
         return Ok(flat(runs));
+    }
+    let mut room = room;
+    for text in &tools {
+        room = room.saturating_sub(count(llm, config, text).await);
     }
     let mut left = room.saturating_sub(count(llm, config, instructions).await);
     let mut kept = 0;

@@ -8,7 +8,7 @@ use headwater_protocol::fold::Fold;
 use headwater_protocol::{Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::StoreError;
 use headwater_store::commit::{LeaseToken, RunWrite, Writes};
-use headwater_store::scoped::{RunForEnd, StoredCall};
+use headwater_store::scoped::{Author, RunForEnd, StoredCall};
 use headwater_stream::{RunIdentity, WriteError};
 
 use crate::calls;
@@ -102,9 +102,9 @@ async fn try_end(
         return Ok(None);
     }
     let mut writer = runtime.inner.parts.streams.writer(identity, fold.seq);
-    let rows = match fold.open_step {
-        Some(step) if !fold.calls.is_empty() => storage.calls(identity.run, Some(step)).await?,
-        Some(_) | None => Vec::new(),
+    let rows = match fold.calling_step() {
+        Some(step) => storage.calls(identity.run, Some(step)).await?,
+        None => Vec::new(),
     };
     let (events, writes, token) = closing(runtime, &run, &fold, &rows, ending).await;
     match writer.commit(events, writes).await {
@@ -114,6 +114,20 @@ async fn try_end(
         Err(WriteError::Unread) => Err(StoreError::Unread),
         Err(WriteError::Refused(reason)) => Err(StoreError::Database(reason)),
     }
+}
+
+/// Ends what the log has open, a message or calls: the events, and the rows they tell of.
+pub(crate) fn close_open(author: Author, fold: &Fold, rows: &[StoredCall], writes: &mut Writes) -> Vec<EventBody> {
+    let mut events = Vec::new();
+    if let Some(open) = &fold.open {
+        let now = Timestamp::now();
+        events.extend(open.close(MessageStatus::Incomplete));
+        writes.messages.push(message_write(author, open, MessageStatus::Incomplete, now, Some(now)));
+    }
+    let (failed, error) = calls::abandon(calls::open_calls(fold), rows);
+    events.extend(failed);
+    writes.unanswered = error;
+    events
 }
 
 async fn closing(
@@ -126,13 +140,7 @@ async fn closing(
     let now = Timestamp::now();
     let (mut events, mut writes) = (Vec::new(), Writes::default());
     let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: run.cost_estimated };
-    if let Some(open) = &fold.open {
-        events.extend(open.close(MessageStatus::Incomplete));
-        writes.messages.push(message_write(run.author, open, MessageStatus::Incomplete, now, Some(now)));
-    }
-    let (failed, error) = calls::abandon(calls::open_calls(fold), rows);
-    events.extend(failed);
-    writes.unanswered = error;
+    events.extend(close_open(run.author, fold, rows, &mut writes));
     let (settled, rows) = lost::settle(runtime, run.author, fold, "failed", &mut totals).await;
     events.extend(settled);
     writes.usage = rows;

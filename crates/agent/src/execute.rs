@@ -4,13 +4,13 @@
 //! A step without tool calls is the last one.
 
 use headwater_llm::{ModelRequest, ModelTool};
-use headwater_protocol::api::{AgentConfig, Policy, RunStatus, Tool};
+use headwater_protocol::api::{AgentConfig, RunStatus};
 use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role, RunResult};
 use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, MessageId, Money, Problem, RunId, Scope, Timestamp, Usage};
-use headwater_store::StoreError;
 use headwater_store::commit::{LeaseToken, MessageWrite, RunWrite, Writes};
 use headwater_store::scoped::{Author, HistoryMessage};
+use headwater_store::{StoreError, UserScopedStorage};
 use headwater_stream::{RunIdentity, RunWriter, WriteError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -151,10 +151,7 @@ async fn begin<'a>(
 }
 
 /// Asks until the database answers, however long it is away. `None`: this process lets go of the run.
-pub(crate) async fn patiently<T, F>(
-    hold: &CancellationToken,
-    mut ask: impl FnMut() -> F,
-) -> Option<Result<T, StoreError>>
+async fn patiently<T, F>(hold: &CancellationToken, mut ask: impl FnMut() -> F) -> Option<Result<T, StoreError>>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
@@ -200,6 +197,22 @@ impl RunState<'_> {
     /// Who writes the run's messages.
     pub(crate) fn author(&self) -> Author {
         Author { thread: self.run.thread, user: self.run.user, agent: self.run.agent, ord: self.ord }
+    }
+
+    /// What the run's user may see and change.
+    pub(crate) fn storage(&self) -> UserScopedStorage {
+        let identity = self.writer.identity();
+        let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
+        self.runtime.inner.parts.store.scoped(scope)
+    }
+
+    /// Asks [`patiently`] for what the run cannot go on without.
+    pub(crate) async fn through_outage<T, F>(&self, ask: impl FnMut() -> F) -> Result<T, WriteError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let answered = patiently(&self.hold, ask).await.ok_or(WriteError::Fenced)?;
+        answered.map_err(|error| WriteError::Refused(error.to_string()))
     }
 
     async fn work(&mut self, start: Start) -> Result<Done, WriteError> {
@@ -265,9 +278,7 @@ impl RunState<'_> {
         let history = match only_input {
             Some(content) => vec![HistoryMessage { ord: self.ord, role: Role::User, content }],
             None => {
-                let identity = self.writer.identity();
-                let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
-                let storage = self.runtime.inner.parts.store.scoped(scope);
+                let storage = self.storage();
                 let worth = context::worth_reading(llm, &self.config);
                 let asked = patiently(&self.hold, || storage.history(self.run.thread, self.ord, worth)).await;
                 match asked.ok_or(WriteError::Fenced)? {
@@ -295,14 +306,8 @@ impl RunState<'_> {
         mut events: Vec<EventBody>,
         mut writes: Writes,
     ) -> Result<i32, WriteError> {
-        let identity = self.writer.identity();
-        let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
-        let storage = self.runtime.inner.parts.store.scoped(scope);
-        let said = match patiently(&self.hold, || storage.run_inputs(self.run.id)).await {
-            Some(Ok(said)) => said,
-            Some(Err(error)) => return Err(WriteError::Refused(error.to_string())),
-            None => return Err(WriteError::Fenced),
-        };
+        let storage = self.storage();
+        let said = self.through_outage(|| storage.run_inputs(self.run.id)).await?;
         let now = Timestamp::now();
         let mut input_messages = Vec::new();
         for (input, content) in said {
@@ -352,14 +357,8 @@ impl RunState<'_> {
 
     fn request(&self, step: i32, messages: Vec<headwater_llm::ModelMessage>) -> ModelRequest {
         let config = &self.config;
-        let tool = |tool: &Tool| ModelTool {
-            name: tool.name().to_owned(),
-            description: tool.description().map(str::to_owned),
-            parameters: tool.parameters().clone(),
-        };
         // The last step that may be done has to end in words.
-        let offered =
-            config.tools.iter().filter(|tool| step < config.limits.max_steps && tool.policy() != Policy::Deny);
+        let offered = config.offered_tools().filter(|_| step < config.limits.max_steps);
         ModelRequest {
             model: config.model.clone(),
             fallbacks: config.fallbacks.clone(),
@@ -371,7 +370,7 @@ impl RunState<'_> {
             stop: config.stop.clone(),
             seed: config.seed,
             reasoning_effort: config.reasoning_effort,
-            tools: offered.map(tool).collect(),
+            tools: offered.map(ModelTool::from).collect(),
             tool_choice: config.tool_choice,
             parallel_tool_calls: config.parallel_tool_calls,
             timeouts: config.timeouts,
@@ -395,7 +394,7 @@ impl RunState<'_> {
         text: String,
         mut finish_reason: FinishReason,
     ) -> Result<Next, WriteError> {
-        let may_call = self.config.tools.iter().any(|tool| tool.policy() != Policy::Deny);
+        let may_call = self.config.offered_tools().next().is_some();
         if finish_reason == FinishReason::Stop && may_call && self.steps >= self.config.limits.max_steps {
             finish_reason = FinishReason::MaxSteps;
         }

@@ -4,7 +4,7 @@
 //! again: readers are told to throw away what it produced, its messages leave the thread, and the lost call is settled.
 
 use headwater_protocol::api::RunStatus;
-use headwater_protocol::event::{EventBody, MessageStatus};
+use headwater_protocol::event::EventBody;
 use headwater_protocol::fold::Fold;
 use headwater_protocol::{ErrorCode, Problem, Timestamp};
 use headwater_store::commit::Writes;
@@ -12,10 +12,10 @@ use headwater_stream::WriteError;
 use std::time::Duration;
 
 use crate::calls;
-use crate::ending::Ending;
+use crate::ending::{self, Ending};
 use crate::execute::{Next, RunState};
 use crate::lost::{self, Totals};
-use crate::step::{Called, message_write};
+use crate::step::Called;
 
 /// A run that was under way elsewhere.
 #[derive(Debug)]
@@ -50,9 +50,9 @@ impl RunState<'_> {
     /// Writes down that the run goes on here, and with what.
     pub(crate) async fn resume(&mut self, resumed: Resumed) -> Result<Ahead, WriteError> {
         let Resumed { fold, died, deaths } = resumed;
-        let calls = match fold.open_step {
-            Some(step) if !fold.calls.is_empty() => self.calls_of(step).await?,
-            Some(_) | None => Vec::new(),
+        let calls = match fold.calling_step() {
+            Some(step) => self.calls_of(step).await?,
+            None => Vec::new(),
         };
         let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: self.run.cost_estimated };
         let (settled, rows) = lost::settle(self.runtime, self.author(), &fold, "reset", &mut totals).await;
@@ -62,15 +62,8 @@ impl RunState<'_> {
         let mut writes = Writes { usage: rows, ..Writes::default() };
         if deaths >= self.config.limits.max_attempts {
             // What it said so far stays, as of any run that fails.
-            let mut events = settled;
-            if let Some(open) = &fold.open {
-                let now = Timestamp::now();
-                events.splice(0..0, open.close(MessageStatus::Incomplete));
-                writes.messages.push(message_write(self.author(), open, MessageStatus::Incomplete, now, Some(now)));
-            }
-            let (failed, error) = calls::abandon(calls::open_calls(&fold), &calls);
-            events.extend(failed);
-            writes.unanswered = error;
+            let mut events = ending::close_open(self.author(), &fold, &calls, &mut writes);
+            events.extend(settled);
             let words = format!("{deaths} server processes died while they ran this");
             let problem = Problem::new(ErrorCode::AttemptsExhausted, words);
             return Ok(Ahead::Ended(Box::pin(self.end(events, writes, Ending::Failed(problem))).await?));

@@ -147,6 +147,12 @@ impl Gathered {
         self.events.is_empty()
     }
 
+    /// A message that began in this very commit is one row, not two.
+    fn put_message(&mut self, row: MessageWrite) {
+        self.writes.messages.retain(|earlier| earlier.message_id != row.message_id);
+        self.writes.messages.push(row);
+    }
+
     /// When this is to be written. What the model has sent already gets a few turns to arrive, without a timer: an
     /// answer that is there all at once is then one commit.
     async fn due(&mut self) {
@@ -286,7 +292,7 @@ fn take(state: &mut RunState<'_>, gathered: &mut Gathered, event: LlmEvent) {
         LlmEvent::ToolCall { name, .. } => {
             open(state, gathered);
             end_reasoning(gathered);
-            let tool = state.config.tools.iter().find(|tool| tool.name() == name);
+            let tool = state.config.tool(&name);
             let (kind, effect) = (tool.map(|tool| tool.kind().to_owned()), tool.map(|tool| word(tool.effect())));
             let open = gathered.open.as_mut().expect("just opened");
             let call = CallId::new();
@@ -337,7 +343,7 @@ fn push_delta(state: &mut RunState<'_>, gathered: &mut Gathered, body: EventBody
 }
 
 /// As JSON writes it.
-fn word(value: impl serde::Serialize) -> String {
+pub(crate) fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
@@ -426,9 +432,7 @@ fn close(state: &RunState<'_>, gathered: &mut Gathered, status: MessageStatus) {
     }
     gathered.events.extend(open.close(status));
     let row = message_write(state.author(), &open, status, gathered.begun_at, Some(Timestamp::now()));
-    // A message that began in this very commit is one row, not two.
-    gathered.writes.messages.retain(|earlier| earlier.message_id != row.message_id);
-    gathered.writes.messages.push(row);
+    gathered.put_message(row);
     gathered.closed = Some(open);
 }
 
@@ -493,8 +497,7 @@ fn done(state: &mut RunState<'_>, mut gathered: Gathered, finish_reason: FinishR
         }
         let status = MessageStatus::Completed;
         let row = message_write(state.author(), &open, status, gathered.begun_at, Some(Timestamp::now()));
-        gathered.writes.messages.retain(|earlier| earlier.message_id != row.message_id);
-        gathered.writes.messages.push(row);
+        gathered.put_message(row);
     }
     gathered.events.push(EventBody::StepFinished {
         step: gathered.step,

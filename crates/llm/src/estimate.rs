@@ -128,8 +128,7 @@ impl CostEstimator {
             to_count.push(text);
         }
         for tool in &request.tools {
-            let parameters = tool.parameters.to_string();
-            let text = [tool.name.as_str(), tool.description.as_deref().unwrap_or_default(), &parameters].join(" ");
+            let text = tool.text();
             bytes = bytes.saturating_add(text.len());
             to_count.push(Arc::from(text));
         }

@@ -463,20 +463,23 @@ pub fn problem_for_user(mut problem: Problem) -> Problem {
                 | ErrorCode::UnsupportedByModel
         );
     if from_provider || matches!(problem.fault, Fault::Provider | Fault::Server) {
-        problem.detail = None;
-        problem.extra.clear();
-        problem.errors.clear();
+        keep_code(&mut problem);
     }
     problem
+}
+
+/// Takes everything out of a problem that somebody has put into words.
+fn keep_code(problem: &mut Problem) {
+    problem.detail = None;
+    problem.extra.clear();
+    problem.errors.clear();
 }
 
 /// The same of a call: what a tool says of its trouble is what it says.
 fn tool_problem_for_user(problem: Problem, visible: Visibility) -> Problem {
     let mut problem = problem_for_user(problem);
     if !visible.tool_output {
-        problem.detail = None;
-        problem.extra.clear();
-        problem.errors.clear();
+        keep_code(&mut problem);
     }
     problem
 }

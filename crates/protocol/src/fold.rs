@@ -101,6 +101,24 @@ pub struct LostCall {
     pub expected: Option<Money>,
 }
 
+/// Money of calls, some of which may have no price.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Spent {
+    sum: Money,
+    unknown: bool,
+}
+
+impl Spent {
+    fn add(&mut self, cost: Option<Money>) {
+        self.sum = self.sum.plus(cost.unwrap_or_default());
+        self.unknown |= cost.is_none();
+    }
+
+    fn known(self) -> Option<Money> {
+        (!self.unknown).then_some(self.sum)
+    }
+}
+
 /// The state of a run as its log tells it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Fold {
@@ -134,21 +152,24 @@ pub struct Fold {
     pub step_usage: Usage,
     /// Whether the log has its terminal event.
     pub terminal: bool,
-    step_spent: Money,
-    step_price_unknown: bool,
-    spent: Money,
-    price_unknown: bool,
+    step_spent: Spent,
+    spent: Spent,
 }
 
 impl Fold {
     /// What the settled calls cost: nothing where there were none, `None` once one of them had no price.
     pub fn cost(&self) -> Option<Money> {
-        (!self.price_unknown).then_some(self.spent)
+        self.spent.known()
     }
 
-    /// The same for the open step alone.
+    /// The open step, if it has called tools and goes on with them.
+    pub fn calling_step(&self) -> Option<i32> {
+        self.open_step.filter(|_| !self.calls.is_empty())
+    }
+
+    /// The same as [`Fold::cost`] for the open step alone.
     pub fn step_cost(&self) -> Option<Money> {
-        (!self.step_price_unknown).then_some(self.step_spent)
+        self.step_spent.known()
     }
 
     /// Reads one more event. Events must come in order.
@@ -161,7 +182,7 @@ impl Fold {
                 self.messages.clear();
                 self.calls.clear();
                 self.step_call = None;
-                (self.step_usage, self.step_spent, self.step_price_unknown) = (Usage::default(), Money::ZERO, false);
+                (self.step_usage, self.step_spent) = (Usage::default(), Spent::default());
                 self.steps = self.steps.max(*step);
             }
             EventBody::StepFinished { finish_reason, .. } => {
@@ -250,12 +271,10 @@ impl Fold {
             EventBody::CostSettled { model_call, model, usage, cost, .. } => {
                 self.step_call = Some((model_call.uuid(), model.clone()));
                 self.step_usage = self.step_usage.plus(*usage);
-                self.step_spent = self.step_spent.plus(cost.unwrap_or_default());
-                self.step_price_unknown |= cost.is_none();
+                self.step_spent.add(*cost);
                 self.unsettled.retain(|call| call.model_call != *model_call);
                 self.usage = self.usage.plus(*usage);
-                self.spent = self.spent.plus(cost.unwrap_or_default());
-                self.price_unknown |= cost.is_none();
+                self.spent.add(*cost);
             }
             EventBody::RunCompleted { .. } | EventBody::RunFailed { .. } | EventBody::RunCancelled { .. } => {
                 self.terminal = true;

@@ -60,26 +60,17 @@ impl Connection {
         self.object.as_ref().expect("it is there until the end")
     }
 
-    /// A pooler lets statements wait until it has a connection to Postgres, for minutes if need be and past every limit
-    /// that Postgres sets. So the wait is bounded here, and a connection on which something still waits is closed.
-    async fn bounded<T>(&self, more: Duration, answer: impl Future<Output = T>) -> Result<T, StoreError> {
-        let Some(types) = &self.unnamed else { return Ok(answer.await) };
-        self.waiting.store(true, Ordering::Relaxed);
-        let Ok(answer) = tokio::time::timeout(types.patience + more, answer).await else {
-            return Err(StoreError::Unavailable(NO_CONNECTION.into()));
-        };
-        self.waiting.store(false, Ordering::Relaxed);
-        Ok(answer)
+    async fn ready(&self, sql: &str) -> Result<Ready, StoreError> {
+        Ok(match &self.unnamed {
+            None => Ready::Named(self.object().prepare_cached(sql).await?),
+            Some(types) => Ready::Unnamed(types.of(sql).await?),
+        })
     }
 
     /// One statement in a transaction of its own.
     pub(crate) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
-        let object = self.object();
-        let ready = match &self.unnamed {
-            None => Ready::Named(object.prepare_cached(sql).await?),
-            Some(types) => Ready::Unnamed(types.of(sql).await?),
-        };
-        Ok(self.bounded(STATEMENT, ready.send(object, sql, params)).await??)
+        let ready = self.ready(sql).await?;
+        Ok(bounded(self.unnamed.as_deref(), &self.waiting, STATEMENT, ready.send(self.object(), sql, params)).await??)
     }
 
     /// The same, where exactly one row is answered.
@@ -96,12 +87,7 @@ impl Connection {
     ) -> Result<Vec<Row>, StoreError> {
         // Made ready before: to prepare on the way would run the statement before its scope is set.
         let object = self.object();
-        let (set, statement) = match &self.unnamed {
-            None => {
-                (Ready::Named(object.prepare_cached(SET_SCOPE).await?), Ready::Named(object.prepare_cached(sql).await?))
-            }
-            Some(types) => (Ready::Unnamed(types.of(SET_SCOPE).await?), Ready::Unnamed(types.of(sql).await?)),
-        };
+        let (set, statement) = (self.ready(SET_SCOPE).await?, self.ready(sql).await?);
         let (tenant, user) = scope_settings(scope);
         let settings: [&(dyn ToSql + Sync); 2] = [&tenant, &user];
         let all = join4(
@@ -110,7 +96,7 @@ impl Connection {
             statement.send(object, sql, params),
             object.batch_execute("COMMIT"),
         );
-        let (begun, scoped, rows, committed) = self.bounded(STATEMENT, all).await?;
+        let (begun, scoped, rows, committed) = bounded(self.unnamed.as_deref(), &self.waiting, STATEMENT, all).await?;
         begun?;
         scoped?;
         let rows = rows?;
@@ -120,27 +106,34 @@ impl Connection {
 
     /// Begins a transaction.
     pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, StoreError> {
-        let patience = self.unnamed.as_ref().map(|types| types.patience);
+        let unnamed = self.unnamed.as_deref();
         let object = self.object.as_mut().expect("it is there until the end");
         // Once it has begun it has a connection to Postgres, whose limits hold.
-        let begin = object.transaction();
-        let inner = match patience {
-            None => begin.await?,
-            Some(patience) => {
-                self.waiting.store(true, Ordering::Relaxed);
-                let begun = tokio::time::timeout(patience, begin).await;
-                let begun = begun.map_err(|_| StoreError::Unavailable(NO_CONNECTION.into()))?;
-                self.waiting.store(false, Ordering::Relaxed);
-                begun?
-            }
-        };
-        Ok(Transaction { inner, unnamed: self.unnamed.as_deref() })
+        let inner = bounded(unnamed, &self.waiting, Duration::ZERO, object.transaction()).await??;
+        Ok(Transaction { inner, unnamed })
     }
 
     /// Statements without parameters, separated by semicolons.
     pub(crate) async fn batch_execute(&self, sql: &str) -> Result<(), StoreError> {
-        Ok(self.bounded(Duration::ZERO, self.object().batch_execute(sql)).await??)
+        Ok(bounded(self.unnamed.as_deref(), &self.waiting, Duration::ZERO, self.object().batch_execute(sql)).await??)
     }
+}
+
+/// A pooler lets statements wait until it has a connection to Postgres, for minutes if need be and past every limit
+/// that Postgres sets. So the wait is bounded here, and a connection on which something still waits is closed.
+async fn bounded<T>(
+    unnamed: Option<&ParamTypes>,
+    waiting: &AtomicBool,
+    more: Duration,
+    answer: impl Future<Output = T>,
+) -> Result<T, StoreError> {
+    let Some(types) = unnamed else { return Ok(answer.await) };
+    waiting.store(true, Ordering::Relaxed);
+    let Ok(answer) = tokio::time::timeout(types.patience + more, answer).await else {
+        return Err(StoreError::Unavailable(NO_CONNECTION.into()));
+    };
+    waiting.store(false, Ordering::Relaxed);
+    Ok(answer)
 }
 
 impl Drop for Connection {

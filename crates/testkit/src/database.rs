@@ -87,6 +87,11 @@ impl Database {
         Self { admin_url: with_database(admin_url(), &name) }
     }
 
+    /// Its name in its Postgres.
+    pub fn name(&self) -> &str {
+        self.admin_url.split(['/', '?']).find(|part| part.starts_with("test_")).expect("it was made with that name")
+    }
+
     /// A store that is logged in as the application role.
     pub fn store(&self) -> Store {
         Store::new(&self.store_options()).expect("the URL parses")

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use headwater_store::admin::{Endpoint, with_host};
@@ -172,8 +172,14 @@ impl Shared {
     }
 }
 
-/// An answer that is waited for on a connection: so many answers from now, and what is done then.
-type Awaited = Arc<Mutex<Option<(usize, Act)>>>;
+/// One connection.
+struct Link {
+    shared: Arc<Shared>,
+    /// Answers that were asked for.
+    asked: AtomicUsize,
+    /// Which of them is waited for, and what is done then.
+    awaited: Mutex<Option<(usize, Act)>>,
+}
 
 async fn link(client: UnixStream, endpoint: &Endpoint, shared: Arc<Shared>) -> io::Result<()> {
     let (mut from_client, mut to_client) = client.into_split();
@@ -183,36 +189,30 @@ async fn link(client: UnixStream, endpoint: &Endpoint, shared: Arc<Shared>) -> i
         to_client.write_all(b"N").await?;
         start = message(&mut from_client, false).await?.1;
     }
-    let awaited = Awaited::default();
-    let answers = Arc::new(Mutex::new((0usize, 0usize)));
+    let link = Link { shared, asked: AtomicUsize::new(0), awaited: Mutex::default() };
     if endpoint.host.starts_with('/') {
         let server = UnixStream::connect(format!("{}/.s.PGSQL.{}", endpoint.host, endpoint.port)).await?;
         let (from_server, mut to_server) = server.into_split();
         to_server.write_all(&start).await?;
-        both(from_client, to_client, from_server, to_server, shared, awaited, answers).await
+        both(from_client, to_client, from_server, to_server, &link).await
     } else {
         let server = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
         let (from_server, mut to_server) = server.into_split();
         to_server.write_all(&start).await?;
-        both(from_client, to_client, from_server, to_server, shared, awaited, answers).await
+        both(from_client, to_client, from_server, to_server, &link).await
     }
 }
-
-/// Answers that were asked for and answers that came, on one connection.
-type Answers = Arc<Mutex<(usize, usize)>>;
 
 async fn both(
     from_client: impl AsyncRead + Unpin,
     to_client: impl AsyncWrite + Unpin,
     from_server: impl AsyncRead + Unpin,
     to_server: impl AsyncWrite + Unpin,
-    shared: Arc<Shared>,
-    awaited: Awaited,
-    answers: Answers,
+    link: &Link,
 ) -> io::Result<()> {
     tokio::select! {
-        done = up(from_client, to_server, &shared, &awaited, &answers) => done,
-        done = down(from_server, to_client, &shared, &awaited, &answers) => done,
+        done = up(from_client, to_server, link) => done,
+        done = down(from_server, to_client, link) => done,
     }
 }
 
@@ -235,13 +235,7 @@ fn text(bytes: &[u8], skip: usize) -> String {
     String::from_utf8_lossy(field).into_owned()
 }
 
-async fn up(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    shared: &Shared,
-    awaited: &Awaited,
-    answers: &Answers,
-) -> io::Result<()> {
+async fn up(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, link: &Link) -> io::Result<()> {
     let mut statements: HashMap<String, String> = HashMap::new();
     loop {
         let (kind, bytes) = message(&mut from, true).await?;
@@ -250,37 +244,31 @@ async fn up(
                 statements.insert(text(&bytes, 0), text(&bytes, 1));
                 false
             }
-            b'B' => statements.get(&text(&bytes, 1)).is_some_and(|sql| (shared.counts)(sql)),
-            b'Q' => (shared.counts)(&text(&bytes, 0)),
+            b'B' => statements.get(&text(&bytes, 1)).is_some_and(|sql| (link.shared.counts)(sql)),
+            b'Q' => (link.shared.counts)(&text(&bytes, 0)),
             _ => false,
         };
         if of_interest {
-            let due = shared.passes();
+            let due = link.shared.passes();
             if let Some((Moment::After, act)) = due {
-                let asked = answers.lock().expect("nobody panics with it").0;
-                *awaited.lock().expect("nobody panics with it") = Some((asked + 1, act));
+                let asked = link.asked.load(Ordering::Relaxed);
+                *link.awaited.lock().expect("nobody panics with it") = Some((asked + 1, act));
             }
             if let Some((Moment::Before, act)) = due
-                && !shared.act(act).await
+                && !link.shared.act(act).await
             {
                 return Ok(());
             }
         }
         if matches!(kind, b'S' | b'Q') {
-            answers.lock().expect("nobody panics with it").0 += 1;
+            link.asked.fetch_add(1, Ordering::Relaxed);
         }
         to.write_all(&bytes).await?;
     }
 }
 
-async fn down(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    shared: &Shared,
-    awaited: &Awaited,
-    answers: &Answers,
-) -> io::Result<()> {
-    let mut greeted = false;
+async fn down(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, link: &Link) -> io::Result<()> {
+    let (mut greeted, mut came) = (false, 0);
     // Of the answer that is on its way.
     let mut held = Vec::new();
     loop {
@@ -290,17 +278,14 @@ async fn down(
             continue;
         }
         if kind == b'Z' {
-            if greeted {
-                answers.lock().expect("nobody panics with it").1 += 1;
-            }
+            came += usize::from(greeted);
             greeted = true;
-            let came = answers.lock().expect("nobody panics with it").1;
             let act = {
-                let mut awaited = awaited.lock().expect("nobody panics with it");
+                let mut awaited = link.awaited.lock().expect("nobody panics with it");
                 awaited.take_if(|(at, _)| *at == came).map(|(_, act)| act)
             };
             if let Some(act) = act
-                && !shared.act(act).await
+                && !link.shared.act(act).await
             {
                 return Ok(());
             }

@@ -9,6 +9,7 @@ use headwater_stream::reader::audience;
 use headwater_stream::view;
 
 use super::body::ApiBody;
+use super::runs::to_change;
 use super::{id, missing};
 use crate::auth::Caller;
 use crate::error::ApiError;
@@ -26,9 +27,7 @@ pub async fn runs_tool_outputs(
     Path(run): Path<String>,
     body: ApiBody,
 ) -> Result<Json<Run>, ApiError> {
-    caller.require("runs:write")?;
-    let run: RunId = id(&run, "run")?;
-    state.store.scoped(caller.scope()).run_get(run).await?.ok_or_else(|| missing("run"))?;
+    let run = to_change(&state, &caller, &run).await?;
     let ToolOutputs { tool_outputs } = body.parse()?;
     if tool_outputs.is_empty() || tool_outputs.len() > MOST {
         return Err(Problem::invalid("/tool_outputs", format!("must hold 1 to {MOST} answers")).into());
@@ -53,9 +52,7 @@ pub async fn runs_call_result(
     Path((run, call)): Path<(String, String)>,
     body: ApiBody,
 ) -> Result<Json<Run>, ApiError> {
-    caller.require("runs:write")?;
-    let run: RunId = id(&run, "run")?;
-    state.store.scoped(caller.scope()).run_get(run).await?.ok_or_else(|| missing("run"))?;
+    let run = to_change(&state, &caller, &run).await?;
     let call: CallId = id(&call, "call")?;
     let CallResult { output, error } = body.parse()?;
     let answers = [checked(ToolOutput { call, output, error }, "")?];

@@ -535,10 +535,8 @@ pub async fn runs_cancel(
     Path(run): Path<String>,
     body: ApiBody,
 ) -> Result<Json<Run>, ApiError> {
-    caller.require("runs:write")?;
-    let run: RunId = id(&run, "run")?;
+    let run = to_change(&state, &caller, &run).await?;
     let storage = state.store.scoped(caller.scope());
-    storage.run_get(run).await?.ok_or_else(|| missing("run"))?;
     let params: CancelParams = body.parse()?;
     if let Some(Some(reason)) = &params.reason {
         headwater_protocol::api::check_name("/reason", reason, 256)?;
@@ -555,6 +553,14 @@ pub async fn runs_cancel(
         (run, visibility) = storage.run_get(run.id).await?.ok_or_else(|| missing("run"))?;
     }
     Ok(Json(view::run_for(run, audience(caller.sees_as_user(), visibility))))
+}
+
+/// A run that the caller may do something to, before the body is read.
+pub async fn to_change(state: &AppState, caller: &Caller, run: &str) -> Result<RunId, ApiError> {
+    caller.require("runs:write")?;
+    let run = id(run, "run")?;
+    state.store.scoped(caller.scope()).run_get(run).await?.ok_or_else(|| missing("run"))?;
+    Ok(run)
 }
 
 /// Ends what still runs on a thread or for a user, newest first, before it is erased.

@@ -382,13 +382,7 @@ async fn trouble_passes(trouble: Trouble) {
     let mut reader = Stream::open(&alice.key, &run, None).await;
     gate.pass(2);
     reader.until("tok1").await;
-    let name = site
-        .database
-        .admin_url
-        .split(['/', '?'])
-        .find(|part| part.starts_with("test_"))
-        .expect("the database's name")
-        .to_owned();
+    let name = site.database.name();
     let admin = headwater_store::admin::Admin::connect(admin_url()).await.expect("connects as superuser");
     admin.execute(&format!("ALTER DATABASE \"{name}\" {}", trouble.begins())).await.expect("nobody new");
     let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Tool, check_name, check_tools};
+use super::{Policy, Tool, check_name, check_tools};
 use crate::event::Visibility;
 use crate::message::Metadata;
 use crate::{AgentId, ErrorCode, Money, Problem, Timestamp};
@@ -391,6 +391,16 @@ impl AgentConfig {
     /// A configuration with this model and every default.
     pub fn with_model(model: impl Into<String>) -> Self {
         serde_json::from_value(serde_json::json!({ "model": model.into() })).expect("all else has a default")
+    }
+
+    /// The tool of this name.
+    pub fn tool(&self, name: &str) -> Option<&Tool> {
+        self.tools.iter().find(|tool| tool.name() == name)
+    }
+
+    /// The tools that the model may call.
+    pub fn offered_tools(&self) -> impl Iterator<Item = &Tool> {
+        self.tools.iter().filter(|tool| tool.policy() != Policy::Deny)
     }
 
     /// Whether all values are within their bounds.

@@ -115,8 +115,7 @@ async fn a_pooler_without_a_database_is_unavailable() {
     let process = serve(&database, &more);
     let site = Site { url: process.url.clone(), database: database.clone() };
     let tenant = site.tenant().await;
-    let name =
-        database.admin_url.split(['/', '?']).find(|part| part.starts_with("test_")).expect("its name").to_owned();
+    let name = database.name();
     let admin =
         headwater_store::admin::Admin::connect(headwater_testkit::database::admin_url()).await.expect("connects");
     admin.execute(&format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false")).await.expect("nobody new");
