@@ -1,7 +1,9 @@
 //! Readers that open a stream and then do not read it: what they cost the server, and the readers beside them.
 //!
-//! The same runs are measured twice in one call, without and with them. The stalled ones begin at the first event of a run
-//! whose log is already longer than what the kernel buffers, so that a write to each of them stands still from the start.
+//! The same runs are measured three times in one call: alone, beside as many readers that do read, and beside those that
+//! stopped. Those that read have runs of their own, which say next to nothing, and so cost what an open stream costs at the
+//! least. The stalled ones begin at the first event of a run whose log is already longer than what the kernel buffers, so
+//! that a write to each of them stands still from the start.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -31,11 +33,13 @@ const SETTLE: Duration = Duration::from_secs(20);
 const WARM: Duration = Duration::from_secs(3);
 /// Readers that connect at a time.
 const AT_A_TIME: usize = 64;
+/// What the runs say whose readers read.
+const QUIET: Shape = Shape { tokens: 200, delay_ms: 20_000 };
 
 /// Readers that stop reading, beside others that do not
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StalledReaders {
-    /// Readers that stop
+    /// Readers that stop, and as many that read to compare them with
     #[arg(long, default_value_t = 5000)]
     readers: usize,
     /// Readers that go on, whose latencies are measured
@@ -58,9 +62,17 @@ pub(crate) struct StalledReaders {
     seconds: u64,
 }
 
-/// One of the two measurements.
+/// Who is there beside the readers that are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Crowd {
+    Nobody,
+    Reading,
+    Stalled,
+}
+
+/// One of the measurements.
 #[derive(Debug, Default)]
-struct Half {
+struct Part {
     idle_kib: u64,
     /// When all readers were there, and when all was over.
     held_kib: (u64, u64),
@@ -82,101 +94,133 @@ struct Stage<'a> {
     core: usize,
     who: &'a Who,
     runs: &'a [String],
+    /// Those that say little.
+    quiet: &'a [String],
+}
+
+impl Crowd {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "alone",
+            Self::Reading => "beside readers",
+            Self::Stalled => "beside stalled ones",
+        }
+    }
 }
 
 impl StalledReaders {
     /// Measures.
     pub(crate) async fn run(&self, ground: &mut Ground) -> anyhow::Result<Trial> {
         let mut trial = Trial::new(format!("stalled-readers, {} beside {}", self.readers, self.others));
-        let both = async {
-            let without = self.half(ground, 0, "without").await?;
-            anyhow::Ok((without, self.half(ground, self.readers, "with").await?))
+        let all = async {
+            let alone = self.part(ground, Crowd::Nobody).await?;
+            let reading = self.part(ground, Crowd::Reading).await?;
+            anyhow::Ok((alone, reading, self.part(ground, Crowd::Stalled).await?))
         };
-        let Ok(both) = tokio::time::timeout(Duration::from_secs(self.seconds), both).await else {
+        let Ok(all) = tokio::time::timeout(Duration::from_secs(self.seconds), all).await else {
             bail!("it did not come to an end within {} s", self.seconds);
         };
-        let (without, with) = both?;
-        for (name, half) in [("without", &without), ("with", &with)] {
-            let (begin, end) = half.held_kib;
-            trial.tell(
-                &format!("{name}: server's RSS in KiB, idle / peak / when measuring began / ended"),
-                format!("{} / {} / {begin} / {end}", half.idle_kib, half.peak_kib),
-            );
-            trial.tell(
-                &format!("{name}: ms from event to arrival (p50 / p99 / most)"),
-                quantiles(half.latencies.clone()),
-            );
-            trial.tell(
-                &format!("{name}: the server's share of its core while measured, that of others"),
-                format!("{:.2}, {:.2}", half.server_cpu, half.others_cpu),
-            );
-            trial.break_all(half.wrong.iter().map(|error| format!("{name}: {error}")).collect());
-        }
-        trial.tell("stalled readers, opened in s", format!("{} in {:.1}", with.open, with.opening.as_secs_f64()));
-        let each = |with_kib: u64, without_kib: u64| {
-            format!("{:.1}", with_kib.saturating_sub(without_kib) as f64 / with.open.max(1) as f64)
-        };
-        let (peak, held) = (each(with.peak_kib, without.peak_kib), each(with.held_kib.1, without.held_kib.1));
-        trial.tell("KiB per stalled reader, at the peak / while held", format!("{peak} / {held}"));
-        let (begin, end) = with.held_kib;
-        let flat = end <= begin + begin / 10;
-        trial.hold(flat, || format!("the server grew from {begin} to {end} KiB while nobody new came"));
-        let held_up = with.held_up;
-        trial.tell("of the stalled, held up at the server", held_up);
-        trial.hold(held_up * 10 >= with.open * 9, || format!("only {held_up} were held up: --age-seconds more"));
-        let p99 = |half: &Half| {
-            let mut sorted = half.latencies.clone();
+        let (alone, reading, stalled) = all?;
+        let p99 = |part: &Part| {
+            let mut sorted = part.latencies.clone();
             sorted.sort_unstable();
             quantile(&sorted, 0.99)
         };
-        trial.tell("p99 with / without", format!("{} / {}", p99(&with), p99(&without)));
-        trial.hold(with.open == self.readers, || format!("only {} of {} readers could open", with.open, self.readers));
+        for (crowd, part) in [(Crowd::Nobody, &alone), (Crowd::Reading, &reading), (Crowd::Stalled, &stalled)] {
+            let name = crowd.name();
+            let (begin, end) = part.held_kib;
+            trial.tell(
+                &format!("{name}: server's RSS in KiB, idle / peak / when measuring began / ended"),
+                format!("{} / {} / {begin} / {end}", part.idle_kib, part.peak_kib),
+            );
+            trial.tell(
+                &format!("{name}: ms from event to arrival (p50 / p99 / most)"),
+                quantiles(part.latencies.clone()),
+            );
+            trial.tell(
+                &format!("{name}: the server's share of its core while measured, that of others"),
+                format!("{:.2}, {:.2}", part.server_cpu, part.others_cpu),
+            );
+            trial.break_all(part.wrong.iter().map(|error| format!("{name}: {error}")).collect());
+            if crowd == Crowd::Nobody {
+                continue;
+            }
+            let each = part.held_kib.1.saturating_sub(alone.held_kib.1) as f64 / part.open.max(1) as f64;
+            trial.tell(
+                &format!("{name}: readers, opened in s, KiB each"),
+                format!("{} in {:.1}, {each:.1}", part.open, part.opening.as_secs_f64()),
+            );
+            trial.hold(end <= begin + begin / 10, || {
+                format!("{name}: the server grew from {begin} to {end} KiB while nobody new came")
+            });
+            trial.hold(part.open == self.readers, || {
+                format!("only {} of {} readers could open", part.open, self.readers)
+            });
+        }
+        let held_up = stalled.held_up;
+        trial.tell("of the stalled, held up at the server", held_up);
+        trial.hold(held_up * 10 >= stalled.open * 9, || format!("only {held_up} were held up: --age-seconds more"));
+        let (with, without) = (stalled.held_kib.1, reading.held_kib.1);
+        trial.tell(
+            "RSS with stalled readers, of that with as many that read",
+            format!("{:.2}", with as f64 / without as f64),
+        );
+        trial.hold(with <= without + without / 10, || {
+            format!("stalled readers hold more: {with} KiB against {without}")
+        });
+        trial.tell(
+            "p99 alone / beside readers / beside stalled ones",
+            format!("{} / {} / {}", p99(&alone), p99(&reading), p99(&stalled)),
+        );
         Ok(trial)
     }
 
-    async fn half(&self, ground: &Ground, stalled: usize, name: &str) -> anyhow::Result<Half> {
+    async fn part(&self, ground: &Ground, crowd: Crowd) -> anyhow::Result<Part> {
+        let readers = if crowd == Crowd::Nobody { 0 } else { self.readers };
         // They are to stay for all of it: what closes them is not what is measured.
         let stall = ("HEADWATER__SERVER__WRITE_STALL_MS".to_owned(), "600000".to_owned());
         let server = ground.launcher().start(&[stall]).await?;
         // Longer than anything here takes, on a busy machine too: of a run that has ended nothing can be measured.
-        let seconds = self.age_seconds + self.hold_seconds + 120 + stalled as u64 / 10;
+        let seconds = self.age_seconds + self.hold_seconds + 120 + readers as u64 / 10;
         let shape = Shape { tokens: (seconds * 1000 / self.delay_ms.max(1)) as usize, delay_ms: self.delay_ms };
-        let who = ground.tenant(server.address, &format!("stalled {name}"), &[shape]).await?;
+        let who = ground.tenant(server.address, &format!("stalled {}", crowd.name()), &[shape, QUIET]).await?;
         tokio::time::sleep(WARM).await;
-        let mut half = Half { idle_kib: sys::rss_kib(server.pid()), ..Half::default() };
-        let mut runs = Vec::new();
+        let mut part = Part { idle_kib: sys::rss_kib(server.pid()), ..Part::default() };
+        let (mut runs, mut quiet) = (Vec::new(), Vec::new());
         for _ in 0..self.streams.max(1) {
             runs.push(begin(&server, &who, shape).await?);
+            if crowd == Crowd::Reading {
+                quiet.push(begin(&server, &who, QUIET).await?);
+            }
         }
-        let bar = progress::bar(&format!("stalled-readers, {name}"), stalled as u64);
+        let bar = progress::bar(&format!("stalled-readers, {}", crowd.name()), readers as u64);
         let (pid, core) = (server.pid(), ground.options.cores.server);
-        let stage = Stage { server: &server, core, who: &who, runs: &runs };
-        let (measured, peak) = peak_rss(pid, self.measure(&stage, stalled, &bar, &mut half)).await;
+        let stage = Stage { server: &server, core, who: &who, runs: &runs, quiet: &quiet };
+        let (measured, peak) = peak_rss(pid, self.measure(&stage, crowd, &bar, &mut part)).await;
         measured?;
         bar.finish_and_clear();
-        half.peak_kib = peak;
+        part.peak_kib = peak;
         // Its runs go on for long, and nobody waits for them.
         drop(server);
-        Ok(half)
+        Ok(part)
     }
 
-    async fn measure(
-        &self,
-        stage: &Stage<'_>,
-        stalled: usize,
-        bar: &ProgressBar,
-        half: &mut Half,
-    ) -> anyhow::Result<()> {
-        let Stage { server, core, who, runs } = *stage;
+    async fn measure(&self, stage: &Stage<'_>, crowd: Crowd, bar: &ProgressBar, part: &mut Part) -> anyhow::Result<()> {
+        let Stage { server, core, who, runs, quiet } = *stage;
         tokio::time::sleep(Duration::from_secs(self.age_seconds)).await;
         let began = Instant::now();
-        let (mut tasks, mut open) = (JoinSet::new(), Vec::new());
-        for reader in 0..stalled {
+        let (mut tasks, mut open, mut reading) = (JoinSet::new(), Vec::new(), JoinSet::new());
+        let (readers, runs_of) = match crowd {
+            Crowd::Nobody => (0, runs),
+            Crowd::Reading => (self.readers, quiet),
+            Crowd::Stalled => (self.readers, runs),
+        };
+        for reader in 0..readers {
             if tasks.len() == AT_A_TIME {
-                keep(tasks.join_next().await, &mut open, half);
+                keep(tasks.join_next().await, &mut open, part);
             }
             let address = server.address;
-            let request = who.events(address, &runs[reader % runs.len()], 0);
+            let request = who.events(address, &runs_of[reader % runs_of.len()], 0);
             tasks.spawn(async move {
                 let mut wire = Wire::connect_narrow(address, NARROW).await.map_err(|error| error.to_string())?;
                 let head = wire.request(&request).await.map_err(|error| error.to_string())?;
@@ -185,12 +229,17 @@ impl StalledReaders {
             bar.inc(1);
         }
         while !tasks.is_empty() {
-            keep(tasks.join_next().await, &mut open, half);
+            keep(tasks.join_next().await, &mut open, part);
         }
-        (half.open, half.opening) = (open.len(), began.elapsed());
+        (part.open, part.opening) = (open.len(), began.elapsed());
+        if crowd == Crowd::Reading {
+            for mut wire in open.drain(..) {
+                reading.spawn(async move { while wire.body(|_| ()).await.unwrap_or(false) {} });
+            }
+        }
 
-        tokio::time::sleep(if stalled > 0 { SETTLE } else { Duration::ZERO }).await;
-        half.held_kib.0 = sys::rss_kib(server.pid());
+        tokio::time::sleep(if readers > 0 { SETTLE } else { Duration::ZERO }).await;
+        part.held_kib.0 = sys::rss_kib(server.pid());
         let until = Instant::now() + Duration::from_secs(self.hold_seconds);
         let (cpu, busy, from) = (sys::cpu_of(server.pid()), sys::core_busy(core), Instant::now());
         let seen = Arc::new(Mutex::new((Vec::new(), Vec::new())));
@@ -208,19 +257,22 @@ impl StalledReaders {
         }
         while let Some(done) = others.join_next().await {
             if let Err(error) = done.map_err(|error| error.to_string()).flatten() {
-                half.wrong.push(format!("another reader: {error}"));
+                part.wrong.push(format!("another reader: {error}"));
             }
         }
-        half.held_kib.1 = sys::rss_kib(server.pid());
-        half.held_up = sys::held_up(server.address.port(), HELD_UP);
+        part.held_kib.1 = sys::rss_kib(server.pid());
+        if reading.try_join_next().is_some() {
+            part.wrong.push("a stream ended".to_owned());
+        }
+        part.held_up = sys::held_up(server.address.port(), HELD_UP);
         let seconds = from.elapsed().as_secs_f64();
-        half.server_cpu = (sys::cpu_of(server.pid()) - cpu) / seconds;
-        half.others_cpu = ((sys::core_busy(core) - busy) / seconds - half.server_cpu).max(0.0);
+        part.server_cpu = (sys::cpu_of(server.pid()) - cpu) / seconds;
+        part.others_cpu = ((sys::core_busy(core) - busy) / seconds - part.server_cpu).max(0.0);
         let mut seen = seen.lock().expect("nobody panics with it");
-        half.latencies = std::mem::take(&mut seen.0);
-        half.wrong.append(&mut seen.1);
-        if half.latencies.is_empty() && self.others > 0 {
-            half.wrong.push("the others saw nothing".to_owned());
+        part.latencies = std::mem::take(&mut seen.0);
+        part.wrong.append(&mut seen.1);
+        if part.latencies.is_empty() && self.others > 0 {
+            part.wrong.push("the others saw nothing".to_owned());
         }
         Ok(())
     }
@@ -228,11 +280,11 @@ impl StalledReaders {
 
 type Opening = Option<Result<Result<Wire, String>, tokio::task::JoinError>>;
 
-fn keep(opened: Opening, open: &mut Vec<Wire>, half: &mut Half) {
+fn keep(opened: Opening, open: &mut Vec<Wire>, part: &mut Part) {
     match opened.map(|opened| opened.map_err(|error| error.to_string()).flatten()) {
         None => {}
         Some(Ok(wire)) => open.push(wire),
-        Some(Err(error)) => half.wrong.push(format!("a stalled reader could not open: {error}")),
+        Some(Err(error)) => part.wrong.push(format!("a stalled reader could not open: {error}")),
     }
 }
 

@@ -57,10 +57,38 @@ pub fn frames_after(frames: &Bytes, after: u64) -> Bytes {
         if seq.is_none_or(|seq: u64| seq > after) {
             break;
         }
-        // JSON holds no raw line breaks, so the first empty line is the frame's end.
-        at = text[at..].windows(2).position(|pair| pair == b"\n\n").map_or(text.len(), |end| at + end + 2);
+        let end = text[at..].windows(2).position(|pair| pair == FRAME_END);
+        at = end.map_or(text.len(), |end| at + end + FRAME_END.len());
     }
     frames.slice(at..)
+}
+
+/// Cuts whole frames off a block: as many as fit into `size` bytes, at least one, and those at its end that have no number.
+pub fn piece(block: &mut Bytes, size: usize) -> Bytes {
+    if block.len() <= size {
+        return std::mem::take(block);
+    }
+    let mut pairs = block[..size].windows(2);
+    let fits = pairs.rposition(|pair| pair == FRAME_END);
+    let end = fits.or_else(|| block.windows(2).position(|pair| pair == FRAME_END)).map(|at| at + FRAME_END.len());
+    match end {
+        // What follows without a number belongs to what came before it: nothing could be read again after it.
+        Some(end) if block[end..].starts_with(b"id: ") => {
+            let rest = block.split_off(end);
+            // A copy, so that a piece that stays does not keep the whole.
+            Bytes::copy_from_slice(&std::mem::replace(block, rest))
+        }
+        _ => std::mem::take(block),
+    }
+}
+
+/// JSON holds no raw line breaks, so an empty line is a frame's end.
+const FRAME_END: &[u8] = b"\n\n";
+
+/// The number of the last event among frames.
+pub fn last_seq(frames: &[u8]) -> Option<u64> {
+    let at = frames.windows(6).rposition(|begin| begin == b"\n\nid: ").map_or(0, |at| at + FRAME_END.len());
+    std::str::from_utf8(frames.get(at..)?.strip_prefix(b"id: ")?.get(..16)?).ok()?.parse().ok()
 }
 
 fn control(run: RunId, kind: &str, fields: &str) -> String {
@@ -130,6 +158,24 @@ mod tests {
             out.push(b'\n');
         }
         String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn pieces_are_whole_frames_and_add_up() {
+        let closing = closing(RunId::new(), Closing::Done, None);
+        let all: Bytes = [&frames(&lines(40), Audience::Tenant)[..], closing.as_bytes()].concat().into();
+        for size in [1, 100, 500, 1000, 4096, 100_000] {
+            let (mut rest, mut joined, mut seen) = (all.clone(), Vec::new(), 0);
+            while !rest.is_empty() {
+                let piece = piece(&mut rest, size);
+                assert!(piece.starts_with(b"id: ") && piece.ends_with(b"\n\n"), "size {size}");
+                assert_eq!(last_seq(&frames_after(&all, seen)), Some(40), "size {size}");
+                seen = last_seq(&piece).unwrap_or(seen);
+                joined.extend_from_slice(&piece);
+                assert!(!rest.is_empty() || joined.ends_with(closing.as_bytes()), "size {size}");
+            }
+            assert_eq!((joined, seen), (all.to_vec(), 40), "size {size}");
+        }
     }
 
     #[test]

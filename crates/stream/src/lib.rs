@@ -31,6 +31,6 @@ pub mod wake;
 pub mod writer;
 
 pub use manager::{MessageStreamManager, StreamOptions};
-pub use reader::{Cursor, Opened, ReaderParams, Trouble};
+pub use reader::{Cursor, Opened, ReaderParams, Room, Trouble};
 pub use wake::{LocalWakeBus, PostgresWakeBus, WakeBus};
 pub use writer::{RunIdentity, RunWriter, WriteError};

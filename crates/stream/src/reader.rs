@@ -1,10 +1,12 @@
 //! Readers: a cursor and a socket, no queue.
 //!
 //! A reader takes what its cursor has not seen from the ring, or in pages from the table when the ring does not reach
-//! back so far or another process writes the run. It asks for the next block only when the last one has been taken off
-//! its hands, so a slow one costs a cursor.
+//! back so far or another process writes the run. What it hands on goes out in pieces, each when the socket has room; what
+//! a client leaves lying for longer than a moment is let go of and read again once there is room, so that one who has
+//! stopped costs a cursor, a socket and one piece.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,9 +28,13 @@ use crate::view;
 
 /// Segments in one page of the table: about 256 KiB once a run is packed, far less before.
 const PAGE_SEGMENTS: i64 = 64;
-/// The same of a reader's first page. Whoever takes nothing holds no more than that, and each page that is taken doubles
-/// the next.
+/// The same of a reader's first page, and of the one after it was let go of. Each page that is taken doubles the next.
 const FIRST_PAGE_SEGMENTS: i64 = 8;
+/// What the socket is given at a time, where events are not larger themselves.
+const PIECE_BYTES: usize = 4096;
+/// How long the rest of a block is held for a socket without room. A slow client makes room many times a second; one that
+/// has not for so long has probably stopped.
+const HOLD: Duration = Duration::from_secs(1);
 
 /// Where a reader begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +47,9 @@ pub enum Cursor {
 
 /// Whether a credential is still good; asked now and then while a stream is open.
 pub type Recheck = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+
+/// Whether the socket beneath a stream takes more. Ready when it does; else it wakes the one who asked when it may.
+pub type Room = Arc<dyn Fn(&mut Context<'_>) -> Poll<()> + Send + Sync>;
 
 /// Who reads what.
 #[derive(Clone)]
@@ -57,6 +66,8 @@ pub struct ReaderParams {
     pub rotates: bool,
     /// Asked now and then.
     pub recheck: Option<Recheck>,
+    /// Asked before more is read. Without it there always is.
+    pub room: Option<Room>,
 }
 
 /// What came of opening a stream.
@@ -188,6 +199,7 @@ struct Reader {
 /// What to do next.
 enum Next {
     Send(Bytes),
+    /// The last block.
     SendAndClose(Bytes),
     /// The database is away or there is nothing yet.
     Wait,
@@ -246,44 +258,45 @@ impl Reader {
                 Some(prefix) => [prefix.as_bytes(), &bytes].concat().into(),
                 None => bytes,
             };
-            let next = match first {
-                First::Nothing => None,
-                First::Frame(frame) => Some(Next::Send(frame.into())),
-                First::Page(page) => Some(self.page(page)),
+            let mut next = match first {
+                First::Nothing => Next::Wait,
+                First::Frame(frame) => Next::Send(frame.into()),
+                First::Page(page) => self.page(page),
             };
-            if let Some(next) = next {
-                match next {
-                    Next::Send(bytes) => yield with_prefix(bytes),
-                    Next::SendAndClose(bytes) => {
-                        yield with_prefix(bytes);
-                        return;
-                    }
-                    Next::Wait => {}
-                }
-            }
             let mut quiet_since = Instant::now();
             loop {
+                let (mut rest, last) = match next {
+                    Next::Send(block) => (block, false),
+                    Next::SendAndClose(block) => (block, true),
+                    Next::Wait => (Bytes::new(), false),
+                };
+                while !rest.is_empty() {
+                    let piece = frame::piece(&mut rest, PIECE_BYTES);
+                    let seen = frame::last_seq(&piece);
+                    yield with_prefix(piece);
+                    quiet_since = Instant::now();
+                    if !rest.is_empty() && !self.let_it_go_out().await {
+                        self.let_go(seen);
+                        break;
+                    }
+                    if rest.is_empty() && last {
+                        return;
+                    }
+                }
+                drop(rest);
+                self.room().await;
                 // Made before looking, so that a change in between is not missed. Borrowed from its own handle, so
                 // that the reader itself stays free.
                 let channel = self.channel.shared();
                 let changed = channel.changed();
                 tokio::pin!(changed);
                 changed.as_mut().enable();
-                if let Some(closing) = self.must_close().await {
-                    yield with_prefix(closing);
-                    return;
-                }
-                match self.next().await {
-                    Next::Send(bytes) => {
-                        yield with_prefix(bytes);
-                        quiet_since = Instant::now();
-                        continue;
-                    }
-                    Next::SendAndClose(bytes) => {
-                        yield with_prefix(bytes);
-                        return;
-                    }
-                    Next::Wait => {}
+                next = match self.must_close().await {
+                    Some(closing) => Next::SendAndClose(closing),
+                    None => self.next().await,
+                };
+                if !matches!(next, Next::Wait) {
+                    continue;
                 }
                 let heartbeat = quiet_since + self.manager.options.heartbeat;
                 let poll = Instant::now() + self.manager.options.remote_poll;
@@ -355,6 +368,31 @@ impl Reader {
         if let Some(present) = &mut self.present {
             present.send_away();
         }
+    }
+
+    /// Until the socket has room.
+    async fn room(&self) {
+        if let Some(room) = &self.params.room {
+            std::future::poll_fn(|cx| room(cx)).await;
+        }
+    }
+
+    /// Lets the socket take what it was just given. Whether it then has room, soon.
+    async fn let_it_go_out(&self) -> bool {
+        if self.params.room.is_none() {
+            return true;
+        }
+        // The connection writes when its answer has nothing more to give at the moment, and only then is room known.
+        tokio::task::yield_now().await;
+        tokio::time::timeout(HOLD, self.room()).await.is_ok()
+    }
+
+    /// Forgets what was read and not handed on.
+    fn let_go(&mut self, seen: Option<u64>) {
+        // A block of several pieces holds events, and each piece at least one.
+        self.after = seen.unwrap_or(self.after);
+        self.terminal_seen = false;
+        self.page_segments = FIRST_PAGE_SEGMENTS / 2;
     }
 
     async fn next(&mut self) -> Next {

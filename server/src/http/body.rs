@@ -111,6 +111,22 @@ impl Drop for InFlight {
     }
 }
 
+/// Request extension: the socket beneath the answer, for those who would rather make less of it than have it wait.
+#[derive(Clone)]
+pub struct Outlet(Arc<Shared>);
+
+impl Outlet {
+    pub(super) fn of(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared))
+    }
+
+    /// Whether the socket takes more; else the one who asks is woken when it does. For the answer's own body alone: there
+    /// is one to wake.
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_room(cx)
+    }
+}
+
 /// An answer's body, and the request it keeps in flight.
 pub(super) struct TrackedBody {
     inner: Body,

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::body::{InFlight, TimedBody, TrackedBody};
+use super::body::{InFlight, Outlet, TimedBody, TrackedBody};
 use super::canned;
 use super::conn::{Conn, Shared, Timeouts, Version};
 use super::socket::limit_unsent;
@@ -274,7 +274,8 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let in_flight = InFlight::begin(&self.shared);
         let shared = Arc::clone(&self.shared);
         let http1 = request.version() < http::Version::HTTP_2;
-        let request = request.map(|body| TimedBody::wrap(body, self.body_timeout, &self.shared));
+        let mut request = request.map(|body| TimedBody::wrap(body, self.body_timeout, &self.shared));
+        request.extensions_mut().insert(Outlet::of(&self.shared));
         let answer = self.router.clone().oneshot(request);
         Box::pin(async move {
             let mut response = answer.await?;

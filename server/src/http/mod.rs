@@ -34,7 +34,7 @@ mod tests;
 use axum::Router;
 use axum::middleware::from_fn;
 
-pub use body::BodyLimit;
+pub use body::{BodyLimit, Outlet};
 pub use cors::{AllowedOrigins, KnownOrigins};
 pub use idempotency::{IdempotencyKey, fingerprint};
 pub use json::{ApiJson, Canonical};

@@ -16,12 +16,13 @@ use headwater_store::create::RunIdempotency;
 use headwater_store::pool::{Idempotency, Once};
 use headwater_store::scoped::{EventRange, RunFilter};
 use headwater_stream::reader::{Recheck, audience};
-use headwater_stream::{Cursor, Opened, ReaderParams, view};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use headwater_stream::{Cursor, Opened, ReaderParams, Room, view};
+use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use super::body::ApiBody;
 use super::lists::{ListQuery, list, words};
+use super::streams::AnswerTo;
 use super::{REPLAYED, agents, created, id, missing, streams};
 use crate::auth::{Caller, CallerKind};
 use crate::error::ApiError;
@@ -90,12 +91,12 @@ pub struct EventsQuery {
 pub async fn runs_create(
     State(state): State<AppState>,
     caller: Caller,
-    headers: HeaderMap,
+    to: AnswerTo,
     ApiQuery(wait): ApiQuery<WaitQuery>,
     body: ApiBody,
 ) -> Result<Response, ApiError> {
     caller.require("runs:write")?;
-    create(state, caller, headers, wait, body, None).await
+    create(state, caller, to, wait, body, None).await
 }
 
 /// Runs an agent on a thread.
@@ -106,20 +107,20 @@ pub async fn thread_runs_create(
     State(state): State<AppState>,
     caller: Caller,
     Path(thread): Path<String>,
-    headers: HeaderMap,
+    to: AnswerTo,
     ApiQuery(wait): ApiQuery<WaitQuery>,
     body: ApiBody,
 ) -> Result<Response, ApiError> {
     caller.require("runs:write")?;
     let storage = state.store.scoped(caller.scope());
     let thread = storage.thread_get(id(&thread, "thread")?).await?.ok_or_else(|| missing("thread"))?;
-    create(state, caller, headers, wait, body, Some((thread.id, thread.user))).await
+    create(state, caller, to, wait, body, Some((thread.id, thread.user))).await
 }
 
 async fn create(
     state: AppState,
     caller: Caller,
-    headers: HeaderMap,
+    to: AnswerTo,
     wait: WaitQuery,
     body: ApiBody,
     thread: Option<(ThreadId, UserId)>,
@@ -156,11 +157,11 @@ async fn create(
         How::Steered | How::Replayed { steered: true } => StatusCode::OK,
     };
     let location = format!("/v1/runs/{}", run.id);
-    if streams::wants_stream(&headers) {
-        let params = reader(&state, &caller, scope, Cursor::After(0));
+    if streams::wants_stream(&to.headers) {
+        let params = reader(&state, &caller, scope, Cursor::After(0), to.room);
         let opened = if how != How::New {
             // Whoever lost the first answer goes on where it was cut.
-            let cursor = cursor(headers.get("last-event-id"), None)?;
+            let cursor = cursor(to.headers.get("last-event-id"), None)?;
             state.streams.open(run.id, ReaderParams { cursor, ..params }).await?
         } else {
             state.streams.open_created(run.id, user, params, visibility, grace).await?
@@ -421,16 +422,16 @@ pub async fn runs_events(
     State(state): State<AppState>,
     caller: Caller,
     Path(run): Path<String>,
-    headers: HeaderMap,
+    to: AnswerTo,
     ApiQuery(query): ApiQuery<EventsQuery>,
 ) -> Result<Response, ApiError> {
     let run: RunId = id(&run, "run")?;
     caller.require_run(run, "runs:read")?;
-    let cursor = cursor(headers.get("last-event-id"), query.after.as_deref())?;
-    if streams::wants_json(&headers) {
+    let cursor = cursor(to.headers.get("last-event-id"), query.after.as_deref())?;
+    if streams::wants_json(&to.headers) {
         return events_page(&state, &caller, run, cursor, query.limit).await;
     }
-    let opened = state.streams.open(run, reader(&state, &caller, caller.scope(), cursor)).await?;
+    let opened = state.streams.open(run, reader(&state, &caller, caller.scope(), cursor, to.room)).await?;
     match opened {
         Ok(Opened::NotFound) => Err(missing("run")),
         Ok(Opened::NothingLeft) => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -508,7 +509,7 @@ fn cursor(last_event_id: Option<&HeaderValue>, after: Option<&str>) -> Result<Cu
     }
 }
 
-fn reader(state: &AppState, caller: &Caller, scope: Scope, cursor: Cursor) -> ReaderParams {
+fn reader(state: &AppState, caller: &Caller, scope: Scope, cursor: Cursor, room: Option<Room>) -> ReaderParams {
     let (auth, who) = (state.auth.clone(), caller.clone());
     let recheck: Recheck = Arc::new(move || {
         let (auth, who) = (auth.clone(), who.clone());
@@ -521,6 +522,7 @@ fn reader(state: &AppState, caller: &Caller, scope: Scope, cursor: Cursor) -> Re
         expires_at: caller.expires_at,
         rotates: true,
         recheck: Some(recheck),
+        room,
     }
 }
 

@@ -1,17 +1,40 @@
 //! Answers that are streams of events.
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
-use headwater_stream::{Opened, Trouble};
+use headwater_stream::{Opened, Room, Trouble};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use headwater_stream::frame;
+use http::request::Parts;
 
+use crate::http::Outlet;
 use crate::http::fallback::not_acceptable;
+
+/// How the client wants its answer, and what it goes out through.
+pub struct AnswerTo {
+    /// What it said.
+    pub headers: HeaderMap,
+    /// Whether the socket takes more.
+    pub room: Option<Room>,
+}
+
+impl<S: Sync> FromRequestParts<S> for AnswerTo {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let room = parts.extensions.get::<Outlet>().cloned().map(|outlet| {
+            let room: Room = Arc::new(move |cx| outlet.poll_room(cx));
+            room
+        });
+        Ok(Self { headers: parts.headers.clone(), room })
+    }
+}
 
 /// Whether the client asks for a stream of events. The `Accept` header decides, nothing else.
 pub fn wants_stream(headers: &HeaderMap) -> bool {

@@ -49,15 +49,12 @@ impl UserScopedStorage {
     pub async fn events_read(&self, run: RunId, range: EventRange) -> Result<Option<LogPage>, StoreError> {
         let rows = self
             .query(
-                "SELECT r.user_id, r.tail, r.log_earliest, r.status, r.visibility, r.on_disconnect, r.disconnect_grace_ms,
-                        (SELECT array_agg(e.events ORDER BY e.seq_from) FROM (
-                             SELECT events, seq_from FROM headwater.run_events
-                             WHERE tenant_id = r.tenant_id AND run_id = $1 AND seq_to > $2
-                             UNION ALL SELECT events, seq_from FROM headwater.run_events_kept
-                             WHERE r.compacted AND tenant_id = r.tenant_id AND run_id = $1 AND seq_to > $2
-                             ORDER BY seq_from LIMIT $3) e) AS events
-                 FROM headwater.runs r WHERE r.run_id = $1",
-                &[&run.uuid(), &(i64::try_from(range.after).unwrap_or(i64::MAX)), &range.segments],
+                PAGE,
+                &[
+                    &run.uuid(),
+                    &(i64::try_from(range.after).unwrap_or(i64::MAX - 1).min(i64::MAX - 1)),
+                    &range.segments,
+                ],
             )
             .await?;
         let Some(row) = rows.first() else { return Ok(None) };
@@ -91,6 +88,27 @@ impl UserScopedStorage {
         runs::fold(&segments)
     }
 }
+
+/// A page of a log: the segments from the one on that holds the event after the cursor. That one is looked for first, so that
+/// the index leads to the page; a condition on `seq_to` alone reads the whole log for each. `OFFSET 0` keeps the two apart:
+/// merged into one, row-level security lets the index have no part in it.
+const PAGE: &str =
+    "SELECT r.user_id, r.tail, r.log_earliest, r.status, r.visibility, r.on_disconnect, r.disconnect_grace_ms,
+           (SELECT array_agg(e.events ORDER BY e.seq_from) FROM (
+                (SELECT page.events, page.seq_from
+                 FROM (SELECT coalesce((SELECT b.seq_from FROM headwater.run_events b
+                                        WHERE b.tenant_id = r.tenant_id AND b.run_id = $1 AND b.seq_from <= $2::bigint + 1
+                                        ORDER BY b.seq_from DESC LIMIT 1), 0) AS begins OFFSET 0) AS cursor,
+                      LATERAL (SELECT l.events, l.seq_from FROM headwater.run_events l
+                               WHERE l.tenant_id = r.tenant_id AND l.run_id = $1 AND l.seq_from >= cursor.begins
+                                 AND l.seq_to > $2::bigint
+                               ORDER BY l.seq_from LIMIT $3::bigint) AS page)
+                UNION ALL
+                (SELECT k.events, k.seq_from FROM headwater.run_events_kept k
+                 WHERE r.compacted AND k.tenant_id = r.tenant_id AND k.run_id = $1 AND k.seq_to > $2::bigint
+                 ORDER BY k.seq_from LIMIT $3)
+                ORDER BY seq_from LIMIT $3) e) AS events
+    FROM headwater.runs r WHERE r.run_id = $1";
 
 /// The lines of these segments that come after the cursor: a segment may begin before it.
 fn lines_after(segments: &[&str], after: u64) -> Result<(String, u64), StoreError> {

@@ -86,6 +86,47 @@ async fn read_from(world: &World, run: RunId, cursor: u64, segments: i64) -> Str
     }
 }
 
+/// A page is found by the index: a reader of a long log pays for what it gets, not for what is there.
+#[tokio::test]
+async fn a_page_of_a_long_log_reads_no_more_than_itself() {
+    const LONG: u64 = 3000;
+    let world = World::new().await;
+    let run = world.run().await;
+    let id = run.run.uuid();
+    let longer = format!(
+        "INSERT INTO headwater.run_events (tenant_id, run_id, seq_from, seq_to, events)
+         SELECT tenant_id, run_id, seq, seq, replace(events, '\"seq\":2,', '\"seq\":' || seq || ',')
+         FROM (SELECT * FROM headwater.run_events WHERE run_id = '{id}' ORDER BY seq_from DESC LIMIT 1) e,
+              generate_series(10, {LONG}) seq;
+         UPDATE headwater.runs SET tail = {LONG} WHERE run_id = '{id}'"
+    );
+    let admin = world.database.admin().await;
+    admin.execute(&longer).await.expect("makes it long");
+    let read = "SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_all_indexes WHERE relname LIKE 'run_events%'";
+    let before: u64 = world.value(read).await.expect("a count").parse().expect("a number");
+    let cursors = [0, LONG / 2, LONG - 3, LONG];
+    for after in cursors {
+        world
+            .storage()
+            .events_read(run.run, EventRange { after, segments: 8 })
+            .await
+            .expect("reads")
+            .expect("is there");
+    }
+    // Postgres tells it a moment later.
+    let told = async {
+        loop {
+            let now: u64 = world.value(read).await.expect("a count").parse().expect("a number");
+            if now > before {
+                return now - before;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let entries = tokio::time::timeout(std::time::Duration::from_secs(60), told).await.expect("it is told");
+    assert!(entries < 100, "{entries} entries of the index for four pages of at most eight segments");
+}
+
 async fn segments(world: &World, run: &Owned) -> u64 {
     let sql = format!("SELECT count(*) FROM headwater.run_events WHERE run_id = '{}'", run.run.uuid());
     world.value(&sql).await.expect("a count").parse().expect("a number")

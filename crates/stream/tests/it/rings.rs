@@ -1,11 +1,16 @@
 //! Ring and table show the same, whoever looks and however slowly.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use futures_util::StreamExt as _;
 use headwater_protocol::event::{EventBody, Visibility};
 use headwater_protocol::{MessageId, ModelCallId, Money, Usage};
 use headwater_store::commit::{LeaseToken, Writes};
-use headwater_stream::{Cursor, Opened, ReaderParams, RunIdentity, StreamOptions, WriteError};
+use headwater_stream::{Cursor, Opened, ReaderParams, Room, RunIdentity, StreamOptions, WriteError};
 
-use crate::support::{World, delta, ending, events, finish, names, quick, say, started};
+use crate::support::{World, delta, ending, events, finish, frames, names, quick, say, started};
 
 #[tokio::test]
 async fn each_audience_sees_its_own_and_the_numbers_are_dense_for_all() {
@@ -72,6 +77,80 @@ async fn a_slow_reader_holds_nobody_up_and_loses_nothing() {
     assert_eq!(events(&never.rest().await), table);
     all.extend(once.rest().await);
     assert_eq!(events(&all), table);
+}
+
+/// A socket that takes one piece at a time, and none while it is shut.
+#[derive(Default)]
+struct Socket {
+    shut: AtomicBool,
+    /// How often it was asked in vain.
+    asked: tokio::sync::watch::Sender<u32>,
+    waiting: Mutex<Option<Waker>>,
+}
+
+impl Socket {
+    fn shut(&self) {
+        self.asked.send_replace(0);
+        self.shut.store(true, Ordering::SeqCst);
+    }
+
+    fn open(&self) {
+        self.shut.store(false, Ordering::SeqCst);
+        if let Some(waker) = self.waiting.lock().expect("no panic").take() {
+            waker.wake();
+        }
+    }
+
+    fn room(self: &Arc<Self>) -> Room {
+        let socket = self.clone();
+        Arc::new(move |cx| {
+            if !socket.shut.load(Ordering::SeqCst) {
+                return Poll::Ready(());
+            }
+            *socket.waiting.lock().expect("no panic") = Some(cx.waker().clone());
+            socket.asked.send_modify(|asked| *asked += 1);
+            Poll::Pending
+        })
+    }
+}
+
+/// What a client leaves lying is let go of, and read again when it has room: nothing is lost and nothing comes twice.
+#[tokio::test]
+async fn what_a_stopped_reader_was_to_have_is_read_again() {
+    let world = World::new().await;
+    let replica = world.replica(StreamOptions { ring_bytes: 512, ..quick() }).await;
+    let begun = world.run(&replica).await;
+    let mut writer = replica.write(&begun);
+    let message = MessageId::new();
+    for i in 0..60 {
+        say(&mut writer, message, &format!("{i} {}", "x".repeat(900))).await;
+    }
+    finish(&mut writer, &begun).await;
+    drop(writer);
+    let socket = Arc::new(Socket::default());
+    let params = ReaderParams { room: Some(socket.room()), ..world.from(Cursor::After(0)) };
+    let mut blocks = replica.open(begun.run(), params).await;
+    let (mut all, mut longest) = (Vec::new(), 0);
+    for _ in 0..2 {
+        let piece = blocks.blocks.next().await.expect("a piece");
+        longest = longest.max(piece.len());
+        all.extend_from_slice(&piece);
+        socket.shut();
+        let mut asked = socket.asked.subscribe();
+        tokio::select! {
+            piece = blocks.blocks.next() => panic!("nothing goes out of a shut socket: {piece:?}"),
+            // Once for the piece that is out, again when that has taken too long, and once before more is read.
+            asked = asked.wait_for(|asked| *asked >= 3) => drop(asked.expect("the socket is there")),
+        }
+        socket.open();
+    }
+    while let Some(piece) = blocks.blocks.next().await {
+        longest = longest.max(piece.len());
+        all.extend_from_slice(&piece);
+    }
+    let table = world.table(begun.run()).await;
+    assert_eq!(events(&frames(&all)), table);
+    assert!(longest <= 4096 + 512, "a piece of {longest} bytes");
 }
 
 #[tokio::test]

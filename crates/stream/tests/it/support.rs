@@ -166,7 +166,15 @@ impl World {
 
     /// Who reads: the tenant, on behalf of its user.
     pub(crate) fn from(&self, cursor: Cursor) -> ReaderParams {
-        ReaderParams { scope: self.scope(), as_user: false, cursor, expires_at: None, rotates: false, recheck: None }
+        ReaderParams {
+            scope: self.scope(),
+            as_user: false,
+            cursor,
+            expires_at: None,
+            rotates: false,
+            recheck: None,
+            room: None,
+        }
     }
 }
 
