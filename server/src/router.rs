@@ -11,7 +11,9 @@ use utoipa_axum::routes;
 
 use crate::auth::authenticate;
 use crate::http::fallback;
-use crate::routes::{agents, calls, dev, docs, health, runs, streams, tenants, threads, tokens, usage, users};
+use crate::routes::{
+    agents, approvals, calls, dev, docs, health, runs, streams, tenants, threads, tokens, usage, users,
+};
 use crate::wiring::AppState;
 
 #[derive(OpenApi)]
@@ -70,6 +72,10 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(runs::runs_tickets_create))
         .routes(routes!(calls::runs_tool_outputs))
         .routes(routes!(calls::runs_call_result))
+        // Approvals
+        .routes(routes!(approvals::approvals_list))
+        .routes(routes!(approvals::approvals_get))
+        .routes(routes!(approvals::approvals_decide))
         // Usage
         .routes(routes!(usage::usage_get))
         .routes(routes!(usage::usage_calls_list))

@@ -1,34 +1,19 @@
-//! What a step does with the calls its model has made.
+//! The calls that a model makes, as they become rows.
 //!
-//! Owns which of them are carried out and which are refused at once, waiting for those that others answer, and the end of
-//! a step with calls. A call is a row before readers can see it whole, and so it can be answered from then on. The run
-//! suspends only if one is unanswered still, looked at under the same lock that an answer takes.
+//! Owns which of them are carried out, which wait for a person, and which are refused at once: [`verdict`] is the one place
+//! that decides. A call is a row before readers can see it whole, and so it can be answered or decided from then on.
 
-use headwater_protocol::api::{Policy, RunStatus, Tool};
-use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Pending, Role};
+use headwater_protocol::api::{Decider, Policy, Tool, decide};
+use headwater_protocol::event::EventBody;
 use headwater_protocol::fold::{Fold, OpenCall};
-use headwater_protocol::message::Part;
-use headwater_protocol::{CallId, ErrorCode, MessageId, Problem, Timestamp};
-use headwater_store::commit::{CallWrite, MessageWrite, StepWrite, Writes};
-use headwater_store::scoped::StoredCall;
-use headwater_stream::WriteError;
+use headwater_protocol::{ApprovalId, CallId, ErrorCode, Problem, Timestamp};
+use headwater_store::commit::{ApprovalWrite, CallWrite, StepWrite, Writes};
 
-use crate::ending::Ending;
-use crate::execute::{Next, RunState};
+use crate::execute::RunState;
 use crate::schema;
 use crate::step::{Called, word};
 
-/// How a step with calls goes on.
-pub(crate) enum After {
-    /// With this step.
-    Step(i32),
-    /// When somebody has answered: the run is nobody's until then.
-    Suspended,
-    /// The run is over.
-    Ended(Next),
-}
-
-/// Notes the calls of a message that is whole, and refuses those that cannot be carried out.
+/// Notes the calls of a message that is whole: what each waits for, or why it is refused.
 pub(crate) fn begin(
     state: &mut RunState<'_>,
     step: i32,
@@ -52,54 +37,158 @@ pub(crate) fn begin(
             status: "pending",
             output: None,
             error: None,
+            ttl_ms: tool.and_then(Tool::ttl_ms),
+            approval_id: None,
             expires_at: None,
             created_at: now.0,
             answered_at: None,
         };
-        match permitted(tool, call, state.tool_calls, state.config.limits.max_tool_calls) {
-            Ok(Tool::Client(tool)) => row.expires_at = Some(now.plus_ms(tool.ttl_ms).0),
-            Err(Refusal::Denied) => {
+        match verdict(state, tool, call) {
+            Verdict::Permitted(Tool::Client(tool)) => row.expires_at = Some(now.plus_ms(tool.ttl_ms).0),
+            Verdict::Asked(tool, args) => {
+                row.status = "asked";
+                let question =
+                    Question { kind: "tool", call: call.call, name: &call.name, args, schema: tool.parameters() };
+                let (event, approval) = ask(state, &question, now);
+                row.approval_id = Some(approval.approval_id);
+                row.expires_at = Some(approval.expires_at);
+                events.push(event);
+                writes.approvals.push(approval);
+            }
+            Verdict::Denied => {
                 row.status = "denied";
                 events.push(EventBody::ToolDenied { call: call.call, by: None, comment: None });
             }
-            Err(Refusal::Failed(error)) => {
+            Verdict::Failed(error) => {
                 row.status = "failed";
                 row.error = serde_json::to_value(&error).ok();
                 events.push(EventBody::ToolFailed { call: call.call, error, duration_ms: 0 });
             }
         }
-        row.answered_at = (row.status != "pending").then_some(now.0);
+        row.answered_at = matches!(row.status, "denied" | "failed").then_some(now.0);
         writes.calls.push(row);
     }
 }
 
-/// Why a call is not carried out.
-enum Refusal {
-    /// The agent's policy.
+/// What is done about a call.
+enum Verdict<'a> {
+    /// It is carried out.
+    Permitted(&'a Tool),
+    /// A person is asked whether it is, with these arguments.
+    Asked(&'a Tool, &'a serde_json::Value),
+    /// The agent's policy says no.
     Denied,
-    /// This.
+    /// It cannot be.
     Failed(Problem),
 }
 
-/// The one place that decides whether a call is carried out.
-fn permitted<'a>(tool: Option<&'a Tool>, call: &OpenCall, count: u32, most: i32) -> Result<&'a Tool, Refusal> {
-    let failed = |code, words: String| Err(Refusal::Failed(Problem::new(code, words)));
+/// The one place that decides what is done about a call.
+fn verdict<'a>(state: &RunState<'_>, tool: Option<&'a Tool>, call: &'a OpenCall) -> Verdict<'a> {
+    let failed = |code, words: String| Verdict::Failed(Problem::new(code, words));
     let Some(tool) = tool else {
         return failed(ErrorCode::ToolNotFound, format!("there is no tool named {}", call.name));
     };
-    if tool.policy() == Policy::Deny {
-        return Err(Refusal::Denied);
+    if !tool.is_offered() {
+        return Verdict::Denied;
     }
-    if i64::from(count) > i64::from(most) {
+    let most = state.config.limits.max_tool_calls;
+    if i64::from(state.tool_calls) > i64::from(most) {
         return failed(ErrorCode::ToolLimit, format!("the run may call {most} tools, and has"));
     }
     let Some(args) = &call.args else {
         return failed(ErrorCode::ToolInvalidArgs, "the arguments are not a JSON object".to_owned());
     };
-    match schema::wrong_with(tool.parameters(), args, call.text.len()) {
-        None => Ok(tool),
-        Some(words) => failed(ErrorCode::ToolInvalidArgs, words),
+    if let Some(words) = schema::wrong_with(tool.parameters(), args, call.text.len()) {
+        return failed(ErrorCode::ToolInvalidArgs, words);
     }
+    match decide(tool.policy(), tool.policy_rules(), args, state.remembered.contains(&call.name)) {
+        Policy::Auto => Verdict::Permitted(tool),
+        Policy::Deny => Verdict::Denied,
+        Policy::Ask if state.config.approvals.deciders.is_empty() => Verdict::Denied,
+        Policy::Ask => Verdict::Asked(tool, args),
+    }
+}
+
+/// What a person is asked.
+pub(crate) struct Question<'a> {
+    pub(crate) kind: &'static str,
+    pub(crate) call: CallId,
+    pub(crate) name: &'a str,
+    pub(crate) args: &'a serde_json::Value,
+    pub(crate) schema: &'a serde_json::Value,
+}
+
+/// Asks it: the event, and the row.
+pub(crate) fn ask(state: &RunState<'_>, question: &Question<'_>, now: Timestamp) -> (EventBody, ApprovalWrite) {
+    let Question { kind, call, name, args, schema } = *question;
+    let approval = ApprovalId::new();
+    let settings = &state.config.approvals;
+    let expires_at = now.plus_ms(settings.ttl_ms);
+    let deciders: Vec<Decider> = settings.deciders.clone();
+    let message = match kind {
+        "tool" => format!("May {name} be called?"),
+        _ => format!("Nobody knows whether {name} was called to its end. Is it to be called again?"),
+    };
+    let event = EventBody::ApprovalRequested {
+        approval,
+        kind: serde_json::from_value(kind.into()).expect("one of the two"),
+        call,
+        name: name.to_owned(),
+        args: Some(args.clone()),
+        message: message.clone(),
+        schema: schema.clone(),
+        deciders: deciders.clone(),
+        expires_at,
+    };
+    let write = ApprovalWrite {
+        approval_id: approval.uuid(),
+        thread_id: state.run.thread.uuid(),
+        user_id: state.run.user.uuid(),
+        agent_id: state.run.agent.uuid(),
+        call_id: call.uuid(),
+        kind,
+        name: name.to_owned(),
+        args: args.clone(),
+        args_hash: args_hash(args),
+        message,
+        schema: schema.clone(),
+        deciders,
+        expires_at: expires_at.0,
+        created_at: now.0,
+    };
+    (event, write)
+}
+
+/// `sha256:` and the digest of arguments, the same for all ways to write the same JSON: members in order, no space, and
+/// numbers as the database gives them back.
+pub fn args_hash(args: &serde_json::Value) -> String {
+    fn plain(value: &serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::Array(items) => items.iter().map(plain).collect(),
+            Value::Object(members) => {
+                let sorted: std::collections::BTreeMap<_, _> = members.iter().collect();
+                sorted.into_iter().map(|(name, value)| (name.clone(), plain(value))).collect()
+            }
+            // Postgres knows no negative zero.
+            Value::Number(number) if number.as_f64() == Some(0.0) && number.is_f64() => 0.0.into(),
+            other => other.clone(),
+        }
+    }
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, plain(args).to_string().as_bytes());
+    digest.as_ref().iter().fold("sha256:".to_owned(), |mut text, byte| {
+        use std::fmt::Write as _;
+        write!(text, "{byte:02x}").expect("writing to memory");
+        text
+    })
+}
+
+/// What is wrong with arguments that a person has edited, by the schema that the approval shows.
+///
+/// # Errors
+/// In words.
+pub fn check_args(schema: &serde_json::Value, args: &serde_json::Value) -> Result<(), String> {
+    schema::wrong_with(schema, args, args.to_string().len()).map_or(Ok(()), Err)
 }
 
 /// Whether the schemas of these tools can be used.
@@ -116,41 +205,9 @@ pub fn check_schemas(tools: &[Tool]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What is made of calls whose end is not in the log when the run ends: their events, and what the rows say of those that
-/// nobody has answered.
-pub(crate) fn abandon(
-    open: impl Iterator<Item = CallId>,
-    rows: &[StoredCall],
-) -> (Vec<EventBody>, Option<serde_json::Value>) {
-    let error = Problem::new(ErrorCode::ToolError, "the run ended before it was answered");
-    let events = open.map(|call| {
-        let answered = rows.iter().find(|row| row.call == call && row.status != "pending");
-        answered.map_or_else(|| EventBody::ToolFailed { call, error: error.clone(), duration_ms: 0 }, ended)
-    });
-    (events.collect(), serde_json::to_value(&error).ok())
-}
-
-/// The calls of a fold whose end is not in the log.
-pub(crate) fn open_calls(fold: &Fold) -> impl Iterator<Item = CallId> + '_ {
-    fold.calls.iter().filter(|call| !call.ended).map(|call| call.call)
-}
-
-/// How a call that was answered ended, as the log tells it.
-fn ended(row: &StoredCall) -> EventBody {
-    let took = row.answered_at.unwrap_or(row.created_at).ms() - row.created_at.ms();
-    let (call, duration_ms) = (row.call, u64::try_from(took).unwrap_or_default());
-    match problem(row) {
-        Some(error) => EventBody::ToolFailed { call, error, duration_ms },
-        None => EventBody::ToolCompleted { call, output: row.output.clone(), artifact: None, duration_ms },
-    }
-}
-
-fn problem(row: &StoredCall) -> Option<Problem> {
-    row.error.clone().and_then(|error| serde_json::from_value(error).ok())
-}
-
 /// How a step with calls is remembered by whoever goes on with it.
 pub(crate) fn recall(state: &RunState<'_>, fold: &Fold) -> Called {
+    let unresolved: Vec<ApprovalId> = fold.approvals.iter().map(|(approval, _)| *approval).collect();
     let told = fold.calls.iter().filter(|call| call.ended).map(|call| call.call).collect();
     let (model_call, model) = fold.step_call.clone().unwrap_or_default();
     Called {
@@ -168,95 +225,22 @@ pub(crate) fn recall(state: &RunState<'_>, fold: &Fold) -> Called {
         usage: fold.step_usage,
         cost: fold.step_cost(),
         told,
+        unresolved,
     }
 }
 
-impl RunState<'_> {
-    /// Sees the calls of a step through: to the next step, or to waiting for an answer.
-    pub(crate) async fn carry_out(&mut self, called: Called) -> Result<After, WriteError> {
-        let step = called.step.step;
-        loop {
-            let rows = self.calls_of(step).await?;
-            if self.cancel.is_cancelled() {
-                return self.abandon(&called, &rows, self.cancelled()).await;
-            }
-            let open: Vec<&StoredCall> = rows.iter().filter(|row| row.status == "pending").collect();
-            if open.is_empty() {
-                return self.finish_calls(called, &rows).await.map(After::Step);
-            }
-            if let Some(late) = open.iter().find(|row| row.late) {
-                let words = format!("nobody has answered the call of {} in time", late.name);
-                let problem = Problem::new(ErrorCode::InputExpired, words);
-                return self.abandon(&called, &rows, Ending::Failed(problem)).await;
-            }
-            let waits = |row: &&StoredCall| Pending {
-                kind: "input".into(),
-                approval: None,
-                call: Some(row.call),
-                budget: None,
-            };
-            let pending = open.iter().map(waits).collect();
-            let mut write = self.totals();
-            write.status = Some(RunStatus::Suspended.as_str());
-            write.suspended_at = Some(Timestamp::now().0);
-            let event = EventBody::RunSuspended { reason: "input".into(), pending };
-            match self.writer.commit(vec![event], Writes { run: Some(write), ..Writes::default() }).await {
-                Ok(_) => return Ok(After::Suspended),
-                // Answered in this very moment.
-                Err(WriteError::Unread) => drop(self.writer.take_unread()),
-                Err(error) => return Err(error),
-            }
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
 
-    /// The rows of a step's calls, through an outage.
-    pub(crate) async fn calls_of(&self, step: i32) -> Result<Vec<StoredCall>, WriteError> {
-        let storage = self.storage();
-        self.through_outage(|| storage.calls(self.run.id, Some(step))).await
-    }
+    use super::*;
 
-    async fn abandon(&mut self, called: &Called, rows: &[StoredCall], ending: Ending) -> Result<After, WriteError> {
-        let open = rows.iter().filter(|row| !called.told.contains(&row.call)).map(|row| row.call);
-        let (events, unanswered) = abandon(open, rows);
-        let next = self.end(events, Writes { unanswered, ..Writes::default() }, ending).await?;
-        Ok(After::Ended(next))
-    }
-
-    /// All are answered: the answers are a message of their own, and the next step begins with them.
-    async fn finish_calls(&mut self, called: Called, rows: &[StoredCall]) -> Result<i32, WriteError> {
-        let Called { step, usage, cost, told } = called;
-        let now = Timestamp::now();
-        let (mut events, mut content) = (Vec::new(), Vec::new());
-        for row in rows {
-            if !told.contains(&row.call) {
-                events.push(ended(row));
-            }
-            content.push(Part::ToolResult {
-                call: row.call,
-                name: row.name.clone(),
-                status: row.status.clone(),
-                output: row.output.clone(),
-                error: problem(row),
-                artifact: None,
-            });
-        }
-        let number = step.step;
-        events.push(EventBody::StepFinished { step: number, finish_reason: FinishReason::ToolCalls, usage, cost });
-        let results = MessageWrite {
-            message_id: MessageId::new().uuid(),
-            thread_id: self.run.thread.uuid(),
-            user_id: self.run.user.uuid(),
-            ord: self.ord,
-            role: Role::Tool.as_str(),
-            status: MessageStatus::Completed.as_str(),
-            agent_id: Some(self.run.agent.uuid()),
-            step: Some(number),
-            content: serde_json::to_value(content).expect("parts serialise"),
-            created_at: now.0,
-            completed_at: Some(now.0),
-        };
-        self.steps = number;
-        let writes = Writes { messages: vec![results], step: Some(step), ..Writes::default() };
-        self.next_step(number + 1, events, writes).await
+    #[test]
+    fn a_hash_is_of_the_values_and_not_of_their_spelling() {
+        let hash = |text: &str| args_hash(&serde_json::from_str::<Value>(text).expect("JSON"));
+        assert_eq!(hash(r#"{"a":1,"b":[1.50,-0.0]}"#), hash(r#"{ "b": [1.5, 0.0], "a": 1 }"#));
+        assert_ne!(hash(r#"{"a":1}"#), hash(r#"{"a":"1"}"#));
+        assert_ne!(hash(r#"{"a":1}"#), hash(r#"{"a":2}"#));
+        assert_eq!(args_hash(&json!({})), "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
     }
 }

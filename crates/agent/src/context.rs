@@ -101,9 +101,12 @@ fn call(part: &Part) -> Option<ModelCall> {
 
 /// What came of a call, in words for the model.
 fn answer(part: &Part) -> Option<ModelMessage> {
-    let Part::ToolResult { call, status, output, error, .. } = part else { return None };
+    let Part::ToolResult { call, status, output, error, comment, .. } = part else { return None };
     let words = |error: &Problem| error.detail.clone().unwrap_or_else(|| error.title.clone());
     let text = match (status.as_str(), output, error) {
+        ("denied", _, _) if comment.is_some() => {
+            serde_json::json!({"error": "this call is not permitted", "reason": comment}).to_string()
+        }
         ("denied", _, _) => r#"{"error":"this call is not permitted"}"#.to_owned(),
         (_, _, Some(error)) => serde_json::json!({"error": words(error), "code": error.code}).to_string(),
         // Words are words, and not JSON of words.

@@ -11,7 +11,7 @@ use headwater_store::commit::{LeaseToken, RunWrite, Writes};
 use headwater_store::scoped::{Author, RunForEnd, StoredCall};
 use headwater_stream::{RunIdentity, WriteError};
 
-use crate::calls;
+use crate::carry;
 use crate::lost::{self, Totals};
 use crate::runtime::AgentRuntime;
 use crate::step::{counts, message_write};
@@ -26,6 +26,14 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
+    /// Who asked for it, if somebody did.
+    pub(crate) fn by(&self) -> Option<&Actor> {
+        match self {
+            Ending::Failed(_) => None,
+            Ending::Cancelled(by) => Some(by),
+        }
+    }
+
     /// The terminal event.
     pub(crate) fn event(&self, usage: Usage, cost: Option<headwater_protocol::Money>) -> EventBody {
         match self {
@@ -116,15 +124,21 @@ async fn try_end(
     }
 }
 
-/// Ends what the log has open, a message or calls: the events, and the rows they tell of.
-pub(crate) fn close_open(author: Author, fold: &Fold, rows: &[StoredCall], writes: &mut Writes) -> Vec<EventBody> {
+/// Ends what the log has open, a message, questions or calls: the events, and the rows they tell of.
+pub(crate) fn close_open(
+    author: Author,
+    fold: &Fold,
+    rows: &[StoredCall],
+    by: Option<&Actor>,
+    writes: &mut Writes,
+) -> Vec<EventBody> {
     let mut events = Vec::new();
     if let Some(open) = &fold.open {
         let now = Timestamp::now();
         events.extend(open.close(MessageStatus::Incomplete));
         writes.messages.push(message_write(author, open, MessageStatus::Incomplete, now, Some(now)));
     }
-    let (failed, error) = calls::abandon(calls::open_calls(fold), rows);
+    let (failed, error) = carry::abandon(carry::open_calls(fold), &fold.approvals, rows, by);
     events.extend(failed);
     writes.unanswered = error;
     events
@@ -140,7 +154,7 @@ async fn closing(
     let now = Timestamp::now();
     let (mut events, mut writes) = (Vec::new(), Writes::default());
     let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: run.cost_estimated };
-    events.extend(close_open(run.author, fold, rows, &mut writes));
+    events.extend(close_open(run.author, fold, rows, ending.by(), &mut writes));
     let (settled, rows) = lost::settle(runtime, run.author, fold, "failed", &mut totals).await;
     events.extend(settled);
     writes.usage = rows;

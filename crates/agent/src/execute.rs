@@ -4,7 +4,7 @@
 //! A step without tool calls is the last one.
 
 use headwater_llm::{ModelRequest, ModelTool};
-use headwater_protocol::api::{AgentConfig, RunStatus};
+use headwater_protocol::api::{AgentConfig, RunStatus, Tool};
 use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role, RunResult};
 use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, MessageId, Money, Problem, RunId, Scope, Timestamp, Usage};
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::effective;
-use crate::calls::After;
+use crate::carry::After;
 use crate::context;
 use crate::ending::Ending;
 use crate::resume::{Ahead, Resumed};
@@ -62,6 +62,8 @@ pub(crate) struct RunState<'a> {
     pub(crate) steps: i32,
     /// Tools that were called.
     pub(crate) tool_calls: u32,
+    /// Tools that somebody has permitted for the rest of the thread.
+    pub(crate) remembered: Vec<String>,
     pub(crate) deadline: Instant,
 }
 
@@ -120,9 +122,11 @@ async fn begin<'a>(
         Begin::Resumed(resumed) => resumed.waited(),
         Begin::Fresh { .. } | Begin::Waited => Duration::ZERO,
     };
+    let mut is_new = false;
     let (fresh, start) = match begin {
         Begin::Fresh { mut fresh, started } => {
             let only_input = fresh.only_input.take();
+            is_new = only_input.is_some();
             (*fresh, Start::First { only_input, started })
         }
         Begin::Waited => (read(runtime, identity, &hold).await?, Start::First { only_input: None, started: false }),
@@ -132,6 +136,13 @@ async fn begin<'a>(
     // It counts from the run's own beginning, whoever owned it then.
     let begun = fresh.run.started_at.unwrap_or_else(Timestamp::now);
     let spent = Duration::from_millis((Timestamp::now().ms() - begun.ms()).max(0) as u64).saturating_sub(waited);
+    let storage = runtime.inner.parts.store.scoped(Scope { tenant: identity.tenant, user: Some(identity.user) });
+    let remembered = if !is_new && fresh.config.tools.iter().any(Tool::may_ask) {
+        let asked = patiently(&hold, || storage.tools_remembered(fresh.run.thread, fresh.run.agent)).await;
+        asked.ok_or(Outcome::Lost)?.map_err(|error| Outcome::Abandoned(unreadable(&error)))?
+    } else {
+        Vec::new()
+    };
     let state = RunState {
         runtime,
         writer,
@@ -145,6 +156,7 @@ async fn begin<'a>(
         estimated: false,
         steps: 0,
         tool_calls: 0,
+        remembered,
         deadline: Instant::now() + limit.saturating_sub(spent),
     };
     Ok((state, start))

@@ -13,7 +13,7 @@
 //! | [`context`] | what the model is shown of the thread |
 //! | `execute` | the loop |
 //! | `step` | one model call, written to the log |
-//! | `calls` | what a step does with the calls its model has made |
+//! | `calls`, `carry` | the calls that a model makes, and what is decided about each; seeing them through to their ends |
 //! | `schema` | schemas that tenants write |
 //! | `resume`, `lost` | going on with a run that was under way elsewhere; model calls whose end nobody saw |
 //! | `ending` | ending a run that another owner left behind |
@@ -23,6 +23,7 @@
 pub mod accept;
 mod calls;
 mod cancel;
+mod carry;
 mod claim;
 pub mod context;
 mod ending;
@@ -36,5 +37,5 @@ mod step;
 mod watch;
 
 pub use accept::{Accepted, NewRunRequest, ThreadTarget};
-pub use calls::check_schemas;
+pub use calls::{args_hash, check_args, check_schemas};
 pub use runtime::{AgentRuntime, RuntimeOptions, RuntimeParts};

@@ -3,11 +3,12 @@
 //! Its log says how far it came. Steps that are finished are never done again. A step whose model call was cut is done
 //! again: readers are told to throw away what it produced, its messages leave the thread, and the lost call is settled.
 
-use headwater_protocol::api::RunStatus;
+use headwater_protocol::api::{ApprovalStatus, RunStatus};
 use headwater_protocol::event::EventBody;
 use headwater_protocol::fold::Fold;
 use headwater_protocol::{ErrorCode, Problem, Timestamp};
 use headwater_store::commit::Writes;
+use headwater_store::scoped::{StoredApproval, StoredCall};
 use headwater_stream::WriteError;
 use std::time::Duration;
 
@@ -46,6 +47,14 @@ impl Resumed {
     }
 }
 
+/// Whether a question about this call has been answered, or can be no more, and the log does not say so yet.
+fn is_decided(call: &StoredCall, fold: &Fold) -> bool {
+    let unresolved = |approval: &StoredApproval| fold.approvals.iter().any(|(open, _)| *open == approval.id);
+    call.approval.as_ref().is_some_and(|approval| {
+        unresolved(approval) && (approval.status != ApprovalStatus::Pending || call.late && call.status == "asked")
+    })
+}
+
 impl RunState<'_> {
     /// Writes down that the run goes on here, and with what.
     pub(crate) async fn resume(&mut self, resumed: Resumed) -> Result<Ahead, WriteError> {
@@ -62,7 +71,7 @@ impl RunState<'_> {
         let mut writes = Writes { usage: rows, ..Writes::default() };
         if deaths >= self.config.limits.max_attempts {
             // What it said so far stays, as of any run that fails.
-            let mut events = ending::close_open(self.author(), &fold, &calls, &mut writes);
+            let mut events = ending::close_open(self.author(), &fold, &calls, None, &mut writes);
             events.extend(settled);
             let words = format!("{deaths} server processes died while they ran this");
             let problem = Problem::new(ErrorCode::AttemptsExhausted, words);
@@ -70,6 +79,7 @@ impl RunState<'_> {
         }
         let reason = match (died, fold.suspended_at) {
             (true, _) => "takeover",
+            (false, Some(_)) if calls.iter().any(|call| is_decided(call, &fold)) => "decision",
             (false, Some(_)) => "input",
             (false, None) => "handover",
         };

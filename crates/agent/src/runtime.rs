@@ -162,6 +162,10 @@ impl AgentRuntime {
                 "this process is shutting down; another one takes the request",
             ));
         }
+        if request.agent.config.asks_nobody() {
+            let words = "a tool of this agent may ask somebody, and `approvals.deciders` names nobody who may decide";
+            return Err(Problem::new(ErrorCode::NoApprover, words));
+        }
         let (tenant, user) = (request.tenant, request.user);
         let slot = self.inner.slots.try_enter(tenant);
         if slot.is_none()

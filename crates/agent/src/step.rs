@@ -8,7 +8,7 @@ use headwater_llm::{CallContext, LlmEvent, ModelRequest, Settlement};
 use headwater_protocol::api::holds_nul;
 use headwater_protocol::event::{EventBody, FinishReason, MAX_EVENT_BYTES, MessageStatus, Role};
 use headwater_protocol::fold::{OpenCall, OpenMessage};
-use headwater_protocol::{CallId, ErrorCode, MessageId, ModelCallId, Problem, Timestamp, Usage};
+use headwater_protocol::{ApprovalId, CallId, ErrorCode, MessageId, ModelCallId, Problem, Timestamp, Usage};
 use headwater_store::commit::{MessageWrite, StepWrite, UsageWrite, Writes};
 use headwater_store::scoped::Author;
 use headwater_stream::WriteError;
@@ -37,6 +37,8 @@ pub(crate) struct Called {
     pub(crate) cost: Option<headwater_protocol::Money>,
     /// Calls whose end is in the log.
     pub(crate) told: Vec<CallId>,
+    /// Questions whose answer is not.
+    pub(crate) unresolved: Vec<ApprovalId>,
 }
 
 /// A usage as five counts.
@@ -482,9 +484,10 @@ fn done(state: &mut RunState<'_>, mut gathered: Gathered, finish_reason: FinishR
             let (usage, cost) = (gathered.usage, gathered.cost);
             let Gathered { mut events, mut writes, .. } = gathered;
             calls::begin(state, step.step, &open.calls, &mut events, &mut writes);
-            let ended = writes.calls.iter().filter(|call| call.status != "pending");
+            let ended = writes.calls.iter().filter(|call| call.answered_at.is_some());
             let told = ended.map(|call| CallId::from_uuid(call.call_id)).collect();
-            let called = Called { step, usage, cost, told };
+            let unresolved = writes.approvals.iter().map(|it| ApprovalId::from_uuid(it.approval_id)).collect();
+            let called = Called { step, usage, cost, told, unresolved };
             return StepEnd::Calls { events, writes, called };
         }
         gathered.writes.step = Some(step);

@@ -9,10 +9,11 @@ use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::{ApprovalKind, ApprovalStatus, Decider, Remember};
 use crate::message::Message;
 use crate::{
-    AgentId, CallId, ErrorCode, Fault, MessageId, ModelCallId, Money, Problem, RunId, ThreadId, Timestamp, Usage,
-    UserId,
+    AgentId, ApprovalId, CallId, ErrorCode, Fault, MessageId, ModelCallId, Money, Problem, RunId, ThreadId, Timestamp,
+    Usage, UserId,
 };
 
 /// The largest event, in bytes of its JSON. What is larger becomes a reference to an artifact.
@@ -87,11 +88,19 @@ pub struct Pending {
     #[serde(rename = "type")]
     pub kind: String,
     /// The approval, if that is what is waited for.
-    pub approval: Option<String>,
+    pub approval: Option<ApprovalId>,
     /// The tool call concerned.
     pub call: Option<CallId>,
     /// The budget, if that is what is waited for.
     pub budget: Option<String>,
+}
+
+impl Pending {
+    /// A call that waits for a decision, or for an answer.
+    pub fn of_call(call: CallId, approval: Option<ApprovalId>) -> Self {
+        let kind = if approval.is_some() { "approval" } else { "input" };
+        Self { kind: kind.into(), approval, call: Some(call), budget: None }
+    }
 }
 
 /// What an event tells, by its `type`. Types that this release does not know read as [`EventBody::Unknown`].
@@ -187,6 +196,30 @@ pub enum EventBody {
     /// A call was not permitted. `by` is `null` when the agent's policy says so.
     #[serde(rename = "tool.denied")]
     ToolDenied { call: CallId, by: Option<Actor>, comment: Option<String> },
+    /// A person is asked whether a call may be carried out.
+    #[serde(rename = "approval.requested")]
+    ApprovalRequested {
+        approval: ApprovalId,
+        kind: ApprovalKind,
+        call: CallId,
+        name: String,
+        args: Option<serde_json::Value>,
+        message: String,
+        schema: serde_json::Value,
+        deciders: Vec<Decider>,
+        expires_at: Timestamp,
+    },
+    /// What was decided, and by whom. `expired` where nobody did in time.
+    #[serde(rename = "approval.resolved")]
+    ApprovalResolved {
+        approval: ApprovalId,
+        call: CallId,
+        decision: ApprovalStatus,
+        by: Option<Actor>,
+        edited_args: Option<serde_json::Value>,
+        comment: Option<String>,
+        remember: Option<Remember>,
+    },
     /// What a model call is expected to cost.
     #[serde(rename = "cost.estimated")]
     CostEstimated {
@@ -418,6 +451,15 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
         }
         E::ToolFailed { call, error, duration_ms } => {
             E::ToolFailed { call, error: tool_problem_for_user(error, visible), duration_ms }
+        }
+        E::ApprovalRequested { approval, kind, call, name, args, message, schema, deciders, expires_at } => {
+            let args = args.filter(|_| visible.tool_args);
+            let schema = if visible.tool_args { schema } else { serde_json::json!({}) };
+            E::ApprovalRequested { approval, kind, call, name, args, message, schema, deciders, expires_at }
+        }
+        E::ApprovalResolved { approval, call, decision, by, edited_args, comment, remember } => {
+            let edited_args = edited_args.filter(|_| visible.tool_args);
+            E::ApprovalResolved { approval, call, decision, by, edited_args, comment, remember }
         }
         E::RunCompleted { result, usage, cost: c } => E::RunCompleted { result, usage, cost: cost(c) },
         E::RunCancelled { by, usage, cost: c } => E::RunCancelled { by, usage, cost: cost(c) },

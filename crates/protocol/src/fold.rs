@@ -5,7 +5,7 @@
 
 use crate::event::{Event, EventBody, FinishReason, MessageStatus, Role};
 use crate::message::Part;
-use crate::{CallId, ErrorCode, MessageId, Money, Problem, Timestamp, Usage};
+use crate::{ApprovalId, CallId, ErrorCode, MessageId, Money, Problem, Timestamp, Usage};
 
 /// A message that has begun and not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +134,8 @@ pub struct Fold {
     pub messages: Vec<MessageId>,
     /// Calls of the open step whose message is whole: the step goes on with them and is not begun anew.
     pub calls: Vec<StepCall>,
+    /// Approvals of the open step that were asked for and are not resolved.
+    pub approvals: Vec<(ApprovalId, CallId)>,
     /// Calls of tools there were in all, those of steps that were done again not among them.
     pub tool_calls: u32,
     /// Since when it waits for somebody.
@@ -181,6 +183,7 @@ impl Fold {
                 self.open_step = Some(*step);
                 self.messages.clear();
                 self.calls.clear();
+                self.approvals.clear();
                 self.step_call = None;
                 (self.step_usage, self.step_spent) = (Usage::default(), Spent::default());
                 self.steps = self.steps.max(*step);
@@ -189,12 +192,14 @@ impl Fold {
                 self.open_step = None;
                 self.messages.clear();
                 self.calls.clear();
+                self.approvals.clear();
                 self.finish_reason = Some(*finish_reason);
             }
             EventBody::StepReset { .. } => {
                 self.open = None;
                 self.messages.clear();
                 self.calls.clear();
+                self.approvals.clear();
             }
             EventBody::ToolStarted { message, call, name, .. } => {
                 if let Some(open) = self.open.as_mut().filter(|open| open.message == *message) {
@@ -219,6 +224,8 @@ impl Fold {
                     ended.ended = true;
                 }
             }
+            EventBody::ApprovalRequested { approval, call, .. } => self.approvals.push((*approval, *call)),
+            EventBody::ApprovalResolved { approval, .. } => self.approvals.retain(|(open, _)| open != approval),
             EventBody::RunSuspended { .. } => self.suspended_at = Some(event.ts),
             EventBody::RunResumed { .. } => {
                 if let Some(since) = self.suspended_at.take() {

@@ -55,6 +55,9 @@ pub enum Part {
         error: Option<Problem>,
         /// Id of the whole when `output` is an excerpt.
         artifact: Option<String>,
+        /// Of a call that a person has denied: why, if that was said.
+        #[serde(default)]
+        comment: Option<String>,
     },
 }
 

@@ -3,8 +3,10 @@
 //! Promises one verdict per commit, and that success is reported only after Postgres has committed synchronously.
 //! Never reorders the commits of one run, because a run has at most one under way.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use headwater_protocol::api::Decider;
 use headwater_protocol::{ReplicaId, RunId, TenantId, UserId};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -80,6 +82,15 @@ pub struct Writes {
     /// Calls of tools, new.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<CallWrite>,
+    /// Calls that went on: their whole state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub call_changes: Vec<CallChange>,
+    /// Questions to a person, new.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<ApprovalWrite>,
+    /// Questions that nobody has answered in time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expired: Vec<Uuid>,
     /// Of a run that ends: what becomes of calls that nobody has answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unanswered: Option<serde_json::Value>,
@@ -126,9 +137,45 @@ pub struct CallWrite {
     pub status: &'static str,
     pub output: Option<serde_json::Value>,
     pub error: Option<serde_json::Value>,
+    pub ttl_ms: Option<i64>,
+    pub approval_id: Option<Uuid>,
     pub expires_at: Option<jiff::Timestamp>,
     pub created_at: jiff::Timestamp,
     pub answered_at: Option<jiff::Timestamp>,
+}
+
+/// A change of a call: what is absent becomes NULL, but `started_at` and `approval_id`, which stay.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the columns of the table of the same names")]
+pub struct CallChange {
+    pub call_id: Uuid,
+    pub status: &'static str,
+    pub output: Option<serde_json::Value>,
+    pub error: Option<serde_json::Value>,
+    pub started_at: Option<jiff::Timestamp>,
+    pub approval_id: Option<Uuid>,
+    pub expires_at: Option<jiff::Timestamp>,
+    pub answered_at: Option<jiff::Timestamp>,
+}
+
+/// A row of an approval.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the columns of the table of the same names")]
+pub struct ApprovalWrite {
+    pub approval_id: Uuid,
+    pub thread_id: Uuid,
+    pub user_id: Uuid,
+    pub agent_id: Uuid,
+    pub call_id: Uuid,
+    pub kind: &'static str,
+    pub name: String,
+    pub args: serde_json::Value,
+    pub args_hash: String,
+    pub message: String,
+    pub schema: serde_json::Value,
+    pub deciders: Vec<Decider>,
+    pub expires_at: jiff::Timestamp,
+    pub created_at: jiff::Timestamp,
 }
 
 /// A journal row.
@@ -192,9 +239,13 @@ pub struct RunWrite {
     pub cancel_requested_at: Option<jiff::Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<jiff::Timestamp>,
-    /// With the status `suspended`: the run then is nobody's, unless it has nothing to wait for ([`Verdict::Unread`]).
+    /// With the status `suspended`: the run then is nobody's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspended_at: Option<jiff::Timestamp>,
+    /// The same: the calls that are waited for, and whether for an answer (`pending`) or a decision (`asked`). If that is
+    /// not what the rows say, the run does not suspend: [`Verdict::Unread`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub waits_for: BTreeMap<Uuid, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<jiff::Timestamp>,
     pub next_token: Uuid,
@@ -224,6 +275,7 @@ impl RunWrite {
             cancel_requested_at: None,
             started_at: None,
             suspended_at: None,
+            waits_for: BTreeMap::new(),
             finished_at: None,
             next_token: LeaseToken::new().0,
             input_messages: Vec::new(),

@@ -111,6 +111,10 @@ impl Transcript {
                 let words = error.detail.unwrap_or_else(|| error.code.title().to_owned());
                 vec![Piece::Note(format!("a tool failed: {words}"))]
             }
+            EventBody::ApprovalRequested { approval, message, args, .. } => {
+                let args = args.map(|args| format!(" with {args}")).unwrap_or_default();
+                vec![Piece::Note(format!("{message}{args} It is for somebody to decide: {approval}"))]
+            }
             EventBody::ToolDenied { .. } => vec![Piece::Note("the call of a tool was not permitted".into())],
             // Nothing to see.
             _ => Vec::new(),

@@ -4,6 +4,7 @@
 //! body, state, capacity.
 
 pub mod agents;
+pub mod approvals;
 pub mod body;
 pub mod calls;
 pub mod dev;

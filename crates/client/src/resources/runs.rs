@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use headwater_protocol::api::{CancelParams, EventPage, List, Run, RunParams, RunSnapshot, Ticket, ToolOutputs};
-use headwater_protocol::{RunId, ThreadId};
+use headwater_protocol::api::{
+    Approval, CancelParams, Decision, EventPage, List, Run, RunParams, RunSnapshot, Ticket, ToolOutputs,
+};
+use headwater_protocol::{ApprovalId, RunId, ThreadId};
 use reqwest::Method;
 
 use crate::call::Call;
@@ -82,6 +84,27 @@ impl Client {
     /// same answer may be sent again.
     pub async fn runs_tool_outputs(&self, run: RunId, outputs: &ToolOutputs, options: Options) -> Result<Run, Error> {
         self.post(&["runs", &run.to_string(), "tool_outputs"], outputs, options).await
+    }
+
+    /// What people are asked, and were; filters `status`, `run`, `thread`, `user`.
+    pub async fn approvals_list(&self, page: ListOptions) -> Result<List<Approval>, Error> {
+        self.list(&["approvals"], page.into_query()).await
+    }
+
+    /// One question, and what was decided.
+    pub async fn approvals_get(&self, approval: ApprovalId) -> Result<Approval, Error> {
+        self.get(&["approvals", &approval.to_string()]).await
+    }
+
+    /// Decides. The same decision may be sent again; another one is refused with `already_decided`.
+    pub async fn approvals_decide(
+        &self,
+        run: RunId,
+        approval: ApprovalId,
+        decision: &Decision,
+        options: Options,
+    ) -> Result<Approval, Error> {
+        self.post(&["runs", &run.to_string(), "approvals", &approval.to_string()], decision, options).await
     }
 
     /// A ticket to one run's events, for a browser's `EventSource`.

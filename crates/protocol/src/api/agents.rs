@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Policy, Tool, check_name, check_tools};
+use super::{Tool, check_name, check_tools};
 use crate::event::Visibility;
 use crate::message::Metadata;
 use crate::{AgentId, ErrorCode, Money, Problem, Timestamp};
@@ -196,7 +196,7 @@ pub struct RunBudget {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApprovalSettings {
-    /// `user`, `tenant` or both.
+    /// `user`, `tenant` or both. With none, an agent whose tools may ask somebody cannot be run.
     pub deciders: Vec<Decider>,
     /// 1 000 to 2 592 000 000 (30 days).
     pub ttl_ms: i64,
@@ -400,7 +400,12 @@ impl AgentConfig {
 
     /// The tools that the model may call.
     pub fn offered_tools(&self) -> impl Iterator<Item = &Tool> {
-        self.tools.iter().filter(|tool| tool.policy() != Policy::Deny)
+        self.tools.iter().filter(|tool| tool.is_offered())
+    }
+
+    /// Whether a person may be asked about a call, while nobody is allowed to decide.
+    pub fn asks_nobody(&self) -> bool {
+        self.approvals.deciders.is_empty() && self.tools.iter().any(Tool::may_ask)
     }
 
     /// Whether all values are within their bounds.
@@ -452,9 +457,6 @@ impl AgentConfig {
             between(&format!("/timeouts/{name}"), value, 1, 3_600_000)?;
         }
         between("/disconnect_grace_ms", self.disconnect_grace_ms, 0, 3_600_000)?;
-        if self.approvals.deciders.is_empty() {
-            return Err(Problem::invalid("/approvals/deciders", "must not be empty"));
-        }
         between("/approvals/ttl_ms", self.approvals.ttl_ms, 1_000, 2_592_000_000)
     }
 }

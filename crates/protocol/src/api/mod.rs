@@ -14,6 +14,8 @@ macro_rules! words {
 }
 
 mod agents;
+mod approvals;
+mod policy;
 mod runs;
 mod tenants;
 mod threads;
@@ -21,6 +23,8 @@ mod tools;
 mod usage;
 
 pub use agents::*;
+pub use approvals::*;
+pub use policy::*;
 pub use runs::*;
 pub use tenants::*;
 pub use threads::*;

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::policy::check_rules;
+use super::{Policy, PolicyRule, may_ask, may_permit};
 use crate::{CallId, Problem};
 
 /// Whether a value holds a NUL character anywhere: Postgres stores none in JSON.
@@ -37,13 +39,6 @@ pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
 pub const MAX_OUTPUT_BYTES: usize = 128 * 1024;
 
 words! {
-    /// What may be done about a call without asking anybody.
-    Policy {
-        /// It is carried out.
-        Auto,
-        /// It is not: the tool is not even offered to the model.
-        Deny,
-    }
     /// What happens when a call is made twice.
     Effect {
         /// Nothing: it only reads.
@@ -78,6 +73,9 @@ pub struct ClientTool {
     /// Whether it is carried out.
     #[serde(default = "auto")]
     pub policy: Policy,
+    /// What its arguments change about that: the first rule that matches; at most 32.
+    #[serde(default)]
+    pub policy_rules: Vec<PolicyRule>,
     /// What a second call would do.
     #[serde(default = "side_effect")]
     pub effect: Effect,
@@ -135,6 +133,30 @@ impl Tool {
         }
     }
 
+    /// What its arguments change about that.
+    pub fn policy_rules(&self) -> &[PolicyRule] {
+        match self {
+            Tool::Client(tool) => &tool.policy_rules,
+        }
+    }
+
+    /// How long an answer of the tenant's application is waited for, if that is who answers.
+    pub fn ttl_ms(&self) -> Option<i64> {
+        match self {
+            Tool::Client(tool) => Some(tool.ttl_ms),
+        }
+    }
+
+    /// Whether a person may be asked.
+    pub fn may_ask(&self) -> bool {
+        may_ask(self.policy(), self.policy_rules())
+    }
+
+    /// Whether the model is told of it.
+    pub fn is_offered(&self) -> bool {
+        may_permit(self.policy(), self.policy_rules())
+    }
+
     /// What a second call would do.
     pub fn effect(&self) -> Effect {
         match self {
@@ -160,6 +182,7 @@ impl Tool {
             let words = "must be at most 65536 bytes, without NUL characters";
             return Err(Problem::invalid(format!("{at}/parameters"), words));
         }
+        check_rules(&format!("{at}/policy_rules"), self.policy_rules())?;
         match self {
             Tool::Client(tool) if !(1_000..=2_592_000_000).contains(&tool.ttl_ms) => {
                 Err(Problem::invalid(format!("{at}/ttl_ms"), "must be 1000 to 2592000000"))

@@ -1,12 +1,14 @@
 //! Calls of tools.
 
-use headwater_protocol::{CallId, RunId, Timestamp};
+use headwater_protocol::api::{ApprovalStatus, Remember};
+use headwater_protocol::event::Actor;
+use headwater_protocol::{ApprovalId, CallId, RunId, Timestamp};
 use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
-use super::{UserScopedStorage, maybe_time, time};
+use super::{UserScopedStorage, maybe_time, maybe_word, time, word};
 use crate::StoreError;
 
 /// A call as it is stored.
@@ -18,20 +20,58 @@ pub struct StoredCall {
     pub step: i32,
     /// The tool.
     pub name: String,
-    /// `client`; `None` for a tool that the agent does not have.
+    /// `client`, `http`, …; `None` for a tool that the agent does not have.
     pub kind: Option<String>,
-    /// `pending`, `completed`, `failed` or `denied`.
+    /// What the model gave; `None` when that was no JSON object.
+    pub args: Option<serde_json::Value>,
+    /// `asked`, `pending`, `ready`, `started`; or how it ended: `completed`, `failed`, `denied`.
     pub status: String,
+    /// What a person was asked about it last.
+    pub approval: Option<StoredApproval>,
     /// What was answered.
     pub output: Option<serde_json::Value>,
     /// What went wrong.
     pub error: Option<serde_json::Value>,
     /// Whether it may be answered no longer, by Postgres' clock.
     pub late: bool,
+    /// When its owner began to carry it out, and how long ago that is by Postgres' clock, in milliseconds.
+    pub started: Option<(Timestamp, i64)>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was answered.
     pub answered_at: Option<Timestamp>,
+}
+
+impl StoredCall {
+    /// Whether nothing more will happen to it.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status.as_str(), "completed" | "failed" | "denied")
+    }
+
+    /// What it is carried out with.
+    pub fn final_args(&self) -> Option<&serde_json::Value> {
+        let approved = self.approval.as_ref().filter(|approval| approval.status == ApprovalStatus::Approved);
+        approved.and_then(|approval| approval.edited_args.as_ref()).or(self.args.as_ref())
+    }
+}
+
+/// What whoever goes on with a run has to know of a question about one of its calls.
+#[derive(Debug, Clone)]
+pub struct StoredApproval {
+    /// The approval.
+    pub id: ApprovalId,
+    /// Where it stands.
+    pub status: ApprovalStatus,
+    /// What was decided on: of the arguments, the edited ones if there are any.
+    pub args_hash: String,
+    /// What the call is carried out with instead.
+    pub edited_args: Option<serde_json::Value>,
+    /// In words.
+    pub comment: Option<String>,
+    /// For what it holds.
+    pub remember: Option<Remember>,
+    /// Who decided.
+    pub by: Option<Actor>,
 }
 
 /// An answer to a call.
@@ -69,7 +109,23 @@ fn call(row: &Row) -> Result<StoredCall, StoreError> {
     let json = |column: &str| -> Result<Option<serde_json::Value>, StoreError> {
         Ok(row.try_get::<_, Option<Json<serde_json::Value>>>(column)?.map(|Json(value)| value))
     };
+    let approval = match row.try_get::<_, Option<Uuid>>("approval_id")? {
+        None => None,
+        Some(id) => Some(StoredApproval {
+            id: ApprovalId::from_uuid(id),
+            status: word(row, "approval_status")?,
+            args_hash: row.try_get("args_hash")?,
+            edited_args: json("edited_args")?,
+            comment: row.try_get("comment")?,
+            remember: maybe_word(row, "remember")?,
+            by: row.try_get::<_, Option<Json<Actor>>>("decided_by")?.map(|Json(by)| by),
+        }),
+    };
+    let started = maybe_time(row, "started_at")?;
     Ok(StoredCall {
+        approval,
+        started: started.zip(row.try_get("started_ago_ms")?),
+        args: json("args")?,
         call: CallId::from_uuid(row.try_get("call_id")?),
         step: row.try_get("step")?,
         name: row.try_get("name")?,
@@ -86,9 +142,14 @@ fn call(row: &Row) -> Result<StoredCall, StoreError> {
 impl UserScopedStorage {
     /// The calls of a run in the order in which they were made; of one step if it is named.
     pub async fn calls(&self, run: RunId, step: Option<i32>) -> Result<Vec<StoredCall>, StoreError> {
-        let sql = "SELECT call_id, step, name, kind, status, output, error, created_at, answered_at,
-                          coalesce(expires_at <= clock_timestamp(), false) AS late
-                   FROM headwater.tool_calls WHERE run_id = $1 AND ($2::int IS NULL OR step = $2) ORDER BY step, position";
+        let sql = "SELECT c.call_id, c.step, c.name, c.kind, c.args, c.status, c.output, c.error, c.created_at, c.answered_at,
+                          coalesce(c.expires_at <= clock_timestamp(), false) AS late, c.started_at,
+                          (extract(epoch FROM clock_timestamp() - c.started_at) * 1000)::bigint AS started_ago_ms,
+                          c.approval_id, a.status AS approval_status, a.args_hash, a.edited_args, a.comment, a.remember,
+                          a.decided_by
+                   FROM headwater.tool_calls c
+                   LEFT JOIN headwater.approvals a ON a.tenant_id = c.tenant_id AND a.approval_id = c.approval_id
+                   WHERE c.run_id = $1 AND ($2::int IS NULL OR c.step = $2) ORDER BY c.step, c.position";
         self.query(sql, &[&run.uuid(), &step]).await?.iter().map(call).collect()
     }
 

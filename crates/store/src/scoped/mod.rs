@@ -4,6 +4,7 @@
 //! them in one round trip. What is not visible does not exist: methods answer `None`, never "forbidden".
 
 mod agents;
+mod approvals;
 mod calls;
 mod events;
 mod messages;
@@ -14,7 +15,8 @@ mod usage;
 mod users;
 
 pub use agents::{AgentChange, Changed};
-pub use calls::{Answered, CallAnswer, StoredCall};
+pub use approvals::{ApprovalFilter, Decided};
+pub use calls::{Answered, CallAnswer, StoredApproval, StoredCall};
 pub use events::{EventRange, LogPage};
 pub use messages::HistoryMessage;
 pub use runs::{Author, RunFilter, RunForEnd, RunForLoop, Snapshot};
@@ -140,4 +142,10 @@ fn maybe_time(row: &Row, column: &str) -> Result<Option<Timestamp>, StoreError> 
 fn word<T: serde::de::DeserializeOwned>(row: &Row, column: &str) -> Result<T, StoreError> {
     let text: &str = row.try_get(column)?;
     Ok(serde_json::from_value(serde_json::Value::String(text.to_owned()))?)
+}
+
+/// The same of a column that may be `NULL`.
+fn maybe_word<T: serde::de::DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, StoreError> {
+    let text: Option<&str> = row.try_get(column)?;
+    Ok(text.map(|text| serde_json::from_value(serde_json::Value::String(text.to_owned()))).transpose()?)
 }

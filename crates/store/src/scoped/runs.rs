@@ -5,7 +5,7 @@ use headwater_protocol::event::{Actor, MessageStatus, Pending, Visibility};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::message::Message;
 use headwater_protocol::{
-    AgentId, CallId, MessageId, Money, ReplicaId, RunId, Scope, ThreadId, Timestamp, Usage, UserId,
+    AgentId, ApprovalId, CallId, MessageId, Money, ReplicaId, RunId, Scope, ThreadId, Timestamp, Usage, UserId,
 };
 use std::time::Duration;
 use tokio_postgres::Row;
@@ -206,9 +206,10 @@ impl UserScopedStorage {
                         (SELECT array_agg(e.events ORDER BY e.seq_from) FROM headwater.run_events e
                          WHERE e.tenant_id = r.tenant_id AND e.run_id = r.run_id) END AS events,
                     CASE WHEN r.status = 'suspended' THEN
-                        ARRAY(SELECT c.call_id FROM headwater.tool_calls c
-                              WHERE c.tenant_id = r.tenant_id AND c.run_id = r.run_id AND c.status = 'pending'
-                              ORDER BY c.step, c.position) END AS unanswered
+                        (SELECT jsonb_agg(jsonb_build_array(c.call_id, CASE WHEN c.status = 'asked' THEN c.approval_id END)
+                                          ORDER BY c.step, c.position) FROM headwater.tool_calls c
+                         WHERE c.tenant_id = r.tenant_id AND c.run_id = r.run_id AND c.status IN ('asked', 'pending'))
+                    END AS waits_for
              FROM headwater.runs r WHERE r.run_id = $1"
         );
         let rows = self.query(&sql, &[&id.uuid()]).await?;
@@ -218,13 +219,11 @@ impl UserScopedStorage {
         let segments: Option<Vec<String>> = row.try_get("events")?;
         let fold = fold(segments.as_deref().unwrap_or_default())?;
         let messages = stored.into_iter().map(|stored| stored.into_message(&run, &fold)).collect();
-        let unanswered: Option<Vec<Uuid>> = row.try_get("unanswered")?;
-        let pending = unanswered.unwrap_or_default().into_iter().map(|call| Pending {
-            kind: "input".into(),
-            approval: None,
-            call: Some(CallId::from_uuid(call)),
-            budget: None,
-        });
+        let waits_for: Option<Json<Vec<(Uuid, Option<Uuid>)>>> = row.try_get("waits_for")?;
+        let waits_for = waits_for.map(|Json(waits_for)| waits_for).unwrap_or_default();
+        let pending = waits_for
+            .into_iter()
+            .map(|(call, approval)| Pending::of_call(CallId::from_uuid(call), approval.map(ApprovalId::from_uuid)));
         Ok(Some(Snapshot { run, visibility, messages, pending: pending.collect() }))
     }
 

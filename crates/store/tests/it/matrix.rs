@@ -17,6 +17,7 @@ table                              | own user | tenant   | other user | other te
 headwater.agent_versions           | 1 1 - -  | 1 1 - -  | 1 1 - -    | 0 ! - -      | 0 ! - -
 headwater.agents                   | 1 1 1 -  | 1 1 1 -  | 1 1 1 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.api_keys                 | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
+headwater.approvals                | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.idempotency              | 1 1 - 1  | 1 1 - 1  | 1 1 - 1    | 0 ! - 0      | 0 ! - 0
 headwater.messages                 | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.run_cancels              | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
@@ -57,6 +58,7 @@ const DATA: &[&str] = &[
     "run_inputs",
     "run_readers",
     "tool_calls",
+    "approvals",
     "run_events",
     "run_events_kept",
 ];
@@ -128,6 +130,15 @@ impl Person {
                 "tenant_id, call_id, run_id, user_id, step, position, name, status, created_at",
                 format!("'{tenant}', '{}', '{run}', '{user}', 1, {n}, 't', 'pending', now()", own("call")),
             ),
+            "approvals" => (
+                "tenant_id, approval_id, run_id, thread_id, user_id, agent_id, call_id, kind, name, args, args_hash, message, \
+                 schema, deciders, status, expires_at, created_at",
+                format!(
+                    "'{tenant}', '{}', '{run}', '{thread}', '{user}', '{}', '{}', 'tool', 't', '{{}}', 'h', 'm', '{{}}', \
+                     '{{user}}', 'pending', now(), now()",
+                    own("approval"), own("agent"), own("call")
+                ),
+            ),
             "run_inputs" => (
                 "tenant_id, input_id, run_id, thread_id, user_id, params, segment, created_at",
                 format!("'{tenant}', '{}', '{run}', '{thread}', '{user}', '{{}}', 's', now()", own("input")),
@@ -166,6 +177,7 @@ fn updated(table: &str) -> &'static str {
         "tickets" => "revoked_at = now()",
         "run_cancels" => "withdraw = true",
         "tool_calls" => "output = '1'",
+        "approvals" => "comment = 'c'",
         _ => "tenant_id = tenant_id",
     }
 }

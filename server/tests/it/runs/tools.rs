@@ -18,7 +18,7 @@ async fn with_tools(tenant: &Tenant, lane: &Lane, tools: Value) {
     tenant.agent_with(lane, json!({ "tools": tools })).await;
 }
 
-async fn suspended(user: &User, run: &str) -> Value {
+pub(super) async fn suspended(user: &User, run: &str) -> Value {
     eventually("the run waits", || async move {
         let found = user.key.get(&format!("/v1/runs/{run}?wait_ms=10000")).await.ok(200);
         (found["status"] == "suspended").then_some(found)
@@ -27,12 +27,12 @@ async fn suspended(user: &User, run: &str) -> Value {
 }
 
 /// The calls that a run waits for.
-fn waits_for(run: &Value) -> Vec<String> {
+pub(super) fn waits_for(run: &Value) -> Vec<String> {
     let pending = run["pending"].as_array().expect("a list").iter();
     pending.map(|it| it["call"].as_str().expect("a call").to_owned()).collect()
 }
 
-fn outputs(answers: &[(&str, Value)]) -> Value {
+pub(super) fn outputs(answers: &[(&str, Value)]) -> Value {
     let one = |(call, output): &(&str, Value)| json!({"call": call, "output": output});
     json!({"tool_outputs": answers.iter().map(one).collect::<Vec<_>>()})
 }
@@ -195,8 +195,7 @@ async fn it_waits_across_restarts() {
 async fn answered_in_the_moment_of_suspending() {
     for moment in [Moment::Before, Moment::After] {
         let database = Database::fresh().await;
-        let tap = Tap::start(&database.admin_url, |sql| sql.contains("FROM headwater.tool_calls WHERE run_id"))
-            .expect("a tap");
+        let tap = Tap::start(&database.admin_url, |sql| sql.contains("FROM headwater.tool_calls c")).expect("a tap");
         let first = serve(&database, &[("DATABASE_URL", &tap.url(&database.admin_url))]);
         let second = serve(&database, &[]);
         let tenant = Site { url: first.url.clone(), database }.tenant().await;
