@@ -103,10 +103,10 @@ BEGIN
         END IF;
         IF p_writes ? 'call_changes' THEN
             UPDATE headwater.tool_calls c SET status = x.status, output = x.output, error = x.error,
-                started_at = coalesce(x.started_at, c.started_at), answered_at = x.answered_at,
+                started_at = CASE WHEN x.started THEN clock_timestamp() ELSE c.started_at END, answered_at = x.answered_at,
                 approval_id = coalesce(x.approval_id, c.approval_id), expires_at = x.expires_at
             FROM jsonb_to_recordset(p_writes->'call_changes') AS x (call_id uuid, status text, output jsonb, error jsonb,
-                 started_at timestamptz, answered_at timestamptz, approval_id uuid, expires_at timestamptz)
+                 started boolean, answered_at timestamptz, approval_id uuid, expires_at timestamptz)
             WHERE c.tenant_id = v_tenant AND c.run_id = p_run AND c.call_id = x.call_id;
         END IF;
         IF p_writes ? 'approvals' THEN

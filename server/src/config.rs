@@ -74,6 +74,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// `[llm]`
     pub llm: LlmSettings,
+    /// `[tools]`
+    pub tools: ToolSettings,
     /// `[lease]`
     pub lease: LeaseSettings,
     /// `[log]`
@@ -105,7 +107,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Lifts request rates, the caps on runs and streams, and the permit limit, except those that were set on purpose.
+    /// Lifts request rates, the caps on runs and streams, and the permit limit, and lets tools reach this machine, except
+    /// where that was set on purpose.
     pub fn apply_dev_profile(&mut self) {
         const CAP: usize = 100_000;
         self.profile = Profile::Dev;
@@ -124,6 +127,10 @@ impl Settings {
         lift("llm.max_concurrent", &mut self.llm.max_concurrent, 0);
         // Waiting is impossible without a limit, but a provider may have one of its own.
         lift("llm.max_waiting_per_tenant", &mut self.llm.max_waiting_per_tenant, CAP);
+        // Tool servers of developers run beside this one.
+        if !explicit.contains("tools.allow_networks") {
+            self.tools.allow_networks = "127.0.0.0/8,::1/128".to_owned();
+        }
         let limits = &mut self.limits;
         for (key, value) in [
             ("limits.requests_per_minute_per_key", &mut limits.requests_per_minute_per_key),

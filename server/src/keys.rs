@@ -9,6 +9,7 @@ use aws_lc_rs::rand;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use headwater_vault::WrappingKey;
 
 /// The master key is not 64 hexadecimal digits.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,11 @@ impl MasterKey {
     /// Hashes the secrets of keys: useless without this installation's pepper.
     pub fn pepper(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, &self.derive("keys/pepper"))
+    }
+
+    /// Wraps the keys that tenants' secrets are sealed with.
+    pub fn wrapping_key(&self) -> WrappingKey {
+        WrappingKey::new(self.derive("secrets"))
     }
 
     /// Signs tickets.

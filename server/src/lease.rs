@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use headwater_agent::AgentRuntime;
 use headwater_protocol::ReplicaId;
+use headwater_store::replica::clock;
 use headwater_store::{Bus, Hint, Replica, Share, Store};
 use headwater_stream::MessageStreamManager;
 use tokio::sync::{Notify, mpsc};
@@ -72,8 +73,9 @@ impl Lease {
                 () = tokio::time::sleep(self.length / 3) => {}
                 () = stop.cancelled() => return,
             }
+            let asked = clock();
             match unscoped.replica_renew(self.replica.id(), self.length_ms()).await {
-                Ok(true) => {}
+                Ok(true) => self.replica.renewed(asked + self.length_ms()),
                 Ok(false) => {
                     // Taken by another process: it was away for longer than its lease.
                     tracing::error!("this process lost its lease, and its runs with it; it goes on under a new id");
@@ -104,10 +106,13 @@ impl Lease {
         self.runtime.let_go(LET_GO).await;
         let unscoped = self.store.unscoped("a process announces itself");
         let id = ReplicaId(uuid::Uuid::now_v7());
+        let mut asked = clock();
         while let Err(error) = unscoped.replica_register(id, self.length_ms()).await {
             tracing::warn!(%error, "this process could not announce itself; trying again");
             tokio::time::sleep(self.length / 10).await;
+            asked = clock();
         }
+        self.replica.renewed(asked + self.length_ms());
         self.replica.rename(id);
         self.bus.rename();
     }

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::{
-    agents, approvals, calls, dev, docs, health, runs, streams, tenants, threads, tokens, usage, users,
+    agents, approvals, calls, dev, docs, health, memory, runs, secrets, streams, tenants, threads, tokens, usage, users,
 };
 use crate::wiring::AppState;
 
@@ -76,6 +76,11 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(approvals::approvals_list))
         .routes(routes!(approvals::approvals_get))
         .routes(routes!(approvals::approvals_decide))
+        // What agents remember, and what their tools need to know
+        .routes(routes!(memory::memory_list))
+        .routes(routes!(memory::memory_get, memory::memory_put, memory::memory_delete))
+        .routes(routes!(secrets::secrets_list))
+        .routes(routes!(secrets::secrets_put, secrets::secrets_delete))
         // Usage
         .routes(routes!(usage::usage_get))
         .routes(routes!(usage::usage_calls_list))

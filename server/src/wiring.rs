@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use headwater_agent::{AgentRuntime, RuntimeOptions, RuntimeParts};
+use headwater_guard::Guard;
 use headwater_llm::{GatewayLlmService, GatewayOptions};
 use headwater_protocol::TenantId;
 use headwater_protocol::api::Agent;
@@ -18,6 +19,7 @@ use headwater_store::pool::login_of;
 use headwater_store::{Bus, Committer, Creator, ListenAt, Packer, Replica, Share, Store, StoreError, StoreOptions};
 use headwater_stream::quota::Caps;
 use headwater_stream::{MessageStreamManager, PostgresWakeBus, StreamOptions};
+use headwater_vault::Vault;
 use moka::future::Cache;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
@@ -47,6 +49,10 @@ pub struct AppState {
     pub streams: MessageStreamManager,
     /// The models.
     pub llm: GatewayLlmService,
+    /// Calls what tenants name.
+    pub guard: Guard,
+    /// Keeps what their tools need to know.
+    pub vault: Vault,
     /// The runs.
     pub runtime: AgentRuntime,
     /// Requests with an idempotency key that are under way.
@@ -77,6 +83,12 @@ impl AppState {
     pub async fn forget_agent(&self, tenant: TenantId, name: &str) {
         self.agents.invalidate(&(tenant, name.to_owned())).await;
     }
+}
+
+/// The client for what tenants name.
+fn guard(settings: &Settings) -> anyhow::Result<Guard> {
+    let allowed = settings.tools.networks().map_err(|text| anyhow::anyhow!("{text} is no network"))?;
+    Guard::new(allowed).map_err(|error| anyhow::anyhow!("no client for tools: {error}"))
 }
 
 /// A server that listens.
@@ -140,7 +152,9 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     if let Err(error) = unscoped.ensure_partitions().await {
         tracing::warn!(%error, "the log's partitions could not be made; its default one takes what comes");
     }
+    let asked = headwater_store::replica::clock();
     unscoped.replica_register(replica.id(), lease.as_millis() as i64).await.context("this process' lease")?;
+    replica.renewed(asked + lease.as_millis() as i64);
 
     let flushes = settings.database.flush_connections;
     let committer = Committer::start(store.clone(), replica.clone(), flushes, &tasks, &stop_writers);
@@ -163,6 +177,8 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         max_attempts: settings.llm.max_attempts,
         ..GatewayOptions::default()
     })?;
+    let guard = guard(&settings)?;
+    let vault = Vault::new(store.clone(), master.wrapping_key());
     let runtime = AgentRuntime::new(
         RuntimeParts {
             store: store.clone(),
@@ -170,6 +186,8 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             streams: streams.clone(),
             packer,
             llm: llm.clone(),
+            guard: guard.clone(),
+            vault: vault.clone(),
             replica: replica.clone(),
             bus: bus.clone(),
             tasks: tasks.clone(),
@@ -197,6 +215,8 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         rates: Arc::new(RateLimits::new(&settings.limits, share.clone())),
         streams,
         llm,
+        guard,
+        vault,
         runtime: runtime.clone(),
         in_progress: InProgress::default(),
         draining: soft.clone(),

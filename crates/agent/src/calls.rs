@@ -3,6 +3,9 @@
 //! Owns which of them are carried out, which wait for a person, and which are refused at once: [`verdict`] is the one place
 //! that decides. A call is a row before readers can see it whole, and so it can be answered or decided from then on.
 
+use std::sync::Arc;
+
+use headwater_guard::Guard;
 use headwater_protocol::api::{Decider, Policy, Tool, decide};
 use headwater_protocol::event::EventBody;
 use headwater_protocol::fold::{Fold, OpenCall};
@@ -12,6 +15,8 @@ use headwater_store::commit::{ApprovalWrite, CallWrite, StepWrite, Writes};
 use crate::execute::RunState;
 use crate::schema;
 use crate::step::{Called, word};
+use crate::template;
+use crate::toolbox::{Ability, Means};
 
 /// Notes the calls of a message that is whole: what each waits for, or why it is refused.
 pub(crate) fn begin(
@@ -24,31 +29,38 @@ pub(crate) fn begin(
     let now = Timestamp::now();
     for (position, call) in calls.iter().enumerate() {
         state.tool_calls += 1;
-        let tool = state.config.tool(&call.name);
+        let tool = state.tools.find(&call.name).cloned();
+        let ttl_ms = tool.as_ref().and_then(|tool| match tool.means {
+            Means::Client { ttl_ms } => Some(ttl_ms),
+            Means::Http(_) | Means::Memory(_) | Means::Time => None,
+        });
         let mut row = CallWrite {
             call_id: call.call.uuid(),
             user_id: state.run.user.uuid(),
             step,
             position: position as i32,
             name: call.name.clone(),
-            kind: tool.map(Tool::kind),
-            effect: tool.map(|tool| word(tool.effect())),
+            kind: tool.as_ref().map(|tool| tool.kind()),
+            effect: tool.as_ref().map(|tool| word(tool.effect)),
             args: call.args.clone(),
             status: "pending",
             output: None,
             error: None,
-            ttl_ms: tool.and_then(Tool::ttl_ms),
+            ttl_ms,
             approval_id: None,
             expires_at: None,
             created_at: now.0,
             answered_at: None,
         };
-        match verdict(state, tool, call) {
-            Verdict::Permitted(Tool::Client(tool)) => row.expires_at = Some(now.plus_ms(tool.ttl_ms).0),
+        match verdict(state, tool.as_ref(), call) {
+            Verdict::Permitted => match ttl_ms {
+                Some(ttl_ms) => row.expires_at = Some(now.plus_ms(ttl_ms).0),
+                None => row.status = "ready",
+            },
             Verdict::Asked(tool, args) => {
                 row.status = "asked";
                 let question =
-                    Question { kind: "tool", call: call.call, name: &call.name, args, schema: tool.parameters() };
+                    Question { kind: "tool", call: call.call, name: &call.name, args, schema: &tool.parameters };
                 let (event, approval) = ask(state, &question, now);
                 row.approval_id = Some(approval.approval_id);
                 row.expires_at = Some(approval.expires_at);
@@ -73,9 +85,9 @@ pub(crate) fn begin(
 /// What is done about a call.
 enum Verdict<'a> {
     /// It is carried out.
-    Permitted(&'a Tool),
+    Permitted,
     /// A person is asked whether it is, with these arguments.
-    Asked(&'a Tool, &'a serde_json::Value),
+    Asked(&'a Ability, &'a serde_json::Value),
     /// The agent's policy says no.
     Denied,
     /// It cannot be.
@@ -83,7 +95,7 @@ enum Verdict<'a> {
 }
 
 /// The one place that decides what is done about a call.
-fn verdict<'a>(state: &RunState<'_>, tool: Option<&'a Tool>, call: &'a OpenCall) -> Verdict<'a> {
+fn verdict<'a>(state: &RunState<'_>, tool: Option<&'a Arc<Ability>>, call: &'a OpenCall) -> Verdict<'a> {
     let failed = |code, words: String| Verdict::Failed(Problem::new(code, words));
     let Some(tool) = tool else {
         return failed(ErrorCode::ToolNotFound, format!("there is no tool named {}", call.name));
@@ -98,11 +110,12 @@ fn verdict<'a>(state: &RunState<'_>, tool: Option<&'a Tool>, call: &'a OpenCall)
     let Some(args) = &call.args else {
         return failed(ErrorCode::ToolInvalidArgs, "the arguments are not a JSON object".to_owned());
     };
-    if let Some(words) = schema::wrong_with(tool.parameters(), args, call.text.len()) {
+    if let Some(words) = schema::wrong_with(&tool.parameters, args, call.text.len()) {
         return failed(ErrorCode::ToolInvalidArgs, words);
     }
-    match decide(tool.policy(), tool.policy_rules(), args, state.remembered.contains(&call.name)) {
-        Policy::Auto => Verdict::Permitted(tool),
+    // Rules see what is called, and not only what the model has given.
+    match decide(tool.policy, &tool.rules, &tool.with_defaults(args), state.remembered.contains(&call.name)) {
+        Policy::Auto => Verdict::Permitted,
         Policy::Deny => Verdict::Denied,
         Policy::Ask if state.config.approvals.deciders.is_empty() => Verdict::Denied,
         Policy::Ask => Verdict::Asked(tool, args),
@@ -191,15 +204,26 @@ pub fn check_args(schema: &serde_json::Value, args: &serde_json::Value) -> Resul
     schema::wrong_with(schema, args, args.to_string().len()).map_or(Ok(()), Err)
 }
 
-/// Whether the schemas of these tools can be used.
+/// Whether these tools can be used: their schemas, their templates, and where they lead.
 ///
 /// # Errors
-/// `invalid_schema`, and what is wrong with which.
-pub fn check_schemas(tools: &[Tool]) -> Result<(), Problem> {
+/// `invalid_schema`, `url_not_allowed` or `invalid_value`, and what is wrong with which.
+pub fn check_tools(tools: &[Tool], guard: &Guard) -> Result<(), Problem> {
     for (i, tool) in tools.iter().enumerate() {
-        if let Err(words) = schema::check(tool.parameters()) {
-            return Err(Problem::new(ErrorCode::InvalidSchema, format!("the parameters of {}: {words}", tool.name()))
-                .with("param", format!("/tools/{i}/parameters")));
+        for (name, written) in tool.schemas() {
+            if let Err(words) = schema::check(written) {
+                let tool = tool.names().join(", ");
+                return Err(Problem::new(ErrorCode::InvalidSchema, format!("the {name} of {tool}: {words}"))
+                    .with("param", format!("/tools/{i}/{name}")));
+            }
+        }
+        if let Tool::Http(tool) = tool {
+            let at = |place: &str| format!("/tools/{i}/request/{place}");
+            let origin =
+                template::check(&tool.request).map_err(|(place, words)| Problem::invalid(at(&place), words))?;
+            if let Err(refused) = guard.check(&origin) {
+                return Err(Problem::new(ErrorCode::UrlNotAllowed, refused.to_string()).with("param", at("url")));
+            }
         }
     }
     Ok(())

@@ -12,9 +12,11 @@ use headwater_protocol::{ApprovalId, CallId, ErrorCode, MessageId, Problem, Time
 use headwater_store::commit::{CallChange, MessageWrite, Writes};
 use headwater_store::scoped::{StoredApproval, StoredCall};
 use headwater_stream::WriteError;
+use tokio::time::Instant;
 
 use crate::ending::Ending;
 use crate::execute::{Next, RunState};
+use crate::perform::change;
 use crate::step::Called;
 
 /// How a step with calls goes on.
@@ -29,9 +31,9 @@ pub(crate) enum After {
 
 /// What a turn has to tell, and has not committed yet.
 #[derive(Default)]
-struct Turn {
-    events: Vec<EventBody>,
-    writes: Writes,
+pub(crate) struct Turn {
+    pub(crate) events: Vec<EventBody>,
+    pub(crate) writes: Writes,
 }
 
 /// What is made of calls and questions whose end is not in the log when the run ends: their events, and what the rows say of
@@ -128,6 +130,14 @@ impl RunState<'_> {
             if rows.iter().all(StoredCall::has_ended) {
                 return self.finish_calls(called, &rows, turn).await.map(After::Step);
             }
+            if rows.iter().any(|row| row.status == "ready") {
+                Box::pin(self.perform(&rows, &mut called, turn)).await?;
+                continue;
+            }
+            if rows.iter().any(|row| row.status == "started") {
+                Box::pin(self.ask_about_unknown(&rows, &mut called, turn)).await?;
+                continue;
+            }
             match self.suspend(&rows, turn).await {
                 Ok(()) => return Ok(After::Suspended),
                 // Answered or decided in this very moment: nothing of this was written, and it is looked at again.
@@ -144,6 +154,9 @@ impl RunState<'_> {
     fn must_end(&self, rows: &[StoredCall]) -> Option<Ending> {
         if self.cancel.is_cancelled() {
             return Some(self.cancelled());
+        }
+        if Instant::now() >= self.deadline {
+            return Some(Ending::Failed(self.timed_out()));
         }
         for row in rows {
             let approval = row.approval.as_ref();
@@ -276,15 +289,6 @@ fn expire(rows: &mut [StoredCall], called: &mut Called, turn: &mut Turn) {
         turn.writes.expired.push(approval.id.uuid());
         "denied".clone_into(&mut row.status);
         row.answered_at = Some(now);
-        turn.writes.call_changes.push(CallChange {
-            call_id: row.call.uuid(),
-            status: "denied",
-            output: None,
-            error: None,
-            started_at: None,
-            approval_id: None,
-            expires_at: None,
-            answered_at: Some(now.0),
-        });
+        turn.writes.call_changes.push(CallChange { answered_at: Some(now.0), ..change(row.call, "denied") });
     }
 }

@@ -23,6 +23,7 @@ use crate::ending::Ending;
 use crate::resume::{Ahead, Resumed};
 use crate::runtime::{AgentRuntime, Begin, Fresh, Job};
 use crate::step::{self, StepEnd, counts};
+use crate::toolbox::Toolbox;
 
 /// Segments of a log beyond which it is packed at its end.
 const SCATTERED: usize = 8;
@@ -62,6 +63,8 @@ pub(crate) struct RunState<'a> {
     pub(crate) steps: i32,
     /// Tools that were called.
     pub(crate) tool_calls: u32,
+    /// What it can call.
+    pub(crate) tools: Toolbox,
     /// Tools that somebody has permitted for the rest of the thread.
     pub(crate) remembered: Vec<String>,
     pub(crate) deadline: Instant,
@@ -145,6 +148,7 @@ async fn begin<'a>(
     };
     let state = RunState {
         runtime,
+        tools: Toolbox::of(&fresh.config),
         writer,
         run: fresh.run,
         ord: fresh.ord,
@@ -370,7 +374,7 @@ impl RunState<'_> {
     fn request(&self, step: i32, messages: Vec<headwater_llm::ModelMessage>) -> ModelRequest {
         let config = &self.config;
         // The last step that may be done has to end in words.
-        let offered = config.offered_tools().filter(|_| step < config.limits.max_steps);
+        let offered = self.tools.offered().filter(|_| step < config.limits.max_steps);
         ModelRequest {
             model: config.model.clone(),
             fallbacks: config.fallbacks.clone(),
@@ -390,6 +394,12 @@ impl RunState<'_> {
         }
     }
 
+    /// What becomes of a run that has taken too long.
+    pub(crate) fn timed_out(&self) -> Problem {
+        let limit = self.config.limits.max_duration_ms;
+        Problem::new(ErrorCode::RunTimeout, format!("the run took longer than its {limit} ms"))
+    }
+
     pub(crate) fn cancelled(&self) -> Ending {
         Ending::Cancelled(self.runtime.canceller(self.run.id))
     }
@@ -406,7 +416,7 @@ impl RunState<'_> {
         text: String,
         mut finish_reason: FinishReason,
     ) -> Result<Next, WriteError> {
-        let may_call = self.config.offered_tools().next().is_some();
+        let may_call = self.tools.offered().next().is_some();
         if finish_reason == FinishReason::Stop && may_call && self.steps >= self.config.limits.max_steps {
             finish_reason = FinishReason::MaxSteps;
         }

@@ -14,6 +14,8 @@
 //! | `execute` | the loop |
 //! | `step` | one model call, written to the log |
 //! | `calls`, `carry` | the calls that a model makes, and what is decided about each; seeing them through to their ends |
+//! | `perform` | calls that this process carries out itself, and what a resume repeats of them |
+//! | `toolbox`, `http_call`, `template`, `memory` | what an agent can call, and how each kind of it is called |
 //! | `schema` | schemas that tenants write |
 //! | `resume`, `lost` | going on with a run that was under way elsewhere; model calls whose end nobody saw |
 //! | `ending` | ending a run that another owner left behind |
@@ -28,14 +30,19 @@ mod claim;
 pub mod context;
 mod ending;
 mod execute;
+mod http_call;
 mod lost;
+mod memory;
+mod perform;
 mod resume;
 pub mod runtime;
 mod schema;
 mod slots;
 mod step;
+mod template;
+mod toolbox;
 mod watch;
 
 pub use accept::{Accepted, NewRunRequest, ThreadTarget};
-pub use calls::{args_hash, check_args, check_schemas};
+pub use calls::{args_hash, check_args, check_tools};
 pub use runtime::{AgentRuntime, RuntimeOptions, RuntimeParts};

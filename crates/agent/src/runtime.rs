@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use futures_util::FutureExt as _;
+use headwater_guard::Guard;
 use headwater_llm::GatewayLlmService;
 use headwater_protocol::api::{AgentConfig, RunStatus};
 use headwater_protocol::event::{Actor, ActorKind};
@@ -16,6 +17,7 @@ use headwater_store::commit::LeaseToken;
 use headwater_store::create::Created;
 use headwater_store::{Bus, Creator, Packer, Replica, Share, Store, StoreError};
 use headwater_stream::{MessageStreamManager, RunIdentity, RunWriter};
+use headwater_vault::Vault;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -56,6 +58,10 @@ pub struct RuntimeParts {
     pub packer: Packer,
     /// The models.
     pub llm: GatewayLlmService,
+    /// Calls what tenants name.
+    pub guard: Guard,
+    /// Keeps what their tools need to know.
+    pub vault: Vault,
     /// This process.
     pub replica: Replica,
     /// Hints to the others.

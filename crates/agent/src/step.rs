@@ -294,8 +294,8 @@ fn take(state: &mut RunState<'_>, gathered: &mut Gathered, event: LlmEvent) {
         LlmEvent::ToolCall { name, .. } => {
             open(state, gathered);
             end_reasoning(gathered);
-            let tool = state.config.tool(&name);
-            let (kind, effect) = (tool.map(|tool| tool.kind().to_owned()), tool.map(|tool| word(tool.effect())));
+            let tool = state.tools.find(&name);
+            let (kind, effect) = (tool.map(|tool| tool.kind().to_owned()), tool.map(|tool| word(tool.effect)));
             let open = gathered.open.as_mut().expect("just opened");
             let call = CallId::new();
             // Postgres stores no NUL in JSON.
@@ -447,10 +447,7 @@ fn finish(
     let problem = match ended {
         Ok(Some(finish_reason)) => return done(state, gathered, finish_reason),
         Ok(None) if gathered.text_room.full => return done(state, gathered, FinishReason::Length),
-        Ok(None) if timed_out => {
-            let limit = state.config.limits.max_duration_ms;
-            Some(Problem::new(ErrorCode::RunTimeout, format!("the run took longer than its {limit} ms")))
-        }
+        Ok(None) if timed_out => Some(state.timed_out()),
         Ok(None) => None,
         Err(problem) => Some(problem),
     };

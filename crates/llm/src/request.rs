@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use headwater_protocol::api::{Fallback, ReasoningEffort, Timeouts, Tool, ToolChoice};
+use headwater_protocol::api::{Fallback, ReasoningEffort, Timeouts, ToolChoice};
 use headwater_protocol::event::Role;
 use headwater_protocol::{AgentId, CallId, RunId, TenantId, UserId};
 use tokio_util::sync::CancellationToken;
@@ -69,16 +69,6 @@ impl ModelTool {
     /// Its words and its schema, as far as they cost tokens.
     pub fn text(&self) -> String {
         [self.name.as_str(), self.description.as_deref().unwrap_or_default(), &self.parameters.to_string()].join(" ")
-    }
-}
-
-impl From<&Tool> for ModelTool {
-    fn from(tool: &Tool) -> Self {
-        Self {
-            name: tool.name().to_owned(),
-            description: tool.description().map(str::to_owned),
-            parameters: tool.parameters().clone(),
-        }
     }
 }
 

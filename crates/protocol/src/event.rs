@@ -187,6 +187,9 @@ pub enum EventBody {
     /// All of them, parsed; `null` when they are no JSON.
     #[serde(rename = "tool.args")]
     ToolArgs { call: CallId, args: Option<serde_json::Value> },
+    /// A call is being carried out, and how far it is, as its tool tells.
+    #[serde(rename = "tool.progress")]
+    ToolProgress { call: CallId, progress: f64, total: Option<f64>, message: Option<String> },
     /// A call was answered. `artifact` is the whole where `output` is an excerpt.
     #[serde(rename = "tool.completed")]
     ToolCompleted { call: CallId, output: Option<serde_json::Value>, artifact: Option<String>, duration_ms: u64 },
@@ -448,6 +451,9 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
         E::ToolArgs { call, args } => E::ToolArgs { call, args: args.filter(|_| visible.tool_args) },
         E::ToolCompleted { call, output, artifact, duration_ms } => {
             E::ToolCompleted { call, output: output.filter(|_| visible.tool_output), artifact, duration_ms }
+        }
+        E::ToolProgress { call, progress, total, message } => {
+            E::ToolProgress { call, progress, total, message: message.filter(|_| visible.tool_output) }
         }
         E::ToolFailed { call, error, duration_ms } => {
             E::ToolFailed { call, error: tool_problem_for_user(error, visible), duration_ms }

@@ -289,6 +289,7 @@ impl Fold {
             EventBody::RunQueued { .. }
             | EventBody::RunStarted { .. }
             | EventBody::Throttled { .. }
+            | EventBody::ToolProgress { .. }
             | EventBody::Hidden {}
             | EventBody::Unknown => {}
         }

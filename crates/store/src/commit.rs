@@ -144,7 +144,8 @@ pub struct CallWrite {
     pub answered_at: Option<jiff::Timestamp>,
 }
 
-/// A change of a call: what is absent becomes NULL, but `started_at` and `approval_id`, which stay.
+/// A change of a call: what is absent becomes NULL, but `started_at` and `approval_id`, which stay. `started`: its owner
+/// begins to carry it out now, by Postgres' clock.
 #[derive(Debug, Clone, Serialize)]
 #[expect(missing_docs, reason = "the columns of the table of the same names")]
 pub struct CallChange {
@@ -152,7 +153,7 @@ pub struct CallChange {
     pub status: &'static str,
     pub output: Option<serde_json::Value>,
     pub error: Option<serde_json::Value>,
-    pub started_at: Option<jiff::Timestamp>,
+    pub started: bool,
     pub approval_id: Option<Uuid>,
     pub expires_at: Option<jiff::Timestamp>,
     pub answered_at: Option<jiff::Timestamp>,

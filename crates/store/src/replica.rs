@@ -3,14 +3,34 @@
 //! A replica's id is good until somebody has taken its runs: then its row is gone, and it never comes back. The process
 //! goes on under a new id, and what it still writes for its old runs does not fit them any more.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use headwater_protocol::ReplicaId;
 
-/// The id under which this process owns runs at present. Cheap to clone; clones change together.
+/// The id under which this process owns runs at present, and until when it is sure to. Cheap to clone; clones change
+/// together.
 #[derive(Debug, Clone)]
-pub struct Replica(Arc<Mutex<ReplicaId>>);
+pub struct Replica(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    id: Mutex<ReplicaId>,
+    /// Until when the lease holds, by [`clock`].
+    until_ms: AtomicI64,
+}
+
+/// Milliseconds on a clock that nobody sets and that goes on while the machine sleeps: a process that has slept through its
+/// lease must not take it for fresh.
+pub fn clock() -> i64 {
+    // On macOS it is this one that goes on; on Linux the other one.
+    #[cfg(target_os = "macos")]
+    let clock = rustix::time::ClockId::Monotonic;
+    #[cfg(not(target_os = "macos"))]
+    let clock = rustix::time::ClockId::Boottime;
+    let now = rustix::time::clock_gettime(clock);
+    now.tv_sec * 1000 + now.tv_nsec / 1_000_000
+}
 
 impl Replica {
     /// A process that has not been here before.
@@ -21,18 +41,28 @@ impl Replica {
 
     /// The id at present.
     pub fn id(&self) -> ReplicaId {
-        *self.0.lock().expect("no panic while copying")
+        *self.0.id.lock().expect("no panic while copying")
     }
 
     /// Goes on under another id, which is registered already.
     pub fn rename(&self, id: ReplicaId) {
-        *self.0.lock().expect("no panic while copying") = id;
+        *self.0.id.lock().expect("no panic while copying") = id;
+    }
+
+    /// The lease holds until then, by [`clock`]: counted from before it was asked for.
+    pub fn renewed(&self, until_ms: i64) {
+        self.0.until_ms.store(until_ms, Ordering::Relaxed);
+    }
+
+    /// Whether nobody can have taken this process' runs yet.
+    pub fn is_fresh(&self) -> bool {
+        clock() < self.0.until_ms.load(Ordering::Relaxed)
     }
 }
 
 impl From<ReplicaId> for Replica {
     fn from(id: ReplicaId) -> Self {
-        Self(Arc::new(Mutex::new(id)))
+        Self(Arc::new(State { id: Mutex::new(id), until_ms: AtomicI64::new(0) }))
     }
 }
 

@@ -358,6 +358,22 @@ impl Unscoped {
         }
     }
 
+    /// Wrapped keys of tenants, after this one.
+    pub async fn tenant_keys(
+        &self,
+        after: Option<TenantId>,
+        limit: i32,
+    ) -> Result<Vec<(TenantId, Vec<u8>)>, StoreError> {
+        let sql = "SELECT tenant_id, wrapped FROM headwater.tenant_keys_after($1, $2)";
+        let rows = self.call(sql, &[&after.map(TenantId::uuid), &limit]).await?;
+        rows.iter().map(|row| Ok((TenantId::from_uuid(row.try_get(0)?), row.try_get(1)?))).collect()
+    }
+
+    /// Puts a wrapped key in the place of another; `false`: it was not that one any more.
+    pub async fn tenant_key_rewrap(&self, tenant: TenantId, old: &[u8], new: &[u8]) -> Result<bool, StoreError> {
+        self.one("SELECT headwater.tenant_key_rewrap($1, $2, $3)", &[&tenant.uuid(), &old, &new]).await
+    }
+
     /// Wakes runs of which a call may be answered no longer; returns how many.
     pub async fn wake_expired(&self) -> Result<i64, StoreError> {
         self.one("SELECT headwater.wake_expired()", &[]).await

@@ -9,6 +9,7 @@ pub mod pooler;
 pub mod process;
 pub mod random;
 pub mod tap;
+pub mod tools;
 
 pub use database::Database;
 pub use model::ModelServer;
@@ -16,3 +17,4 @@ pub use pooler::Pooler;
 pub use process::ServerProcess;
 pub use random::Random;
 pub use tap::Tap;
+pub use tools::ToolServer;

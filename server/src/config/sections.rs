@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use headwater_guard::Networks;
 use headwater_llm::{MaxTokensField, Protocol, ProviderConfig};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
@@ -146,6 +147,24 @@ pub struct LlmSettings {
     pub max_waiting_per_tenant: usize,
     /// Attempts, the first included.
     pub max_attempts: u32,
+}
+
+/// `[tools]`: what tenants' tools may reach.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolSettings {
+    /// Networks beyond the public internet, with commas.
+    pub allow_networks: String,
+}
+
+impl ToolSettings {
+    /// The networks.
+    ///
+    /// # Errors
+    /// The text that is none.
+    pub fn networks(&self) -> Result<Networks, String> {
+        Networks::parse(self.allow_networks.split(',').filter(|text| !text.trim().is_empty()))
+    }
 }
 
 /// `[lease]`: who owns runs.

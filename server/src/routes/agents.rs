@@ -59,7 +59,7 @@ fn show(caller: &Caller, agent: Agent) -> Response {
 
 fn checked(state: &AppState, config: &AgentConfig) -> Result<(), ApiError> {
     config.check()?;
-    headwater_agent::check_schemas(&config.tools)?;
+    headwater_agent::check_tools(&config.tools, &state.guard)?;
     for model in std::iter::once(&config.model).chain(config.fallbacks.iter().map(|fallback| &fallback.model)) {
         state.llm.check_model(model)?;
     }

@@ -393,16 +393,6 @@ impl AgentConfig {
         serde_json::from_value(serde_json::json!({ "model": model.into() })).expect("all else has a default")
     }
 
-    /// The tool of this name.
-    pub fn tool(&self, name: &str) -> Option<&Tool> {
-        self.tools.iter().find(|tool| tool.name() == name)
-    }
-
-    /// The tools that the model may call.
-    pub fn offered_tools(&self) -> impl Iterator<Item = &Tool> {
-        self.tools.iter().filter(|tool| tool.is_offered())
-    }
-
     /// Whether a person may be asked about a call, while nobody is allowed to decide.
     pub fn asks_nobody(&self) -> bool {
         self.approvals.deciders.is_empty() && self.tools.iter().any(Tool::may_ask)

@@ -15,6 +15,7 @@ macro_rules! words {
 
 mod agents;
 mod approvals;
+mod memory;
 mod policy;
 mod runs;
 mod tenants;
@@ -24,6 +25,7 @@ mod usage;
 
 pub use agents::*;
 pub use approvals::*;
+pub use memory::*;
 pub use policy::*;
 pub use runs::*;
 pub use tenants::*;

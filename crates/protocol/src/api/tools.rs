@@ -2,7 +2,10 @@
 //!
 //! Owns the shapes of tools and the checks that need no other data. Whether a schema is one is for whoever compiles it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::policy::check_rules;
 use super::{Policy, PolicyRule, may_ask, may_permit};
@@ -50,12 +53,16 @@ words! {
     }
 }
 
-/// A tool. This release has those that the tenant's own application runs.
+/// A tool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Tool {
     /// The tenant's app, or the browser, runs it: the run waits until the answer is sent.
     Client(ClientTool),
+    /// An HTTP endpoint that this server calls.
+    Http(HttpTool),
+    /// Something that this server does itself.
+    Builtin(BuiltinTool),
 }
 
 /// A tool that the tenant's own application runs.
@@ -69,7 +76,7 @@ pub struct ClientTool {
     pub description: Option<String>,
     /// JSON Schema of its arguments, an object; at most 64 KiB.
     #[serde(default = "any_object")]
-    pub parameters: serde_json::Value,
+    pub parameters: Value,
     /// Whether it is carried out.
     #[serde(default = "auto")]
     pub policy: Policy,
@@ -84,7 +91,106 @@ pub struct ClientTool {
     pub ttl_ms: i64,
 }
 
-fn any_object() -> serde_json::Value {
+/// An HTTP endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpTool {
+    /// `[a-zA-Z0-9_-]{1,64}`, unique in the agent.
+    pub name: String,
+    /// For the model; at most 4096 characters.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// JSON Schema of its arguments, an object; at most 64 KiB.
+    #[serde(default = "any_object")]
+    pub parameters: Value,
+    /// Whether it is carried out.
+    #[serde(default = "auto")]
+    pub policy: Policy,
+    /// What its arguments change about that: the first rule that matches; at most 32.
+    #[serde(default)]
+    pub policy_rules: Vec<PolicyRule>,
+    /// What a second call would do.
+    #[serde(default = "side_effect")]
+    pub effect: Effect,
+    /// For the whole call: 100 to 600 000.
+    #[serde(default = "half_a_minute")]
+    pub timeout_ms: i64,
+    /// How much of an answer the model sees: 1 024 to 262 144; `null` = as `limits.max_tool_result_bytes`.
+    #[serde(default)]
+    pub max_result_bytes: Option<i64>,
+    /// Arguments that are always these: the model neither sees nor sets them.
+    #[serde(default)]
+    pub defaults: BTreeMap<String, Value>,
+    /// What is sent.
+    pub request: HttpRequest,
+    /// JSON Schema that an answer has to satisfy; `null` = any.
+    #[serde(default)]
+    pub output_schema: Option<Value>,
+}
+
+/// What is sent to an endpoint. `{{args.NAME}}`, `{{secret.NAME}}`, `{{user.id}}`, `{{user.external_id}}`, `{{run.id}}`,
+/// `{{thread.id}}` and `{{call.id}}` are filled in, each escaped for its place; scheme, host and port hold none of them, and a
+/// secret stands in headers, query and body alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpRequest {
+    /// How.
+    pub method: Method,
+    /// Where; at most 2048 bytes.
+    pub url: String,
+    /// At most 32.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// At most 32. One whose only template has no value is left out.
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    /// JSON; a string that is one template and nothing else becomes the value itself. `null` = no body.
+    #[serde(default)]
+    pub body: Option<Value>,
+}
+
+/// How an endpoint is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Does something.
+    Post,
+    /// Puts something in its place.
+    Put,
+    /// Changes something.
+    Patch,
+    /// Removes something.
+    Delete,
+}
+
+words! {
+    /// What this server does itself.
+    Builtin {
+        /// Remembers things of the user, across threads: the four tools `memory_get`, `memory_set`, `memory_list` and
+        /// `memory_delete`.
+        Memory,
+        /// Tells the time: the tool `time`.
+        Time,
+    }
+}
+
+/// A tool of this server's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BuiltinTool {
+    /// Which.
+    pub name: Builtin,
+    /// Whether it is carried out.
+    #[serde(default = "auto")]
+    pub policy: Policy,
+    /// What its arguments change about that: the first rule that matches; at most 32.
+    #[serde(default)]
+    pub policy_rules: Vec<PolicyRule>,
+}
+
+fn any_object() -> Value {
     serde_json::json!({"type": "object"})
 }
 fn auto() -> Policy {
@@ -96,100 +202,124 @@ fn side_effect() -> Effect {
 fn a_day() -> i64 {
     86_400_000
 }
+fn half_a_minute() -> i64 {
+    30_000
+}
 
 impl Tool {
-    /// What the model calls it.
-    pub fn name(&self) -> &str {
+    /// What the model can call by it.
+    pub fn names(&self) -> Vec<&str> {
         match self {
-            Tool::Client(tool) => &tool.name,
+            Tool::Client(tool) => vec![&tool.name],
+            Tool::Http(tool) => vec![&tool.name],
+            Tool::Builtin(tool) => match tool.name {
+                Builtin::Memory => vec!["memory_get", "memory_set", "memory_list", "memory_delete"],
+                Builtin::Time => vec!["time"],
+            },
         }
     }
 
-    /// `client`.
-    pub fn kind(&self) -> &'static str {
+    fn policy(&self) -> (Policy, &[PolicyRule]) {
         match self {
-            Tool::Client(_) => "client",
-        }
-    }
-
-    /// What it is for.
-    pub fn description(&self) -> Option<&str> {
-        match self {
-            Tool::Client(tool) => tool.description.as_deref(),
-        }
-    }
-
-    /// The schema of its arguments.
-    pub fn parameters(&self) -> &serde_json::Value {
-        match self {
-            Tool::Client(tool) => &tool.parameters,
-        }
-    }
-
-    /// Whether it is carried out.
-    pub fn policy(&self) -> Policy {
-        match self {
-            Tool::Client(tool) => tool.policy,
-        }
-    }
-
-    /// What its arguments change about that.
-    pub fn policy_rules(&self) -> &[PolicyRule] {
-        match self {
-            Tool::Client(tool) => &tool.policy_rules,
-        }
-    }
-
-    /// How long an answer of the tenant's application is waited for, if that is who answers.
-    pub fn ttl_ms(&self) -> Option<i64> {
-        match self {
-            Tool::Client(tool) => Some(tool.ttl_ms),
+            Tool::Client(tool) => (tool.policy, &tool.policy_rules),
+            Tool::Http(tool) => (tool.policy, &tool.policy_rules),
+            Tool::Builtin(tool) => (tool.policy, &tool.policy_rules),
         }
     }
 
     /// Whether a person may be asked.
     pub fn may_ask(&self) -> bool {
-        may_ask(self.policy(), self.policy_rules())
+        let (policy, rules) = self.policy();
+        may_ask(policy, rules)
     }
 
     /// Whether the model is told of it.
     pub fn is_offered(&self) -> bool {
-        may_permit(self.policy(), self.policy_rules())
+        let (policy, rules) = self.policy();
+        may_permit(policy, rules)
     }
 
-    /// What a second call would do.
-    pub fn effect(&self) -> Effect {
+    /// The schemas that a tenant has written, and where they stand.
+    pub fn schemas(&self) -> Vec<(&'static str, &Value)> {
         match self {
-            Tool::Client(tool) => tool.effect,
+            Tool::Client(tool) => vec![("parameters", &tool.parameters)],
+            Tool::Http(tool) => {
+                let output = tool.output_schema.as_ref().map(|schema| ("output_schema", schema));
+                std::iter::once(("parameters", &tool.parameters)).chain(output).collect()
+            }
+            Tool::Builtin(_) => Vec::new(),
         }
     }
 
     fn check(&self, at: &str) -> Result<(), Problem> {
-        let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-        let name = self.name();
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
-            return Err(Problem::invalid(format!("{at}/name"), "must match [a-zA-Z0-9_-]{1,64}"));
-        }
-        if let Some(description) = self.description() {
-            check_words(&format!("{at}/description"), description, 4096)?;
-        }
-        let parameters = self.parameters();
-        if parameters.get("type").and_then(serde_json::Value::as_str) != Some("object") {
-            let words = "must be a JSON Schema with \"type\":\"object\"";
-            return Err(Problem::invalid(format!("{at}/parameters"), words));
-        }
-        if parameters.to_string().len() > MAX_SCHEMA_BYTES || holds_nul(parameters) {
-            let words = "must be at most 65536 bytes, without NUL characters";
-            return Err(Problem::invalid(format!("{at}/parameters"), words));
-        }
-        check_rules(&format!("{at}/policy_rules"), self.policy_rules())?;
+        check_rules(&format!("{at}/policy_rules"), self.policy().1)?;
+        let bounds = |name: &str, value: i64, low: i64, high: i64| {
+            let words = || Problem::invalid(format!("{at}/{name}"), format!("must be {low} to {high}"));
+            if (low..=high).contains(&value) { Ok(()) } else { Err(words()) }
+        };
         match self {
-            Tool::Client(tool) if !(1_000..=2_592_000_000).contains(&tool.ttl_ms) => {
-                Err(Problem::invalid(format!("{at}/ttl_ms"), "must be 1000 to 2592000000"))
+            Tool::Client(tool) => {
+                check_face(at, &tool.name, tool.description.as_deref(), &tool.parameters)?;
+                bounds("ttl_ms", tool.ttl_ms, 1_000, 2_592_000_000)
             }
-            Tool::Client(_) => Ok(()),
+            Tool::Http(tool) => {
+                check_face(at, &tool.name, tool.description.as_deref(), &tool.parameters)?;
+                bounds("timeout_ms", tool.timeout_ms, 100, 600_000)?;
+                bounds("max_result_bytes", tool.max_result_bytes.unwrap_or(1_024), 1_024, 262_144)?;
+                let defaults = serde_json::to_value(&tool.defaults).unwrap_or_default();
+                check_json(&format!("{at}/defaults"), &defaults)?;
+                if let Some(schema) = &tool.output_schema {
+                    check_json(&format!("{at}/output_schema"), schema)?;
+                }
+                tool.request.check(&format!("{at}/request"))
+            }
+            Tool::Builtin(_) => Ok(()),
         }
     }
+}
+
+impl HttpRequest {
+    fn check(&self, at: &str) -> Result<(), Problem> {
+        if self.url.len() > 2048 || self.url.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(Problem::invalid(format!("{at}/url"), "must be at most 2048 bytes, without spaces"));
+        }
+        for (name, map) in [("headers", &self.headers), ("query", &self.query)] {
+            if map.len() > 32 {
+                return Err(Problem::invalid(format!("{at}/{name}"), "must hold at most 32"));
+            }
+            for (key, value) in map {
+                if key.is_empty() || key.len() > 256 || value.len() > 4096 || holds_nul(&Value::String(value.clone())) {
+                    let words = "must have a name of 1 to 256 bytes and a value of at most 4096, without NUL";
+                    return Err(Problem::invalid(format!("{at}/{name}/{key}"), words));
+                }
+            }
+        }
+        check_json(&format!("{at}/body"), self.body.as_ref().unwrap_or(&Value::Null))
+    }
+}
+
+/// JSON that a tenant has written into a tool.
+fn check_json(param: &str, value: &Value) -> Result<(), Problem> {
+    if value.to_string().len() > MAX_SCHEMA_BYTES || holds_nul(value) {
+        return Err(Problem::invalid(param, "must be at most 65536 bytes, without NUL characters"));
+    }
+    Ok(())
+}
+
+/// What the model sees of a tool.
+fn check_face(at: &str, name: &str, description: Option<&str>, parameters: &Value) -> Result<(), Problem> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
+        return Err(Problem::invalid(format!("{at}/name"), "must match [a-zA-Z0-9_-]{1,64}"));
+    }
+    if let Some(description) = description {
+        check_words(&format!("{at}/description"), description, 4096)?;
+    }
+    if parameters.get("type").and_then(Value::as_str) != Some("object") {
+        let words = "must be a JSON Schema with \"type\":\"object\"";
+        return Err(Problem::invalid(format!("{at}/parameters"), words));
+    }
+    check_json(&format!("{at}/parameters"), parameters)
 }
 
 /// Whether these tools can be one agent's.
@@ -200,10 +330,14 @@ pub fn check_tools(tools: &[Tool]) -> Result<(), Problem> {
     if tools.len() > MAX_TOOLS {
         return Err(Problem::invalid("/tools", format!("must hold at most {MAX_TOOLS} tools")));
     }
+    let mut taken = std::collections::HashSet::new();
     for (i, tool) in tools.iter().enumerate() {
         tool.check(&format!("/tools/{i}"))?;
-        if tools[..i].iter().any(|other| other.name() == tool.name()) {
-            return Err(Problem::invalid(format!("/tools/{i}/name"), "another tool of this agent has that name"));
+        for name in tool.names() {
+            if !taken.insert(name) {
+                let words = format!("another tool of this agent is called {name}");
+                return Err(Problem::invalid(format!("/tools/{i}/name"), words));
+            }
         }
     }
     Ok(())

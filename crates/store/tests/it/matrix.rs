@@ -19,6 +19,7 @@ headwater.agents                   | 1 1 1 -  | 1 1 1 -  | 1 1 1 -    | 0 ! 0 - 
 headwater.api_keys                 | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.approvals                | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.idempotency              | 1 1 - 1  | 1 1 - 1  | 1 1 - 1    | 0 ! - 0      | 0 ! - 0
+headwater.memory                   | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
 headwater.messages                 | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.run_cancels              | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
 headwater.run_events               | 1 - - -  | 1 - - -  | 1 - - -    | 0 - - -      | 0 - - -
@@ -29,6 +30,8 @@ headwater.run_inputs               | 1 1 - 1  | 1 1 - 1  | 0 ! - 0    | 0 ! - 0 
 headwater.run_readers              | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.run_steps                | 1 1 - -  | 1 1 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
 headwater.runs                     | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
+headwater.secrets                  | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
+headwater.tenant_keys              | 1 0 - -  | 1 0 - -  | 1 0 - -    | 0 ! - -      | 0 ! - -
 headwater.tenants                  | 1 - 1 -  | 1 - 1 -  | 1 - 1 -    | 0 - 0 -      | 0 - 0 -
 headwater.threads                  | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.tickets                  | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
@@ -59,6 +62,9 @@ const DATA: &[&str] = &[
     "run_readers",
     "tool_calls",
     "approvals",
+    "memory",
+    "tenant_keys",
+    "secrets",
     "run_events",
     "run_events_kept",
 ];
@@ -139,6 +145,9 @@ impl Person {
                     own("approval"), own("agent"), own("call")
                 ),
             ),
+            "memory" => ("tenant_id, user_id, key, value, updated_at", format!("'{tenant}', '{user}', 'key {n}', '1', now()")),
+            "tenant_keys" => ("tenant_id, wrapped, created_at", format!("'{tenant}', '\\x00', now()")),
+            "secrets" => ("tenant_id, name, sealed, updated_at", format!("'{tenant}', 'S{n}', '\\x00', now()")),
             "run_inputs" => (
                 "tenant_id, input_id, run_id, thread_id, user_id, params, segment, created_at",
                 format!("'{tenant}', '{}', '{run}', '{thread}', '{user}', '{{}}', 's', now()", own("input")),
@@ -146,7 +155,9 @@ impl Person {
             "run_events" | "run_events_kept" => ("tenant_id, run_id, seq_from, seq_to, events", format!("'{tenant}', '{run}', {0}, {0}, 'e'", n + 1)),
             other => panic!("no row is written for headwater.{other}: add it here and to the table above"),
         };
-        format!("INSERT INTO headwater.{table} ({columns}) VALUES ({values})")
+        // There is one for each tenant, and a second is no error.
+        let else_nothing = if table == "tenant_keys" { " ON CONFLICT DO NOTHING" } else { "" };
+        format!("INSERT INTO headwater.{table} ({columns}) VALUES ({values}){else_nothing}")
     }
 
     /// What finds row 0 of this person.
@@ -178,6 +189,8 @@ fn updated(table: &str) -> &'static str {
         "run_cancels" => "withdraw = true",
         "tool_calls" => "output = '1'",
         "approvals" => "comment = 'c'",
+        "memory" => "value = '2'",
+        "secrets" => "updated_at = now()",
         _ => "tenant_id = tenant_id",
     }
 }
@@ -187,7 +200,8 @@ async fn seed(database: &Database) -> Admin {
     for table in DATA {
         for person in [OWN, OTHER, STRANGER] {
             // What belongs to the tenant is there once.
-            let of_tenant = matches!(*table, "tenants" | "api_keys" | "agents" | "agent_versions");
+            let of_tenant =
+                matches!(*table, "tenants" | "api_keys" | "agents" | "agent_versions" | "tenant_keys" | "secrets");
             if !(of_tenant && person.user == OTHER.user) {
                 admin.execute(&person.insert(table, 0)).await.expect("the superuser makes a row");
             }

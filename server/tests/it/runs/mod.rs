@@ -5,6 +5,7 @@ mod busy;
 mod cancel;
 mod disconnect;
 mod faults;
+mod http_tools;
 mod resume;
 mod retention;
 mod threads;

@@ -87,6 +87,16 @@ const fn all_on_alices_run(done: u16) -> [u16; 13] {
     [403, done, done, 404, 404, done, 404, 404, 404, 404, 404, 401, 401]
 }
 
+/// Users, and keys for one of them, each on its own.
+const fn user_on_own(done: u16) -> [u16; 13] {
+    [403, 400, done, done, 404, done, done, 400, done, done, 401, 401, 401]
+}
+
+/// The same, on what alice alone has.
+const fn user_on_alices(done: u16) -> [u16; 13] {
+    [403, 400, done, 404, 404, done, 404, 400, 404, 404, 401, 401, 401]
+}
+
 fn route(method: &'static str, path: &'static str, statuses: [u16; 13]) -> Route {
     Route { method, path, body: None, statuses }
 }
@@ -160,6 +170,17 @@ pub(super) fn routes() -> Vec<Route> {
         // Refused for what is in them, and only by a run that is there.
         with("POST", "/v1/runs/{run}/tool_outputs", json!({"tool_outputs": []}), all_on_alices(422)),
         with("POST", "/v1/runs/{run}/calls/{call}/result", json!({"output": 1, "error": "x"}), all_on_alices(422)),
+        route("GET", "/v1/approvals", all_on_own(200)),
+        route("GET", "/v1/approvals/{approval}", all_on_alices(200)),
+        with("POST", "/v1/runs/{run}/approvals/{approval}", json!({"decision": "denied"}), all_on_alices(200)),
+        route("GET", "/v1/memory", user_on_own(200)),
+        with("PUT", "/v1/memory/{key}", json!({"value": "{alice-private}"}), user_on_own(200)),
+        // The key is one that alice alone has.
+        route("GET", "/v1/memory/{key}", user_on_alices(200)),
+        route("DELETE", "/v1/memory/{key}", user_on_alices(204)),
+        route("GET", "/v1/secrets", key_on_own(200)),
+        with("PUT", "/v1/secrets/{name}", json!({"value": "{a-private}"}), key_on_own(200)),
+        route("DELETE", "/v1/secrets/{name}", key_on_object(204)),
         route("GET", "/v1/usage", all_on_own(200)),
         route("GET", "/v1/usage/calls", key_on_own(200)),
     ]

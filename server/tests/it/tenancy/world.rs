@@ -1,10 +1,11 @@
 //! Two tenants whose users have the same names, with marks on what others must not see.
 
+use headwater_testkit::model::Reply;
 use serde_json::{Value, json};
 
 use super::routes::Who;
 use crate::support::tenant::id;
-use crate::support::{Api, Lane, Site, Tenant, User, unique};
+use crate::support::{Api, Lane, Site, Tenant, User, eventually, unique};
 
 /// On everything that is alice's.
 pub(super) const ALICES: &str = "private-to-alice";
@@ -24,8 +25,26 @@ pub(super) struct World {
     pub(super) thread: String,
     pub(super) message: String,
     pub(super) run: String,
+    /// A question of another run of alice, and that run.
+    pub(super) approval: String,
+    pub(super) asking: String,
     /// A ticket for another run of alice.
     pub(super) ticket: String,
+}
+
+/// A run of alice that asks whether a tool may be called, and its question.
+async fn ask(tenant: &Tenant, alice: &User) -> (String, String) {
+    let call = Reply::text("").tool_call("publish", &json!({ "text": ALICES }).to_string());
+    let config = json!({"name": "asker", "model": Lane::always(call).model(),
+        "tools": [{"type": "client", "name": "publish", "policy": "ask"}]});
+    tenant.api.post("/v1/agents", config).await.ok(201);
+    let run = id(&alice.key.post("/v1/runs", json!({"agent": "asker", "input": ALICES})).await.ok(201));
+    let found = eventually("it asks", || async {
+        let found = alice.key.get(&format!("/v1/runs/{run}?wait_ms=10000")).await.ok(200);
+        (found["status"] == "suspended").then_some(found)
+    });
+    let approval = found.await["pending"][0]["approval"].as_str().expect("a question").to_owned();
+    (run, approval)
 }
 
 impl World {
@@ -47,7 +66,9 @@ impl World {
         let ticket = ticket["ticket"].as_str().expect("a ticket").to_owned();
         // Used once on its own run, so that it is good.
         site.anybody().get(&format!("/v1/runs/{other}?ticket={ticket}")).await.ok(200);
-        Self { site, a, alice, bob, b, b_alice, model: lane.model(), agent, thread, message, run, ticket }
+        let (asking, approval) = ask(&a, &alice).await;
+        let model = lane.model();
+        Self { site, a, alice, bob, b, b_alice, model, agent, thread, message, run, approval, asking, ticket }
     }
 
     /// A client for this actor. A ticket goes into the query.
@@ -96,7 +117,18 @@ impl World {
         if deleted("/{user}") {
             user = id(&self.a.api.post("/v1/users", json!({"external_id": unique("user")})).await.ok(201));
         }
+        if template == "/v1/memory/{key}" {
+            // One that alice alone has; what is written is nobody's yet.
+            self.alice.key.put("/v1/memory/alices", json!({"value": ALICES})).await.ok(200);
+            return if method == "PUT" { format!("/v1/memory/{}", unique("key")) } else { "/v1/memory/alices".into() };
+        }
+        if template == "/v1/secrets/{name}" {
+            self.a.api.put("/v1/secrets/AS", json!({"value": AS})).await.ok(200);
+            return format!("/v1/secrets/{}", if method == "PUT" { "WRITTEN" } else { "AS" });
+        }
+        let run = if template.contains("{approval}") { &self.asking } else { &self.run };
         template
+            .replace("{approval}", &self.approval)
             .replace("{tenant}", &tenant)
             .replace("{key}", &key)
             .replace("{user}", &user)
@@ -105,7 +137,7 @@ impl World {
             .replace("{thread}", &thread)
             .replace("{message}", &self.message)
             .replace("{call}", &self.run.replace("run_", "call_"))
-            .replace("{run}", &self.run)
+            .replace("{run}", run)
     }
 
     /// The body with ids in it.

@@ -1,0 +1,170 @@
+//! One call of an HTTP endpoint.
+//!
+//! Owns filling in what is sent, and reading what comes. Promises that a secret goes to its host alone, over a URL that the
+//! guarded client has looked at, and appears in nothing that is answered.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_guard::{Answer, Ask, GuardError, Refused};
+use headwater_protocol::api::{Effect, HttpTool, Method};
+use headwater_protocol::{ErrorCode, Problem};
+use headwater_vault::VaultError;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+
+use crate::perform::Errand;
+use crate::schema;
+use crate::template::{self, Values};
+
+/// How much of an error's body the model is told, in characters.
+const TOLD: usize = 1000;
+
+/// What templates are filled in with.
+struct Filling<'a> {
+    args: &'a Value,
+    secrets: BTreeMap<String, SecretString>,
+    plain: BTreeMap<&'static str, Value>,
+}
+
+impl Values for Filling<'_> {
+    fn value(&self, name: &str) -> Option<Value> {
+        match name.split_once('.') {
+            Some(("args", path)) => path.split('.').try_fold(self.args, |value, part| value.get(part)).cloned(),
+            Some(("secret", name)) => self.secrets.get(name).map(|secret| secret.expose_secret().into()),
+            _ if name == "args" => Some(self.args.clone()),
+            _ => self.plain.get(name).cloned(),
+        }
+    }
+}
+
+/// Calls it.
+pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Value, Problem> {
+    let parts = &errand.runtime.inner.parts;
+    let bad = |words: String| Problem::new(ErrorCode::ToolInvalidArgs, words);
+    let origin = template::check(&tool.request).map_err(|(_, words)| bad(words))?;
+    let filling = fill(errand, tool, origin.host_str().unwrap_or_default()).await?;
+    let url = template::url(&tool.request, &filling).map_err(bad)?;
+    let mut headers = template::headers(&tool.request, &filling).map_err(bad)?;
+    let body = match &tool.request.body {
+        Some(body) => template::body(body, &filling).map_err(bad)?,
+        None => None,
+    };
+    if body.is_some() {
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    }
+    let call = HeaderValue::from_str(&errand.call.to_string()).expect("an id is visible ASCII");
+    if tool.effect == Effect::Idempotent {
+        headers.insert("idempotency-key", call.clone());
+    }
+    headers.insert("headwater-call", call);
+    let ask = Ask {
+        method: match tool.request.method {
+            Method::Get => http::Method::GET,
+            Method::Post => http::Method::POST,
+            Method::Put => http::Method::PUT,
+            Method::Patch => http::Method::PATCH,
+            Method::Delete => http::Method::DELETE,
+        },
+        url,
+        headers,
+        body: body.map(|body| Bytes::from(body.to_string())),
+        timeout: errand.ability.timeout,
+        max_bytes: errand.ability.max_result_bytes,
+    };
+    let answer = parts.guard.call(ask).await.map_err(|error| failed(error, tool.effect))?;
+    read(answer, tool)
+}
+
+async fn fill<'a>(errand: &'a Errand, tool: &HttpTool, host: &str) -> Result<Filling<'a>, Problem> {
+    let parts = &errand.runtime.inner.parts;
+    let (mut secrets, mut plain) = (BTreeMap::new(), BTreeMap::new());
+    plain.insert("run.id", errand.run.to_string().into());
+    plain.insert("thread.id", errand.thread.to_string().into());
+    plain.insert("call.id", errand.call.to_string().into());
+    let user = errand.storage.scope().user;
+    plain.insert("user.id", user.map(|user| user.to_string()).into());
+    let away = |error: &dyn std::fmt::Display| {
+        tracing::warn!(%error, "what a tool needs could not be read");
+        Problem::new(ErrorCode::ToolUnreachable, "what the tool needs cannot be read at the moment")
+    };
+    for name in template::named(&tool.request) {
+        if let Some(name) = name.strip_prefix("secret.") {
+            let secret = parts.vault.reveal(errand.tenant, name, host).await.map_err(|error| match error {
+                VaultError::NotFound => Problem::new(ErrorCode::ToolError, format!("there is no secret {name}")),
+                VaultError::OtherHost => {
+                    Problem::new(ErrorCode::ToolError, format!("the secret {name} is not for the host of this tool"))
+                }
+                other => away(&other),
+            })?;
+            secrets.insert(name.to_owned(), secret);
+        } else if name == "user.external_id" {
+            let found = match user {
+                Some(user) => errand.storage.user_get(user).await.map_err(|error| away(&error))?,
+                None => None,
+            };
+            plain.insert("user.external_id", found.and_then(|user| user.external_id).into());
+        }
+    }
+    Ok(Filling { args: &errand.args, secrets, plain })
+}
+
+fn failed(error: GuardError, effect: Effect) -> Problem {
+    // What may have arrived may have had its effect, and the model should not take it for undone.
+    let perhaps = if effect == Effect::SideEffect { "; it may have had its effect all the same" } else { "" };
+    match error {
+        GuardError::Refused(refused @ (Refused::Scheme | Refused::Userinfo | Refused::Host | Refused::Address)) => {
+            Problem::new(ErrorCode::UrlNotAllowed, refused.to_string())
+        }
+        GuardError::TimedOut(after) => {
+            let ms = Duration::as_millis(&after);
+            Problem::new(ErrorCode::ToolTimeout, format!("the tool did not answer within {ms} ms{perhaps}"))
+        }
+        GuardError::Unreachable { words, sent } => {
+            let perhaps = if sent { perhaps } else { "" };
+            Problem::new(ErrorCode::ToolUnreachable, format!("{words}{perhaps}"))
+        }
+    }
+}
+
+/// What an answer comes to.
+fn read(answer: Answer, tool: &HttpTool) -> Result<Value, Problem> {
+    let text = || String::from_utf8_lossy(&answer.body).into_owned();
+    if !answer.status.is_success() {
+        let told: String = text().chars().take(TOLD).collect();
+        let words = format!("the tool answered {}: {told}", answer.status.as_u16());
+        return Err(Problem::new(ErrorCode::ToolError, words.replace('\0', "\u{fffd}")));
+    }
+    let kind = kind(&answer.headers);
+    let is_json = kind == "application/json" || kind.ends_with("+json");
+    let output = if answer.cut && (is_json || is_text(&kind)) {
+        json!({"excerpt": text(), "cut": true})
+    } else if answer.body.is_empty() {
+        Value::Null
+    } else if is_json {
+        // What is no JSON, or nested too deeply to be read, is text like any other.
+        serde_json::from_slice(&answer.body).unwrap_or_else(|_| Value::String(text()))
+    } else if is_text(&kind) {
+        Value::String(text())
+    } else {
+        json!({"media_type": kind, "size_bytes": answer.body.len(), "cut": answer.cut})
+    };
+    match &tool.output_schema {
+        Some(schema) => match schema::wrong_with(schema, &output, answer.body.len()) {
+            Some(words) => Err(Problem::new(ErrorCode::ToolInvalidOutput, format!("the tool's answer: {words}"))),
+            None => Ok(output),
+        },
+        None => Ok(output),
+    }
+}
+
+fn kind(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn is_text(kind: &str) -> bool {
+    kind.starts_with("text/") || matches!(kind, "application/xml" | "application/x-ndjson" | "application/yaml")
+}

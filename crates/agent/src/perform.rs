@@ -1,0 +1,334 @@
+//! Calls that this process carries out itself.
+//!
+//! Owns what a resume repeats. A call that may be made twice is made, and its answer written; whoever takes the run over
+//! makes it again. Before one that may not, the owner writes down that it begins, and looks once more whether the run is
+//! still its own; if nobody then wrote down how it ended, nobody knows, and a person is asked.
+//! The window that remains: a process that stands still between its last look and the first byte it sends, for longer than
+//! its lease and the tool's timeout together, and then goes on.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use headwater_protocol::api::{ApprovalStatus, Effect};
+use headwater_protocol::event::EventBody;
+use headwater_protocol::{CallId, ErrorCode, Problem, RunId, TenantId, ThreadId, Timestamp};
+use headwater_store::UserScopedStorage;
+use headwater_store::commit::{CallChange, Writes};
+use headwater_store::scoped::StoredCall;
+use headwater_stream::WriteError;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::calls::{Question, args_hash, ask};
+use crate::carry::Turn;
+use crate::execute::RunState;
+use crate::runtime::AgentRuntime;
+use crate::step::Called;
+use crate::toolbox::{Ability, Means};
+use crate::{http_call, memory};
+
+/// The largest answer that an event holds, in bytes of its JSON.
+const LARGEST: usize = headwater_protocol::event::MAX_EVENT_BYTES - 8192;
+/// How often a lease is looked at that is not fresh.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A call to be made, with all it takes.
+pub(crate) struct Errand {
+    pub(crate) runtime: AgentRuntime,
+    pub(crate) storage: UserScopedStorage,
+    pub(crate) tenant: TenantId,
+    pub(crate) run: RunId,
+    pub(crate) thread: ThreadId,
+    pub(crate) call: CallId,
+    pub(crate) ability: Arc<Ability>,
+    /// Defaults included.
+    pub(crate) args: Value,
+}
+
+/// What came of it.
+struct Done {
+    call: CallId,
+    outcome: Result<Value, Problem>,
+    took: Duration,
+}
+
+impl Errand {
+    async fn run(self) -> Done {
+        let (call, begun, most) = (self.call, Instant::now(), self.ability.max_result_bytes.min(LARGEST));
+        let outcome = match &self.ability.means {
+            Means::Http(tool) => http_call::call(&self, tool).await,
+            Means::Memory(what) => memory::act(&self.storage, *what, &self.args).await,
+            Means::Time => now(&self.args),
+            Means::Client { .. } => Err(Problem::new(ErrorCode::Internal, "the application's own tools are its own")),
+        };
+        Done { call, outcome: outcome.map(|output| bounded(output, most)), took: begun.elapsed() }
+    }
+}
+
+/// An answer that fits: what is larger is shown as far as it does. NUL characters, which Postgres stores none of, are
+/// replaced.
+fn bounded(mut output: Value, most: usize) -> Value {
+    fn clean(value: &mut Value) {
+        let plain = |text: &str| text.replace('\0', "\u{fffd}");
+        match value {
+            Value::String(text) if text.contains('\0') => *text = plain(text),
+            Value::Array(items) => items.iter_mut().for_each(clean),
+            Value::Object(members) => {
+                if members.keys().any(|name| name.contains('\0')) {
+                    *members = std::mem::take(members).into_iter().map(|(name, value)| (plain(&name), value)).collect();
+                }
+                members.values_mut().for_each(clean);
+            }
+            _ => {}
+        }
+    }
+    clean(&mut output);
+    let text = output.to_string();
+    if text.len() <= most {
+        return output;
+    }
+    let whole = if let Value::String(words) = &output { words.as_str() } else { text.as_str() };
+    // As JSON writes it a character may take six bytes.
+    let (mut excerpt, mut left) = (String::new(), most.saturating_sub(64));
+    for c in whole.chars() {
+        let bytes = match c {
+            '"' | '\\' => 2,
+            c if c < ' ' => 6,
+            c => c.len_utf8(),
+        };
+        if bytes > left {
+            break;
+        }
+        left -= bytes;
+        excerpt.push(c);
+    }
+    serde_json::json!({"excerpt": excerpt, "cut": true, "size_bytes": whole.len()})
+}
+
+fn now(args: &Value) -> Result<Value, Problem> {
+    let now = jiff::Timestamp::now();
+    let utc = Timestamp(now);
+    let Some(zone) = args["timezone"].as_str() else { return Ok(serde_json::json!({ "utc": utc })) };
+    let local = now.in_tz(zone).map_err(|_| {
+        let zone: String = zone.chars().take(64).collect();
+        Problem::new(ErrorCode::ToolInvalidArgs, format!("there is no time zone {zone}"))
+    })?;
+    let weekday = local.strftime("%A").to_string();
+    Ok(serde_json::json!({"utc": utc, "local": local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(), "weekday": weekday}))
+}
+
+/// How a call goes on.
+pub(crate) fn change(call: CallId, status: &'static str) -> CallChange {
+    CallChange {
+        call_id: call.uuid(),
+        status,
+        output: None,
+        error: None,
+        started: false,
+        approval_id: None,
+        expires_at: None,
+        answered_at: None,
+    }
+}
+
+impl RunState<'_> {
+    /// Makes the calls that are to be made, and writes down how each ended, as it ends. Returns early when the run is to end.
+    pub(crate) async fn perform(
+        &mut self,
+        rows: &[StoredCall],
+        called: &mut Called,
+        turn: Turn,
+    ) -> Result<(), WriteError> {
+        let Turn { mut events, mut writes } = turn;
+        let (mut errands, mut done, mut risky) = (Vec::new(), Vec::new(), HashSet::new());
+        for row in rows.iter().filter(|row| row.status == "ready") {
+            let errand = match self.errand(row) {
+                Ok(errand) => errand,
+                Err(problem) => {
+                    done.push(Done { call: row.call, outcome: Err(problem), took: Duration::ZERO });
+                    continue;
+                }
+            };
+            if errand.ability.effect == Effect::SideEffect {
+                risky.insert(row.call);
+                writes.call_changes.push(CallChange { started: true, ..change(row.call, "started") });
+                events.push(EventBody::ToolProgress { call: row.call, progress: 0.0, total: None, message: None });
+            }
+            errands.push(errand);
+        }
+        if !events.is_empty() {
+            self.writer.commit(events, writes).await?;
+        }
+        for done in done {
+            self.report(done, called).await?;
+        }
+        if !risky.is_empty() {
+            self.until_fresh().await?;
+        }
+        let at_once = usize::try_from(self.config.limits.max_parallel_tool_calls).unwrap_or(1).max(1);
+        let mut running = futures_util::stream::iter(errands).map(Errand::run).buffer_unordered(at_once);
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = running.next() => next,
+                () = self.cancel.cancelled() => return Ok(()),
+                () = tokio::time::sleep_until(self.deadline) => return Ok(()),
+                // What can be done again is done again by the next owner; what cannot is seen through.
+                () = self.hold.cancelled(), if risky.is_empty() => return Err(WriteError::Fenced),
+            };
+            let Some(done) = next else { return Ok(()) };
+            risky.remove(&done.call);
+            self.report(done, called).await?;
+        }
+    }
+
+    /// All that a call takes. The arguments are those that were decided on, or it is not made.
+    fn errand(&self, row: &StoredCall) -> Result<Errand, Problem> {
+        let lost = |words: &str| Problem::new(ErrorCode::Internal, words);
+        let ability = self.tools.find(&row.name).ok_or_else(|| lost("the tool is gone"))?.clone();
+        let args = row.final_args().ok_or_else(|| lost("the arguments are gone"))?;
+        let approval = row.approval.as_ref().filter(|approval| approval.status == ApprovalStatus::Approved);
+        if approval.is_some_and(|approval| approval.args_hash != args_hash(args)) {
+            tracing::error!(call.id = %row.call, "the arguments of a call are not those that were approved");
+            return Err(lost("the arguments are not those that were approved"));
+        }
+        let identity = self.writer.identity();
+        Ok(Errand {
+            runtime: self.runtime.clone(),
+            storage: self.storage(),
+            tenant: identity.tenant,
+            run: identity.run,
+            thread: self.run.thread,
+            call: row.call,
+            args: ability.with_defaults(args),
+            ability,
+        })
+    }
+
+    /// Until this process is sure that its lease has not run out: by a clock that goes on while the machine sleeps.
+    async fn until_fresh(&self) -> Result<(), WriteError> {
+        while !self.runtime.inner.parts.replica.is_fresh() {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = self.hold.cancelled() => return Err(WriteError::Fenced),
+            }
+        }
+        Ok(())
+    }
+
+    async fn report(&mut self, done: Done, called: &mut Called) -> Result<(), WriteError> {
+        let Done { call, outcome, took } = done;
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let answered_at = Some(Timestamp::now().0);
+        let (event, change) = match outcome {
+            Ok(output) => (
+                EventBody::ToolCompleted { call, output: Some(output.clone()), artifact: None, duration_ms },
+                CallChange { output: Some(output), answered_at, ..change(call, "completed") },
+            ),
+            Err(error) => (
+                EventBody::ToolFailed { call, error: error.clone(), duration_ms },
+                CallChange { error: serde_json::to_value(error).ok(), answered_at, ..change(call, "failed") },
+            ),
+        };
+        self.writer.commit(vec![event], Writes { call_changes: vec![change], ..Writes::default() }).await?;
+        called.told.push(call);
+        Ok(())
+    }
+
+    /// What is done about calls that somebody has begun, and of which nobody knows how they ended: once the one who began
+    /// them can be doing it no more, a person is asked. Where nobody may decide, that it is unknown is the answer.
+    pub(crate) async fn ask_about_unknown(
+        &mut self,
+        rows: &[StoredCall],
+        called: &mut Called,
+        turn: Turn,
+    ) -> Result<(), WriteError> {
+        let started = || rows.iter().filter(|row| row.status == "started");
+        let lease = self.runtime.inner.options.lease;
+        let wait = |row: &StoredCall| {
+            let timeout = self.tools.find(&row.name).map_or(Duration::ZERO, |ability| ability.timeout);
+            let ago = row.started.map_or(i64::MAX, |(_, ago)| ago).max(0).unsigned_abs();
+            (lease + timeout).saturating_sub(Duration::from_millis(ago))
+        };
+        let left = started().map(wait).max().unwrap_or_default();
+        let Turn { mut events, mut writes } = turn;
+        if !left.is_zero() {
+            if !events.is_empty() {
+                self.writer.commit(events, writes).await?;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                () = self.cancel.cancelled() => {}
+                () = self.hold.cancelled() => return Err(WriteError::Fenced),
+            }
+            return Ok(());
+        }
+        let now = Timestamp::now();
+        for row in started() {
+            let ability = self.tools.find(&row.name).cloned();
+            let (Some(ability), Some(args), false) =
+                (ability, row.final_args(), self.config.approvals.deciders.is_empty())
+            else {
+                let words = "the server process that made the call died, and nobody knows whether it had its effect";
+                let error = Problem::new(ErrorCode::ToolOutcomeUnknown, words);
+                events.push(EventBody::ToolFailed { call: row.call, error: error.clone(), duration_ms: 0 });
+                called.told.push(row.call);
+                writes.call_changes.push(CallChange {
+                    error: serde_json::to_value(error).ok(),
+                    answered_at: Some(now.0),
+                    ..change(row.call, "failed")
+                });
+                continue;
+            };
+            let question = Question {
+                kind: "unknown_outcome",
+                call: row.call,
+                name: &row.name,
+                args,
+                schema: &ability.parameters,
+            };
+            let (event, approval) = ask(self, &question, now);
+            called.unresolved.push(headwater_protocol::ApprovalId::from_uuid(approval.approval_id));
+            events.push(event);
+            writes.call_changes.push(CallChange {
+                approval_id: Some(approval.approval_id),
+                expires_at: Some(approval.expires_at),
+                ..change(row.call, "asked")
+            });
+            writes.approvals.push(approval);
+        }
+        self.writer.commit(events, writes).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_fits_and_can_be_stored() {
+        assert_eq!(bounded(json!({"a": 1}), 1024), json!({"a": 1}));
+        assert_eq!(bounded(json!({"a\0": ["b\0"]}), 1024), json!({"a\u{fffd}": ["b\u{fffd}"]}));
+        for output in [json!("\u{1}\"ü€".repeat(1000)), json!(vec!["x\n"; 2000]), json!({"k".repeat(3000): 1})] {
+            let cut = bounded(output, 1024);
+            assert!(cut.to_string().len() <= 1024, "{}", cut.to_string().len());
+            assert_eq!(cut["cut"], true);
+            assert!(cut["size_bytes"].as_u64().is_some_and(|size| size > 1024));
+        }
+    }
+
+    #[test]
+    fn the_time_is_told_where_it_is_asked_for() {
+        let told = now(&json!({"timezone": "Europe/Berlin"})).expect("a zone");
+        assert!(
+            told["local"].as_str().is_some_and(|local| local.ends_with("+01:00") || local.ends_with("+02:00")),
+            "{told}"
+        );
+        assert!(now(&json!({})).expect("no zone")["utc"].is_string());
+        assert_eq!(now(&json!({"timezone": "Mars/Base"})).expect_err("none").code, ErrorCode::ToolInvalidArgs);
+    }
+}

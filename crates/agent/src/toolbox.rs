@@ -1,0 +1,236 @@
+//! What an agent can call, as its loop sees it.
+//!
+//! Owns turning an agent's tools, of whatever kind, into [`Ability`]s: one for each name that the model may call. Nothing
+//! behind this knows how a tool is written in a configuration.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_llm::ModelTool;
+use headwater_protocol::api::{AgentConfig, Builtin, Effect, HttpTool, Policy, PolicyRule, Tool, may_permit};
+use serde_json::{Map, Value, json};
+
+use crate::memory::MemoryAct;
+
+/// Something that a model may call.
+#[derive(Debug)]
+pub(crate) struct Ability {
+    /// What the model calls it.
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    /// The schema of the arguments that the model gives.
+    pub(crate) parameters: Value,
+    pub(crate) policy: Policy,
+    pub(crate) rules: Vec<PolicyRule>,
+    pub(crate) effect: Effect,
+    /// For one attempt of a call that is carried out here.
+    pub(crate) timeout: Duration,
+    /// How much of an answer the model sees.
+    pub(crate) max_result_bytes: usize,
+    /// Arguments that are always these.
+    pub(crate) defaults: BTreeMap<String, Value>,
+    pub(crate) means: Means,
+}
+
+/// How a call is carried out.
+#[derive(Debug)]
+pub(crate) enum Means {
+    /// By the tenant's application, which has so long to answer.
+    Client { ttl_ms: i64 },
+    /// By an HTTP endpoint.
+    Http(Box<HttpTool>),
+    /// By the user's memory.
+    Memory(MemoryAct),
+    /// By a look at the clock.
+    Time,
+}
+
+impl Ability {
+    /// The kind of its tool, as the log tells it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.means {
+            Means::Client { .. } => "client",
+            Means::Http(_) => "http",
+            Means::Memory(_) | Means::Time => "builtin",
+        }
+    }
+
+    /// Whether the model is told of it.
+    pub(crate) fn is_offered(&self) -> bool {
+        may_permit(self.policy, &self.rules)
+    }
+
+    /// What is called with the arguments that a model, or a person, has given.
+    pub(crate) fn with_defaults(&self, args: &Value) -> Value {
+        let mut args = args.as_object().cloned().unwrap_or_default();
+        args.extend(self.defaults.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Value::Object(args)
+    }
+}
+
+impl From<&Ability> for ModelTool {
+    fn from(ability: &Ability) -> Self {
+        Self {
+            name: ability.name.clone(),
+            description: ability.description.clone(),
+            parameters: ability.parameters.clone(),
+        }
+    }
+}
+
+/// All that an agent can call. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Toolbox(Arc<[Arc<Ability>]>);
+
+impl Toolbox {
+    /// What this agent can call.
+    pub(crate) fn of(config: &AgentConfig) -> Self {
+        let most = usize::try_from(config.limits.max_tool_result_bytes).unwrap_or_default();
+        Self(config.tools.iter().flat_map(|tool| abilities(tool, most)).map(Arc::new).collect())
+    }
+
+    /// The one of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Arc<Ability>> {
+        self.0.iter().find(|ability| ability.name == name)
+    }
+
+    /// What the model may call.
+    pub(crate) fn offered(&self) -> impl Iterator<Item = &Ability> {
+        self.0.iter().map(AsRef::as_ref).filter(|ability| ability.is_offered())
+    }
+}
+
+/// What the model is told of an agent's tools: as many as it can call in its first step.
+pub(crate) fn model_tools(config: &AgentConfig) -> Vec<ModelTool> {
+    Toolbox::of(config).offered().map(ModelTool::from).collect()
+}
+
+fn abilities(tool: &Tool, most: usize) -> Vec<Ability> {
+    match tool {
+        Tool::Client(tool) => vec![Ability {
+            name: tool.name.clone(),
+            description: tool.description.clone(),
+            parameters: tool.parameters.clone(),
+            policy: tool.policy,
+            rules: tool.policy_rules.clone(),
+            effect: tool.effect,
+            timeout: Duration::ZERO,
+            max_result_bytes: most,
+            defaults: BTreeMap::new(),
+            means: Means::Client { ttl_ms: tool.ttl_ms },
+        }],
+        Tool::Http(tool) => vec![Ability {
+            name: tool.name.clone(),
+            description: tool.description.clone(),
+            parameters: without(&tool.parameters, &tool.defaults),
+            policy: tool.policy,
+            rules: tool.policy_rules.clone(),
+            effect: tool.effect,
+            timeout: Duration::from_millis(tool.timeout_ms.unsigned_abs()),
+            max_result_bytes: tool.max_result_bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(most),
+            defaults: tool.defaults.clone(),
+            means: Means::Http(Box::new(tool.clone())),
+        }],
+        Tool::Builtin(tool) => {
+            let of = |name: &str, description: &str, parameters: Value, effect, means| Ability {
+                name: name.to_owned(),
+                description: Some(description.to_owned()),
+                parameters,
+                policy: tool.policy,
+                rules: tool.policy_rules.clone(),
+                effect,
+                timeout: Duration::from_secs(5),
+                max_result_bytes: most,
+                defaults: BTreeMap::new(),
+                means,
+            };
+            match tool.name {
+                Builtin::Time => {
+                    let words = "Tells the date and the time: in UTC, and in a time zone if one is named.";
+                    let zone =
+                        json!({"type": "string", "description": "IANA name, such as Europe/Berlin", "maxLength": 64});
+                    vec![of("time", words, object(&[("timezone", zone)], &[]), Effect::Read, Means::Time)]
+                }
+                Builtin::Memory => memory(of),
+            }
+        }
+    }
+}
+
+fn memory(of: impl Fn(&str, &str, Value, Effect, Means) -> Ability) -> Vec<Ability> {
+    let key = || json!({"type": "string", "description": "What it is remembered under, such as preferences/language", "minLength": 1, "maxLength": 256});
+    let prefix = json!({"type": "string", "description": "Only keys that begin so", "maxLength": 256});
+    vec![
+        of(
+            "memory_get",
+            "Recalls what is remembered of the user under a key, across conversations; null if nothing is.",
+            object(&[("key", key())], &["key"]),
+            Effect::Read,
+            Means::Memory(MemoryAct::Get),
+        ),
+        of(
+            "memory_set",
+            "Remembers something of the user under a key, across conversations, in place of what was there.",
+            object(
+                &[("key", key()), ("value", json!({"description": "Any JSON of at most 16 KiB"}))],
+                &["key", "value"],
+            ),
+            Effect::Idempotent,
+            Means::Memory(MemoryAct::Set),
+        ),
+        of(
+            "memory_list",
+            "Lists the keys under which something is remembered of the user.",
+            object(&[("prefix", prefix)], &[]),
+            Effect::Read,
+            Means::Memory(MemoryAct::List),
+        ),
+        of(
+            "memory_delete",
+            "Forgets what is remembered of the user under a key.",
+            object(&[("key", key())], &["key"]),
+            Effect::Idempotent,
+            Means::Memory(MemoryAct::Delete),
+        ),
+    ]
+}
+
+fn object(properties: &[(&str, Value)], required: &[&str]) -> Value {
+    let properties: Map<String, Value> =
+        properties.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
+/// A schema without the arguments that are always the same.
+fn without(schema: &Value, defaults: &BTreeMap<String, Value>) -> Value {
+    let mut schema = schema.clone();
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.retain(|name, _| !defaults.contains_key(name));
+    }
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| name.as_str().is_none_or(|name| !defaults.contains_key(name)));
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_always_the_same_is_nothing_to_the_model() {
+        let config: AgentConfig = serde_json::from_value(json!({"model": "a/b", "tools": [{
+            "type": "http", "name": "refund", "defaults": {"currency": "EUR"},
+            "parameters": {"type": "object", "properties": {"amount": {"type": "number"}, "currency": {"type": "string"}},
+                           "required": ["amount", "currency"]},
+            "request": {"method": "POST", "url": "https://shop.test/"}}]}))
+        .expect("a configuration");
+        let tools = Toolbox::of(&config);
+        let refund = tools.find("refund").expect("it is there");
+        assert_eq!(refund.parameters["properties"], json!({"amount": {"type": "number"}}));
+        assert_eq!(refund.parameters["required"], json!(["amount"]));
+        let called = refund.with_defaults(&json!({"amount": 7, "currency": "USD"}));
+        assert_eq!(called, json!({"amount": 7, "currency": "EUR"}), "and it cannot set it");
+    }
+}

@@ -1,0 +1,197 @@
+//! The client.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+use reqwest::redirect;
+use url::{Host, Url};
+
+use crate::address::{Networks, may_reach};
+use crate::resolve::{Guarded, Lookup, SystemLookup};
+
+/// Name, TCP and TLS together.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a connection is kept for a next request: short, so that a quiet process has none.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// Why a URL is not called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Neither `http` nor `https`.
+    #[error("only http and https URLs are called")]
+    Scheme,
+    /// A name or password in the URL.
+    #[error("a URL that is called holds no user name and no password")]
+    Userinfo,
+    /// No host.
+    #[error("the URL names no host")]
+    Host,
+    /// An address that is not public.
+    #[error("the URL leads to an address that is not public")]
+    Address,
+}
+
+/// What went wrong with a call. Never holds the URL, a header or an address: those may hold secrets, or tell of a network.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    /// It may not be called.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It took longer than it may.
+    #[error("the answer took longer than {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    /// It could not be reached. `sent`: something may have arrived there.
+    #[error("{words}")]
+    Unreachable {
+        /// In words.
+        words: &'static str,
+        /// Whether the request may have been heard.
+        sent: bool,
+    },
+}
+
+/// A request.
+#[derive(Debug)]
+pub struct Ask {
+    /// How.
+    pub method: Method,
+    /// Where.
+    pub url: Url,
+    /// With what.
+    pub headers: HeaderMap,
+    /// What is sent.
+    pub body: Option<Bytes>,
+    /// For all of it, to the answer's last byte.
+    pub timeout: Duration,
+    /// How much of the answer is read.
+    pub max_bytes: usize,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// How it went.
+    pub status: StatusCode,
+    /// With what.
+    pub headers: HeaderMap,
+    /// At most as much as was asked for.
+    pub body: Bytes,
+    /// Whether there was more.
+    pub cut: bool,
+}
+
+/// The guarded client. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    client: reqwest::Client,
+    allowed: Arc<Networks>,
+}
+
+impl Guard {
+    /// A client that reaches public addresses and these.
+    ///
+    /// # Errors
+    /// When the system's certificates cannot be read.
+    pub fn new(allowed: Networks) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Self::with_lookup(allowed, Arc::new(SystemLookup::default()))
+    }
+
+    /// The same, with another way to look names up.
+    ///
+    /// # Errors
+    /// As [`Guard::new`].
+    pub fn with_lookup(allowed: Networks, lookup: Arc<dyn Lookup>) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .referer(false)
+                .connect_timeout(CONNECT)
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(8)
+                .dns_resolver(Guarded { lookup: lookup.clone(), allowed: allowed.clone() })
+        };
+        // A bare machine has no certificates: there, only what needs none can be called.
+        let client = builder().build().or_else(|_| builder().tls_certs_only([]).build())?;
+        Ok(Self { client, allowed: Arc::new(allowed) })
+    }
+
+    /// Whether a URL may be called, as far as can be said without looking its name up.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self, url: &Url) -> Result<(), Refused> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Refused::Scheme);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refused::Userinfo);
+        }
+        // An address in a URL is connected to as it is, in whatever notation it came, and no name is looked up for it.
+        let reach = |address| if may_reach(address, &self.allowed) { Ok(()) } else { Err(Refused::Address) };
+        match url.host() {
+            None => Err(Refused::Host),
+            Some(Host::Domain("")) => Err(Refused::Host),
+            Some(Host::Domain(_)) => Ok(()),
+            Some(Host::Ipv4(address)) => reach(address.into()),
+            Some(Host::Ipv6(address)) => reach(address.into()),
+        }
+    }
+
+    /// Calls a URL and reads the answer, no further than its bounds.
+    ///
+    /// # Errors
+    /// What went wrong. An answer of any status is none.
+    pub async fn call(&self, ask: Ask) -> Result<Answer, GuardError> {
+        self.check(&ask.url)?;
+        let Ask { method, url, headers, body, timeout, max_bytes } = ask;
+        let mut request = self.client.request(method, url).headers(headers);
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let talk = async {
+            let mut response = request.send().await.map_err(unreachable)?;
+            let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+            let (mut body, mut cut) = (BytesMut::new(), false);
+            while let Some(piece) = response.chunk().await.map_err(unreachable)? {
+                let room = max_bytes - body.len();
+                body.extend_from_slice(&piece[..piece.len().min(room)]);
+                if piece.len() > room {
+                    // What is not read is not waited for: the connection ends here.
+                    cut = true;
+                    break;
+                }
+            }
+            Ok(Answer { status, headers, body: body.freeze(), cut })
+        };
+        tokio::time::timeout(timeout, talk).await.unwrap_or(Err(GuardError::TimedOut(timeout)))
+    }
+
+    /// The client itself, for libraries that make their own requests. Whoever hands it a URL has to [`Guard::check`] it first:
+    /// an address in a URL is not looked up, and so not looked at.
+    pub fn client(&self) -> reqwest::Client {
+        self.client.clone()
+    }
+}
+
+fn unreachable(error: reqwest::Error) -> GuardError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(source) = cause {
+        if let Some(refused) = source.downcast_ref::<Refused>() {
+            return GuardError::Refused(*refused);
+        }
+        cause = source.source();
+    }
+    let sent = !error.is_connect() && !error.is_builder();
+    let words = if error.is_connect() {
+        "it could not be connected to"
+    } else if error.is_body() || error.is_decode() {
+        "its answer ended early"
+    } else {
+        "it did not answer in a way that can be understood"
+    };
+    GuardError::Unreachable { words, sent }
+}

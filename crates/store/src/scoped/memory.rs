@@ -1,0 +1,133 @@
+//! What is remembered of a user, and what a tenant keeps sealed.
+
+use headwater_protocol::api::{MAX_MEMORY_ENTRIES, MAX_SECRETS, MemoryEntry, Secret};
+use headwater_protocol::{Timestamp, UserId};
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+
+use super::{UserScopedStorage, time};
+use crate::StoreError;
+
+/// A secret as it is stored.
+#[derive(Debug, Clone)]
+pub struct SealedSecret {
+    /// The tenant's key, wrapped.
+    pub wrapped: Vec<u8>,
+    /// The secret, sealed with it.
+    pub sealed: Vec<u8>,
+    /// The only hosts that it is sent to.
+    pub hosts: Option<Vec<String>>,
+}
+
+fn entry(row: &Row) -> Result<MemoryEntry, StoreError> {
+    let Json(value) = row.try_get("value")?;
+    Ok(MemoryEntry { object: "memory".into(), key: row.try_get("key")?, value, updated_at: time(row, "updated_at")? })
+}
+
+fn secret(row: &Row) -> Result<Secret, StoreError> {
+    Ok(Secret {
+        object: "secret".into(),
+        name: row.try_get("name")?,
+        hosts: row.try_get("hosts")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}
+
+impl UserScopedStorage {
+    /// What is remembered under a key.
+    pub async fn memory_get(&self, user: UserId, key: &str) -> Result<Option<MemoryEntry>, StoreError> {
+        let sql = "SELECT key, value, updated_at FROM headwater.memory WHERE user_id = $1 AND key = $2";
+        self.query(sql, &[&user.uuid(), &key]).await?.first().map(entry).transpose()
+    }
+
+    /// Remembers something. `None`: this user has as many entries as may be.
+    pub async fn memory_put(
+        &self,
+        user: UserId,
+        key: &str,
+        value: &serde_json::Value,
+        at: Timestamp,
+    ) -> Result<Option<MemoryEntry>, StoreError> {
+        let sql = "INSERT INTO headwater.memory (tenant_id, user_id, key, value, updated_at)
+                   SELECT headwater.tenant_id(), $1, $2, $3, $4
+                   WHERE (SELECT count(*) FROM headwater.memory WHERE user_id = $1) < $5
+                      OR EXISTS (SELECT 1 FROM headwater.memory WHERE user_id = $1 AND key = $2)
+                   ON CONFLICT (tenant_id, user_id, key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at
+                   RETURNING key, value, updated_at";
+        let rows = self.query(sql, &[&user.uuid(), &key, &Json(value), &at.0, &MAX_MEMORY_ENTRIES]).await?;
+        rows.first().map(entry).transpose()
+    }
+
+    /// Entries whose keys begin so, after a key, in the order of their keys.
+    pub async fn memory_list(
+        &self,
+        user: UserId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<MemoryEntry>, StoreError> {
+        let sql = "SELECT key, value, updated_at FROM headwater.memory
+                   WHERE user_id = $1 AND starts_with(key, $2) AND ($3::text IS NULL OR key > $3) ORDER BY key LIMIT $4";
+        self.query(sql, &[&user.uuid(), &prefix, &after, &limit]).await?.iter().map(entry).collect()
+    }
+
+    /// Forgets what is remembered under a key. Whether there was something.
+    pub async fn memory_delete(&self, user: UserId, key: &str) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM headwater.memory WHERE user_id = $1 AND key = $2 RETURNING key";
+        Ok(!self.query(sql, &[&user.uuid(), &key]).await?.is_empty())
+    }
+
+    /// The tenant's wrapped key; this one, if it has none yet.
+    pub async fn tenant_key(&self, new: &[u8], at: Timestamp) -> Result<Vec<u8>, StoreError> {
+        let make = "INSERT INTO headwater.tenant_keys (tenant_id, wrapped, created_at)
+                    VALUES (headwater.tenant_id(), $1, $2) ON CONFLICT DO NOTHING";
+        self.query(make, &[&new, &at.0]).await?;
+        let rows = self.query("SELECT wrapped FROM headwater.tenant_keys", &[]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::Corrupt("a tenant's key is gone".into()))?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// Keeps a secret. `None`: the tenant has as many as may be.
+    pub async fn secret_put(
+        &self,
+        name: &str,
+        sealed: &[u8],
+        hosts: Option<&[String]>,
+        at: Timestamp,
+    ) -> Result<Option<Secret>, StoreError> {
+        let sql = "INSERT INTO headwater.secrets (tenant_id, name, sealed, hosts, updated_at)
+                   SELECT headwater.tenant_id(), $1, $2, $3, $4
+                   WHERE (SELECT count(*) FROM headwater.secrets) < $5
+                      OR EXISTS (SELECT 1 FROM headwater.secrets WHERE name = $1)
+                   ON CONFLICT (tenant_id, name) DO UPDATE
+                       SET sealed = excluded.sealed, hosts = excluded.hosts, updated_at = excluded.updated_at
+                   RETURNING name, hosts, updated_at";
+        let rows = self.query(sql, &[&name, &sealed, &hosts, &at.0, &MAX_SECRETS]).await?;
+        rows.first().map(secret).transpose()
+    }
+
+    /// The names of all secrets, in their order.
+    pub async fn secret_list(&self) -> Result<Vec<Secret>, StoreError> {
+        let rows = self.query("SELECT name, hosts, updated_at FROM headwater.secrets ORDER BY name", &[]).await?;
+        rows.iter().map(secret).collect()
+    }
+
+    /// Forgets a secret. Whether there was one.
+    pub async fn secret_delete(&self, name: &str) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM headwater.secrets WHERE name = $1 RETURNING name";
+        Ok(!self.query(sql, &[&name]).await?.is_empty())
+    }
+
+    /// A secret as it is stored.
+    pub async fn secret_sealed(&self, name: &str) -> Result<Option<SealedSecret>, StoreError> {
+        let sql = "SELECT k.wrapped, s.sealed, s.hosts FROM headwater.secrets s
+                   JOIN headwater.tenant_keys k ON k.tenant_id = s.tenant_id WHERE s.name = $1";
+        let rows = self.query(sql, &[&name]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(SealedSecret {
+            wrapped: row.try_get("wrapped")?,
+            sealed: row.try_get("sealed")?,
+            hosts: row.try_get("hosts")?,
+        }))
+    }
+}

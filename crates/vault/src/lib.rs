@@ -1,0 +1,204 @@
+//! Secrets of tenants, sealed at rest.
+//!
+//! Owns the keys: one for each tenant, made at its first secret, wrapped by one that is derived from the installation's
+//! master key; AES-256-GCM with random nonces throughout. Each secret is sealed to its tenant, its name and its hosts, so
+//! that a row that is moved or changed does not open. Promises that a value leaves this crate only as a [`SecretString`], for
+//! a host that it may be sent to, and that no error holds any of it.
+//! Never knows HTTP or a tool.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use headwater_protocol::api::{Secret, SecretParams};
+use headwater_protocol::{Scope, TenantId, Timestamp};
+use headwater_store::{Store, StoreError};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// Why a secret is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// There is none of that name.
+    #[error("there is no such secret")]
+    NotFound,
+    /// It may not be sent there.
+    #[error("the secret is not for this host")]
+    OtherHost,
+    /// The tenant has as many as may be.
+    #[error("there are too many secrets")]
+    TooMany,
+    /// It was sealed under another master key, or its row was changed.
+    #[error("the secret does not open: it was sealed under another master key, or changed")]
+    Sealed,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A key that wraps the keys of tenants.
+#[derive(Clone)]
+pub struct WrappingKey([u8; 32]);
+
+impl WrappingKey {
+    /// From 256 secret bits.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl std::fmt::Debug for WrappingKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WrappingKey(…)")
+    }
+}
+
+/// Keeps secrets. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    store: Store,
+    key: WrappingKey,
+}
+
+/// How many tenants' keys are wrapped anew between two looks.
+const ROTATE: i32 = 500;
+
+impl Vault {
+    /// A vault under this key.
+    pub fn new(store: Store, key: WrappingKey) -> Self {
+        Self { store, key }
+    }
+
+    /// Keeps a secret, in place of one of the same name.
+    ///
+    /// # Errors
+    /// As said at [`VaultError`].
+    pub async fn put(&self, tenant: TenantId, name: &str, params: &SecretParams) -> Result<Secret, VaultError> {
+        let storage = self.store.scoped(Scope { tenant, user: None });
+        let at = Timestamp::now();
+        let new = seal(&self.key.0, &key_label(tenant), &random());
+        let wrapped = storage.tenant_key(&new, at).await?;
+        let key = self.unwrap(tenant, &wrapped)?;
+        let sealed = seal(&key, &secret_label(tenant, name, params.hosts.as_deref()), params.value.as_bytes());
+        storage.secret_put(name, &sealed, params.hosts.as_deref(), at).await?.ok_or(VaultError::TooMany)
+    }
+
+    /// A secret, to be sent to this host.
+    ///
+    /// # Errors
+    /// As said at [`VaultError`].
+    pub async fn reveal(&self, tenant: TenantId, name: &str, host: &str) -> Result<SecretString, VaultError> {
+        let storage = self.store.scoped(Scope { tenant, user: None });
+        let found = storage.secret_sealed(name).await?.ok_or(VaultError::NotFound)?;
+        if found.hosts.as_ref().is_some_and(|hosts| !hosts.iter().any(|one| one.eq_ignore_ascii_case(host))) {
+            return Err(VaultError::OtherHost);
+        }
+        let key = self.unwrap(tenant, &found.wrapped)?;
+        let opened = open(&key, &secret_label(tenant, name, found.hosts.as_deref()), &found.sealed)?;
+        Ok(SecretString::from(String::from_utf8(opened).map_err(|_| VaultError::Sealed)?))
+    }
+
+    /// Wraps the keys of all tenants anew: they were wrapped by `old`. Returns how many were. Those that are under the new
+    /// key already are passed over, so that it can be done again.
+    ///
+    /// # Errors
+    /// When the database is away, or a key opens under neither.
+    pub async fn rotate(&self, old: &WrappingKey) -> Result<u64, VaultError> {
+        let unscoped = self.store.unscoped("keys of all tenants are wrapped anew");
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let keys = unscoped.tenant_keys(after, ROTATE).await?;
+            let Some((last, _)) = keys.last() else { return Ok(count) };
+            after = Some(*last);
+            for (tenant, wrapped) in &keys {
+                if open(&self.key.0, &key_label(*tenant), wrapped).is_ok() {
+                    continue;
+                }
+                let key = open(&old.0, &key_label(*tenant), wrapped)?;
+                let new = seal(&self.key.0, &key_label(*tenant), &key);
+                count += u64::from(unscoped.tenant_key_rewrap(*tenant, wrapped, &new).await?);
+            }
+        }
+    }
+
+    fn unwrap(&self, tenant: TenantId, wrapped: &[u8]) -> Result<[u8; 32], VaultError> {
+        open(&self.key.0, &key_label(tenant), wrapped)?.try_into().map_err(|_| VaultError::Sealed)
+    }
+}
+
+/// The value, for the moment in which it is sent.
+pub fn expose(secret: &SecretString) -> &str {
+    secret.expose_secret()
+}
+
+fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+    bytes
+}
+
+fn key_label(tenant: TenantId) -> Vec<u8> {
+    [b"headwater tenant key v1".as_slice(), tenant.uuid().as_bytes()].concat()
+}
+
+/// What a secret is bound to. Each part has its length before it, so that no two are alike.
+fn secret_label(tenant: TenantId, name: &str, hosts: Option<&[String]>) -> Vec<u8> {
+    let mut label = [b"headwater secret v1".as_slice(), tenant.uuid().as_bytes()].concat();
+    let mut add = |part: &str| {
+        label.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        label.extend_from_slice(part.as_bytes());
+    };
+    add(name);
+    add(if hosts.is_some() { "hosts" } else { "any" });
+    hosts.unwrap_or_default().iter().for_each(|host| add(host));
+    label
+}
+
+fn cipher(key: &[u8; 32]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("the key has the cipher's length"))
+}
+
+/// Nonce, then what is sealed, then the tag.
+fn seal(key: &[u8; 32], label: &[u8], plain: &[u8]) -> Vec<u8> {
+    let mut nonce = [0; NONCE_LEN];
+    aws_lc_rs::rand::fill(&mut nonce).expect("the system has randomness");
+    let mut sealed = plain.to_vec();
+    cipher(key)
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(label), &mut sealed)
+        .expect("it is far from as long as the cipher takes");
+    [nonce.as_slice(), &sealed].concat()
+}
+
+fn open(key: &[u8; 32], label: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(VaultError::Sealed)?;
+    let mut rest = rest.to_vec();
+    let nonce = Nonce::assume_unique_for_key(*nonce);
+    let plain = cipher(key).open_in_place(nonce, Aad::from(label), &mut rest).map_err(|_| VaultError::Sealed)?;
+    Ok(plain.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sealed_opens_where_it_belongs_and_nowhere_else() {
+        let (key, tenant) = (random(), TenantId::new());
+        let label = secret_label(tenant, "SHOP", None);
+        let sealed = seal(&key, &label, b"hush");
+        assert_eq!(open(&key, &label, &sealed).expect("opens"), b"hush");
+        assert_ne!(seal(&key, &label, b"hush"), sealed, "never twice the same");
+        let hosts = ["shop.test".to_owned()];
+        for other in [
+            secret_label(TenantId::new(), "SHOP", None),
+            secret_label(tenant, "SHO", None),
+            secret_label(tenant, "SHOP", Some(&hosts)),
+            key_label(tenant),
+        ] {
+            assert!(matches!(open(&key, &other, &sealed), Err(VaultError::Sealed)));
+        }
+        assert!(matches!(open(&random(), &label, &sealed), Err(VaultError::Sealed)));
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(matches!(open(&key, &label, &changed), Err(VaultError::Sealed)), "byte {at}");
+        }
+        assert!(matches!(open(&key, &label, &sealed[..5]), Err(VaultError::Sealed)));
+    }
+}
