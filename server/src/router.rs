@@ -12,7 +12,8 @@ use utoipa_axum::routes;
 use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::{
-    agents, approvals, calls, dev, docs, health, memory, runs, secrets, streams, tenants, threads, tokens, usage, users,
+    agents, approvals, calls, dev, docs, health, mcp, memory, runs, secrets, streams, tenants, threads, tokens, usage,
+    users,
 };
 use crate::wiring::AppState;
 
@@ -81,6 +82,10 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(memory::memory_get, memory::memory_put, memory::memory_delete))
         .routes(routes!(secrets::secrets_list))
         .routes(routes!(secrets::secrets_put, secrets::secrets_delete))
+        .routes(routes!(mcp::mcp_servers_create, mcp::mcp_servers_list))
+        .routes(routes!(mcp::mcp_servers_get, mcp::mcp_servers_update, mcp::mcp_servers_delete))
+        .routes(routes!(mcp::mcp_server_tools_list))
+        .routes(routes!(mcp::mcp_servers_refresh))
         // Usage
         .routes(routes!(usage::usage_get))
         .routes(routes!(usage::usage_calls_list))

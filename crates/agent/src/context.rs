@@ -12,8 +12,6 @@ use headwater_protocol::message::{Part, text_of};
 use headwater_protocol::{ErrorCode, Problem};
 use headwater_store::scoped::HistoryMessage;
 
-use crate::toolbox::model_tools;
-
 /// What a message costs beside its words, in tokens: roles and separators. OpenAI's own count is 3 to 4.
 const PER_MESSAGE: u64 = 4;
 
@@ -21,6 +19,7 @@ const PER_MESSAGE: u64 = 4;
 pub async fn context(
     llm: &GatewayLlmService,
     config: &AgentConfig,
+    tools: &[ModelTool],
     history: Vec<HistoryMessage>,
 ) -> Result<Vec<ModelMessage>, Problem> {
     let mut runs: Vec<(i64, Vec<ModelMessage>)> = Vec::new();
@@ -44,7 +43,7 @@ pub async fn context(
     }
     runs.retain(|(_, messages)| !messages.is_empty());
     let Some(room) = room(llm, config) else { return Ok(flat(runs)) };
-    let tools: Vec<String> = model_tools(config).iter().map(ModelTool::text).collect();
+    let tools: Vec<String> = tools.iter().map(ModelTool::text).collect();
     let instructions = config.instructions.as_deref().unwrap_or_default();
     // There are never more tokens than bytes: most threads are short, and need no counting.
     let bytes: usize = runs.iter().flat_map(|(_, messages)| messages).map(|m| bytes_of(m) + PER_MESSAGE as usize).sum();

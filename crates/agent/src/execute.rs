@@ -20,11 +20,14 @@ use crate::accept::effective;
 use crate::carry::After;
 use crate::context;
 use crate::ending::Ending;
+use crate::mcp_call;
 use crate::resume::{Ahead, Resumed};
 use crate::runtime::{AgentRuntime, Begin, Fresh, Job};
 use crate::step::{self, StepEnd, counts};
-use crate::toolbox::Toolbox;
+use crate::toolbox::{Toolbox, servers_named};
 
+/// How long what an MCP server has said of its tools is believed.
+const STALE: Duration = Duration::from_secs(3600);
 /// Segments of a log beyond which it is packed at its end.
 const SCATTERED: usize = 8;
 
@@ -146,9 +149,10 @@ async fn begin<'a>(
     } else {
         Vec::new()
     };
+    let tools = tools(runtime, &storage, &fresh.config, &hold).await?;
     let state = RunState {
         runtime,
-        tools: Toolbox::of(&fresh.config),
+        tools,
         writer,
         run: fresh.run,
         ord: fresh.ord,
@@ -164,6 +168,31 @@ async fn begin<'a>(
         deadline: Instant::now() + limit.saturating_sub(spent),
     };
     Ok((state, start))
+}
+
+/// What the run can call. Servers that were never asked what they have, or not for long, are asked now.
+async fn tools(
+    runtime: &AgentRuntime,
+    storage: &UserScopedStorage,
+    config: &AgentConfig,
+    hold: &CancellationToken,
+) -> Result<Toolbox, Outcome> {
+    let named = servers_named(config);
+    if named.is_empty() {
+        return Ok(Toolbox::of(config, &[]));
+    }
+    let asked = patiently(hold, || storage.mcp_named(&named)).await;
+    let mut servers = asked.ok_or(Outcome::Lost)?.map_err(|error| Outcome::Abandoned(unreadable(&error)))?;
+    let parts = &runtime.inner.parts;
+    let old = |at: Timestamp| Timestamp::now().ms() - at.ms() > STALE.as_millis() as i64;
+    for server in servers.iter_mut().filter(|server| server.server.tools_fetched_at.is_none_or(old)) {
+        match mcp_call::look(&parts.guard, &parts.vault, storage, &server.server).await {
+            Ok(Some(now)) => *server = now,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "what an MCP server has could not be kept"),
+        }
+    }
+    Ok(Toolbox::of(config, &servers))
 }
 
 /// Asks until the database answers, however long it is away. `None`: this process lets go of the run.
@@ -303,7 +332,7 @@ impl RunState<'_> {
                 }
             }
         };
-        let context = context::context(llm, &self.config, history).await;
+        let context = context::context(llm, &self.config, &self.tools.for_model(), history).await;
         Ok(context.map(|messages| self.request(step, messages)))
     }
 

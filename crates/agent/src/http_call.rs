@@ -10,11 +10,11 @@ use bytes::Bytes;
 use headwater_guard::{Answer, Ask, GuardError, Refused};
 use headwater_protocol::api::{Effect, HttpTool, Method};
 use headwater_protocol::{ErrorCode, Problem};
-use headwater_vault::VaultError;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
+use crate::mcp_call::unrevealed;
 use crate::perform::Errand;
 use crate::schema;
 use crate::template::{self, Values};
@@ -92,13 +92,8 @@ async fn fill<'a>(errand: &'a Errand, tool: &HttpTool, host: &str) -> Result<Fil
     };
     for name in template::named(&tool.request) {
         if let Some(name) = name.strip_prefix("secret.") {
-            let secret = parts.vault.reveal(errand.tenant, name, host).await.map_err(|error| match error {
-                VaultError::NotFound => Problem::new(ErrorCode::ToolError, format!("there is no secret {name}")),
-                VaultError::OtherHost => {
-                    Problem::new(ErrorCode::ToolError, format!("the secret {name} is not for the host of this tool"))
-                }
-                other => away(&other),
-            })?;
+            let secret = parts.vault.reveal(errand.tenant, name, host).await;
+            let secret = secret.map_err(|error| unrevealed(name, &error))?;
             secrets.insert(name.to_owned(), secret);
         } else if name == "user.external_id" {
             let found = match user {

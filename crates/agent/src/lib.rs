@@ -15,7 +15,7 @@
 //! | `step` | one model call, written to the log |
 //! | `calls`, `carry` | the calls that a model makes, and what is decided about each; seeing them through to their ends |
 //! | `perform` | calls that this process carries out itself, and what a resume repeats of them |
-//! | `toolbox`, `http_call`, `template`, `memory` | what an agent can call, and how each kind of it is called |
+//! | `toolbox`, `http_call`, `template`, `mcp_call`, `memory` | what an agent can call, and how each kind of it is called |
 //! | `schema` | schemas that tenants write |
 //! | `resume`, `lost` | going on with a run that was under way elsewhere; model calls whose end nobody saw |
 //! | `ending` | ending a run that another owner left behind |
@@ -32,6 +32,7 @@ mod ending;
 mod execute;
 mod http_call;
 mod lost;
+mod mcp_call;
 mod memory;
 mod perform;
 mod resume;
@@ -45,4 +46,5 @@ mod watch;
 
 pub use accept::{Accepted, NewRunRequest, ThreadTarget};
 pub use calls::{args_hash, check_args, check_tools};
+pub use mcp_call::{check_server, look as look_at_mcp_server};
 pub use runtime::{AgentRuntime, RuntimeOptions, RuntimeParts};

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use headwater_mcp::Progress;
 use headwater_protocol::api::{ApprovalStatus, Effect};
 use headwater_protocol::event::EventBody;
 use headwater_protocol::{CallId, ErrorCode, Problem, RunId, TenantId, ThreadId, Timestamp};
@@ -19,7 +20,9 @@ use headwater_store::commit::{CallChange, Writes};
 use headwater_store::scoped::StoredCall;
 use headwater_stream::WriteError;
 use serde_json::Value;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::calls::{Question, args_hash, ask};
 use crate::carry::Turn;
@@ -27,10 +30,12 @@ use crate::execute::RunState;
 use crate::runtime::AgentRuntime;
 use crate::step::Called;
 use crate::toolbox::{Ability, Means};
-use crate::{http_call, memory};
+use crate::{http_call, mcp_call, memory};
 
 /// The largest answer that an event holds, in bytes of its JSON.
 const LARGEST: usize = headwater_protocol::event::MAX_EVENT_BYTES - 8192;
+/// How long a server is told that a call was given up.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How often a lease is looked at that is not fresh.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -45,6 +50,10 @@ pub(crate) struct Errand {
     pub(crate) ability: Arc<Ability>,
     /// Defaults included.
     pub(crate) args: Value,
+    /// Where its progress is told. What finds no room is left out.
+    pub(crate) progress: mpsc::Sender<(CallId, Progress)>,
+    /// Cancelled when the run is to end.
+    pub(crate) cancel: CancellationToken,
 }
 
 /// What came of it.
@@ -57,13 +66,29 @@ struct Done {
 impl Errand {
     async fn run(self) -> Done {
         let (call, begun, most) = (self.call, Instant::now(), self.ability.max_result_bytes.min(LARGEST));
-        let outcome = match &self.ability.means {
-            Means::Http(tool) => http_call::call(&self, tool).await,
+        let outcome = tokio::select! {
+            outcome = self.talk() => outcome,
+            () = self.given_up() => Err(Problem::new(ErrorCode::ToolError, "the call was given up")),
+        };
+        Done { call, outcome: outcome.map(|output| bounded(output, most)), took: begun.elapsed() }
+    }
+
+    /// When nobody waits any more. A server that is to be told so has a moment for it.
+    async fn given_up(&self) {
+        self.cancel.cancelled().await;
+        if let Means::Mcp { .. } = self.ability.means {
+            tokio::time::sleep(FAREWELL).await;
+        }
+    }
+
+    async fn talk(&self) -> Result<Value, Problem> {
+        match &self.ability.means {
+            Means::Http(tool) => http_call::call(self, tool).await,
+            Means::Mcp { server, tool } => mcp_call::call(self, server, tool).await,
             Means::Memory(what) => memory::act(&self.storage, *what, &self.args).await,
             Means::Time => now(&self.args),
             Means::Client { .. } => Err(Problem::new(ErrorCode::Internal, "the application's own tools are its own")),
-        };
-        Done { call, outcome: outcome.map(|output| bounded(output, most)), took: begun.elapsed() }
+        }
     }
 }
 
@@ -143,8 +168,9 @@ impl RunState<'_> {
     ) -> Result<(), WriteError> {
         let Turn { mut events, mut writes } = turn;
         let (mut errands, mut done, mut risky) = (Vec::new(), Vec::new(), HashSet::new());
+        let (progress, mut told) = mpsc::channel(64);
         for row in rows.iter().filter(|row| row.status == "ready") {
-            let errand = match self.errand(row) {
+            let errand = match self.errand(row, &progress) {
                 Ok(errand) => errand,
                 Err(problem) => {
                     done.push(Done { call: row.call, outcome: Err(problem), took: Duration::ZERO });
@@ -173,19 +199,29 @@ impl RunState<'_> {
             let next = tokio::select! {
                 biased;
                 next = running.next() => next,
-                () = self.cancel.cancelled() => return Ok(()),
+                Some((call, told)) = told.recv() => {
+                    let Progress { progress, total, message } = told;
+                    let message = message.map(|message| message.replace('\0', "\u{fffd}"));
+                    let event = EventBody::ToolProgress { call, progress, total, message };
+                    self.writer.commit(vec![event], Writes::default()).await?;
+                    continue;
+                }
                 () = tokio::time::sleep_until(self.deadline) => return Ok(()),
                 // What can be done again is done again by the next owner; what cannot is seen through.
                 () = self.hold.cancelled(), if risky.is_empty() => return Err(WriteError::Fenced),
             };
             let Some(done) = next else { return Ok(()) };
+            if self.cancel.is_cancelled() {
+                // What was given up is closed with the run.
+                continue;
+            }
             risky.remove(&done.call);
             self.report(done, called).await?;
         }
     }
 
     /// All that a call takes. The arguments are those that were decided on, or it is not made.
-    fn errand(&self, row: &StoredCall) -> Result<Errand, Problem> {
+    fn errand(&self, row: &StoredCall, progress: &mpsc::Sender<(CallId, Progress)>) -> Result<Errand, Problem> {
         let lost = |words: &str| Problem::new(ErrorCode::Internal, words);
         let ability = self.tools.find(&row.name).ok_or_else(|| lost("the tool is gone"))?.clone();
         let args = row.final_args().ok_or_else(|| lost("the arguments are gone"))?;
@@ -204,6 +240,8 @@ impl RunState<'_> {
             call: row.call,
             args: ability.with_defaults(args),
             ability,
+            progress: progress.clone(),
+            cancel: self.cancel.clone(),
         })
     }
 

@@ -3,12 +3,16 @@
 //! Owns turning an agent's tools, of whatever kind, into [`Ability`]s: one for each name that the model may call. Nothing
 //! behind this knows how a tool is written in a configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_llm::ModelTool;
-use headwater_protocol::api::{AgentConfig, Builtin, Effect, HttpTool, Policy, PolicyRule, Tool, may_permit};
+use headwater_protocol::api::{
+    AgentConfig, Builtin, Effect, HttpTool, MAX_TOOLS, McpServer, McpTool, McpTools, Policy, PolicyRule, Tool,
+    may_permit,
+};
+use headwater_store::scoped::StoredMcpServer;
 use serde_json::{Map, Value, json};
 
 use crate::memory::MemoryAct;
@@ -40,6 +44,8 @@ pub(crate) enum Means {
     Client { ttl_ms: i64 },
     /// By an HTTP endpoint.
     Http(Box<HttpTool>),
+    /// By an MCP server, which calls the tool so.
+    Mcp { server: Arc<McpServer>, tool: String },
     /// By the user's memory.
     Memory(MemoryAct),
     /// By a look at the clock.
@@ -52,6 +58,7 @@ impl Ability {
         match self.means {
             Means::Client { .. } => "client",
             Means::Http(_) => "http",
+            Means::Mcp { .. } => "mcp",
             Means::Memory(_) | Means::Time => "builtin",
         }
     }
@@ -84,10 +91,17 @@ impl From<&Ability> for ModelTool {
 pub(crate) struct Toolbox(Arc<[Arc<Ability>]>);
 
 impl Toolbox {
-    /// What this agent can call.
-    pub(crate) fn of(config: &AgentConfig) -> Self {
+    /// What this agent can call, with these servers. Of two tools of one name the first one is.
+    pub(crate) fn of(config: &AgentConfig, servers: &[StoredMcpServer]) -> Self {
         let most = usize::try_from(config.limits.max_tool_result_bytes).unwrap_or_default();
-        Self(config.tools.iter().flat_map(|tool| abilities(tool, most)).map(Arc::new).collect())
+        let mut names = HashSet::new();
+        let all = config.tools.iter().flat_map(|tool| abilities(tool, servers, most));
+        Self(all.filter(|ability| names.insert(ability.name.clone())).take(MAX_TOOLS).map(Arc::new).collect())
+    }
+
+    /// What the model is told of them.
+    pub(crate) fn for_model(&self) -> Vec<ModelTool> {
+        self.offered().map(ModelTool::from).collect()
     }
 
     /// The one of this name.
@@ -101,12 +115,16 @@ impl Toolbox {
     }
 }
 
-/// What the model is told of an agent's tools: as many as it can call in its first step.
-pub(crate) fn model_tools(config: &AgentConfig) -> Vec<ModelTool> {
-    Toolbox::of(config).offered().map(ModelTool::from).collect()
+/// The servers that an agent's tools name.
+pub(crate) fn servers_named(config: &AgentConfig) -> Vec<String> {
+    let named = config.tools.iter().filter_map(|tool| match tool {
+        Tool::Mcp(tools) => Some(tools.server.clone()),
+        Tool::Client(_) | Tool::Http(_) | Tool::Builtin(_) => None,
+    });
+    named.collect()
 }
 
-fn abilities(tool: &Tool, most: usize) -> Vec<Ability> {
+fn abilities(tool: &Tool, servers: &[StoredMcpServer], most: usize) -> Vec<Ability> {
     match tool {
         Tool::Client(tool) => vec![Ability {
             name: tool.name.clone(),
@@ -128,10 +146,16 @@ fn abilities(tool: &Tool, most: usize) -> Vec<Ability> {
             rules: tool.policy_rules.clone(),
             effect: tool.effect,
             timeout: Duration::from_millis(tool.timeout_ms.unsigned_abs()),
-            max_result_bytes: tool.max_result_bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(most),
+            max_result_bytes: bytes(tool.max_result_bytes, most),
             defaults: tool.defaults.clone(),
             means: Means::Http(Box::new(tool.clone())),
         }],
+        Tool::Mcp(tools) => {
+            let is_it = |server: &&StoredMcpServer| {
+                server.server.name == tools.server || server.server.id.to_string() == tools.server
+            };
+            servers.iter().find(is_it).map_or_else(Vec::new, |server| of_server(tools, server, most))
+        }
         Tool::Builtin(tool) => {
             let of = |name: &str, description: &str, parameters: Value, effect, means| Ability {
                 name: name.to_owned(),
@@ -156,6 +180,38 @@ fn abilities(tool: &Tool, most: usize) -> Vec<Ability> {
             }
         }
     }
+}
+
+fn of_server(tools: &McpTools, server: &StoredMcpServer, most: usize) -> Vec<Ability> {
+    let (shared, most) = (Arc::new(server.server.clone()), bytes(tools.max_result_bytes, most));
+    let allowed = |tool: &&McpTool| tools.allowed_tools.as_ref().is_none_or(|names| names.contains(&tool.name));
+    let ability = |tool: &McpTool| {
+        let different = tools.overrides.get(&tool.name).cloned().unwrap_or_default();
+        let defaults = different.defaults.unwrap_or_default();
+        Ability {
+            name: different.rename.unwrap_or_else(|| callable(&tool.name)),
+            description: tool.description.clone(),
+            parameters: without(&tool.parameters, &defaults),
+            policy: different.policy.unwrap_or(tools.policy),
+            rules: different.policy_rules.unwrap_or_else(|| tools.policy_rules.clone()),
+            effect: different.effect.unwrap_or(tools.effect),
+            timeout: Duration::from_millis(different.timeout_ms.unwrap_or(tools.timeout_ms).unsigned_abs()),
+            max_result_bytes: most,
+            defaults,
+            means: Means::Mcp { server: shared.clone(), tool: tool.name.clone() },
+        }
+    };
+    server.tools.iter().filter(allowed).map(ability).collect()
+}
+
+/// A name that providers take for one of a tool.
+fn callable(name: &str) -> String {
+    let good = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
+    name.chars().take(64).map(good).collect()
+}
+
+fn bytes(said: Option<i64>, most: usize) -> usize {
+    said.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(most)
 }
 
 fn memory(of: impl Fn(&str, &str, Value, Effect, Means) -> Ability) -> Vec<Ability> {
@@ -226,7 +282,7 @@ mod tests {
                            "required": ["amount", "currency"]},
             "request": {"method": "POST", "url": "https://shop.test/"}}]}))
         .expect("a configuration");
-        let tools = Toolbox::of(&config);
+        let tools = Toolbox::of(&config, &[]);
         let refund = tools.find("refund").expect("it is there");
         assert_eq!(refund.parameters["properties"], json!({"amount": {"type": "number"}}));
         assert_eq!(refund.parameters["required"], json!(["amount"]));

@@ -103,7 +103,7 @@ macro_rules! ids {
         )*
 
         /// Every prefix of ours, underscore included: an `external_id` may begin with none of them.
-        pub const PREFIXES: &[&str] = &[$(concat!($prefix, "_"),)* "hw_", "evt_", "dlv_", "iss_", "whk_", "art_", "sch_", "mcp_", "mod_", "bud_"];
+        pub const PREFIXES: &[&str] = &[$(concat!($prefix, "_"),)* "hw_", "evt_", "dlv_", "iss_", "whk_", "art_", "sch_", "mod_", "bud_"];
     };
 }
 
@@ -126,6 +126,8 @@ ids! {
     CallId = "call";
     /// A question to a person: may this call be carried out?
     ApprovalId = "apr";
+    /// An MCP server of a tenant.
+    McpServerId = "mcp";
     /// One call of a model, the unit of the ledger.
     ModelCallId = "llm";
     /// One request to the HTTP API.

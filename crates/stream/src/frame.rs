@@ -64,22 +64,17 @@ pub fn frames_after(frames: &Bytes, after: u64) -> Bytes {
 }
 
 /// Cuts whole frames off a block: as many as fit into `size` bytes, at least one, and those at its end that have no number.
+/// A copy: a piece that stays with a slow client must not keep the whole block, not even the last one of it.
 pub fn piece(block: &mut Bytes, size: usize) -> Bytes {
-    if block.len() <= size {
-        return std::mem::take(block);
-    }
-    let mut pairs = block[..size].windows(2);
-    let fits = pairs.rposition(|pair| pair == FRAME_END);
-    let end = fits.or_else(|| block.windows(2).position(|pair| pair == FRAME_END)).map(|at| at + FRAME_END.len());
-    match end {
+    let pairs = block[..block.len().min(size)].windows(2);
+    let mut end = block.len();
+    if end > size {
+        let fits = { pairs }.rposition(|pair| pair == FRAME_END);
+        let at = fits.or_else(|| block.windows(2).position(|pair| pair == FRAME_END));
         // What follows without a number belongs to what came before it: nothing could be read again after it.
-        Some(end) if block[end..].starts_with(b"id: ") => {
-            let rest = block.split_off(end);
-            // A copy, so that a piece that stays does not keep the whole.
-            Bytes::copy_from_slice(&std::mem::replace(block, rest))
-        }
-        _ => std::mem::take(block),
+        end = at.map(|at| at + FRAME_END.len()).filter(|end| block[*end..].starts_with(b"id: ")).unwrap_or(end);
     }
+    Bytes::copy_from_slice(&block.split_to(end))
 }
 
 /// JSON holds no raw line breaks, so an empty line is a frame's end.

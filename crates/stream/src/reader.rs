@@ -31,7 +31,7 @@ const PAGE_SEGMENTS: i64 = 64;
 /// The same of a reader's first page, and of the one after it was let go of. Each page that is taken doubles the next.
 const FIRST_PAGE_SEGMENTS: i64 = 8;
 /// What the socket is given at a time, where events are not larger themselves.
-const PIECE_BYTES: usize = 4096;
+const PIECE_BYTES: usize = 2048;
 /// How long the rest of a block is held for a socket without room. A slow client makes room many times a second; one that
 /// has not for so long has probably stopped.
 const HOLD: Duration = Duration::from_secs(1);
@@ -270,8 +270,10 @@ impl Reader {
                     Next::SendAndClose(block) => (block, true),
                     Next::Wait => (Bytes::new(), false),
                 };
+                // Most are small, and go out as they are.
+                let cut = rest.len() > PIECE_BYTES;
                 while !rest.is_empty() {
-                    let piece = frame::piece(&mut rest, PIECE_BYTES);
+                    let piece = if cut { frame::piece(&mut rest, PIECE_BYTES) } else { std::mem::take(&mut rest) };
                     let seen = frame::last_seq(&piece);
                     yield with_prefix(piece);
                     quiet_since = Instant::now();

@@ -95,6 +95,7 @@ pub async fn agents_create(State(state): State<AppState>, caller: Caller, body: 
     check_agent_name(&name)?;
     let config = config_of(parsed.config)?;
     checked(&state, &config)?;
+    super::mcp::check_named(&state, &caller, &config).await?;
     let storage = state.store.scoped(caller.scope());
     let guard = body.idempotency(&state, &caller)?;
     let made = storage.agent_create(&name, &config, &metadata.unwrap_or_default(), Timestamp::now(), guard.key()).await;
@@ -131,6 +132,7 @@ pub async fn agents_put(
     check_agent_name(&name)?;
     let config = config_of(parsed.config)?;
     checked(&state, &config)?;
+    super::mcp::check_named(&state, &caller, &config).await?;
     let storage = state.store.scoped(caller.scope());
     // Whoever else makes it meanwhile is found at the second look.
     for _ in 0..2 {
@@ -255,6 +257,7 @@ pub async fn agents_update(
         merge(&mut merged, Value::Object(config));
         let merged: AgentConfig = from_value(merged, "")?;
         checked(&state, &merged)?;
+        super::mcp::check_named(&state, &caller, &merged).await?;
         Some(merged)
     };
     let name = parsed.name.filter(|name| *name != agent.name);

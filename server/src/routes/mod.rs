@@ -11,6 +11,7 @@ pub mod dev;
 pub mod docs;
 pub mod health;
 pub mod lists;
+pub mod mcp;
 pub mod memory;
 pub mod runs;
 pub mod secrets;

@@ -15,6 +15,7 @@ macro_rules! words {
 
 mod agents;
 mod approvals;
+mod mcp;
 mod memory;
 mod policy;
 mod runs;
@@ -25,6 +26,7 @@ mod usage;
 
 pub use agents::*;
 pub use approvals::*;
+pub use mcp::*;
 pub use memory::*;
 pub use policy::*;
 pub use runs::*;

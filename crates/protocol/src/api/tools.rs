@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::policy::check_rules;
-use super::{Policy, PolicyRule, may_ask, may_permit};
+use super::{Policy, PolicyRule, may_ask};
 use crate::{CallId, Problem};
 
 /// Whether a value holds a NUL character anywhere: Postgres stores none in JSON.
@@ -61,6 +61,8 @@ pub enum Tool {
     Client(ClientTool),
     /// An HTTP endpoint that this server calls.
     Http(HttpTool),
+    /// Tools of an MCP server.
+    Mcp(McpTools),
     /// Something that this server does itself.
     Builtin(BuiltinTool),
 }
@@ -165,6 +167,53 @@ pub enum Method {
     Delete,
 }
 
+/// Tools of an MCP server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct McpTools {
+    /// The server's name, or its id.
+    pub server: String,
+    /// Which of its tools, by the names it gives them; at most 128. `null` = all that it has.
+    #[serde(default)]
+    pub allowed_tools: Option<Vec<String>>,
+    /// Whether they are carried out.
+    #[serde(default = "auto")]
+    pub policy: Policy,
+    /// What their arguments change about that: the first rule that matches; at most 32.
+    #[serde(default)]
+    pub policy_rules: Vec<PolicyRule>,
+    /// What a second call would do. What the server says of that is a hint and changes nothing.
+    #[serde(default = "side_effect")]
+    pub effect: Effect,
+    /// For each whole call: 100 to 600 000.
+    #[serde(default = "half_a_minute")]
+    pub timeout_ms: i64,
+    /// How much of an answer the model sees: 1 024 to 262 144; `null` = as `limits.max_tool_result_bytes`.
+    #[serde(default)]
+    pub max_result_bytes: Option<i64>,
+    /// What is different about single tools, by the names the server gives them; at most 128.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, McpOverride>,
+}
+
+/// What is different about one tool of an MCP server. What is absent or `null` is as for all of them.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct McpOverride {
+    /// What the model calls it: `[a-zA-Z0-9_-]{1,64}`.
+    pub rename: Option<String>,
+    /// What a second call would do.
+    pub effect: Option<Effect>,
+    /// Whether it is carried out.
+    pub policy: Option<Policy>,
+    /// What its arguments change about that.
+    pub policy_rules: Option<Vec<PolicyRule>>,
+    /// Arguments that are always these: the model neither sees nor sets them.
+    pub defaults: Option<BTreeMap<String, Value>>,
+    /// For the whole call.
+    pub timeout_ms: Option<i64>,
+}
+
 words! {
     /// What this server does itself.
     Builtin {
@@ -212,6 +261,8 @@ impl Tool {
         match self {
             Tool::Client(tool) => vec![&tool.name],
             Tool::Http(tool) => vec![&tool.name],
+            // Its server has the last word about that.
+            Tool::Mcp(tools) => tools.overrides.values().filter_map(|tool| tool.rename.as_deref()).collect(),
             Tool::Builtin(tool) => match tool.name {
                 Builtin::Memory => vec!["memory_get", "memory_set", "memory_list", "memory_delete"],
                 Builtin::Time => vec!["time"],
@@ -219,24 +270,25 @@ impl Tool {
         }
     }
 
-    fn policy(&self) -> (Policy, &[PolicyRule]) {
+    fn policies(&self) -> Vec<(Policy, &[PolicyRule])> {
         match self {
-            Tool::Client(tool) => (tool.policy, &tool.policy_rules),
-            Tool::Http(tool) => (tool.policy, &tool.policy_rules),
-            Tool::Builtin(tool) => (tool.policy, &tool.policy_rules),
+            Tool::Client(tool) => vec![(tool.policy, &tool.policy_rules)],
+            Tool::Http(tool) => vec![(tool.policy, &tool.policy_rules)],
+            Tool::Builtin(tool) => vec![(tool.policy, &tool.policy_rules)],
+            Tool::Mcp(tools) => {
+                let of = |tool: &'_ McpOverride| tool.policy.unwrap_or(tools.policy);
+                let overridden = tools
+                    .overrides
+                    .values()
+                    .map(|tool| (of(tool), tool.policy_rules.as_deref().unwrap_or(&tools.policy_rules)));
+                std::iter::once((tools.policy, tools.policy_rules.as_slice())).chain(overridden).collect()
+            }
         }
     }
 
     /// Whether a person may be asked.
     pub fn may_ask(&self) -> bool {
-        let (policy, rules) = self.policy();
-        may_ask(policy, rules)
-    }
-
-    /// Whether the model is told of it.
-    pub fn is_offered(&self) -> bool {
-        let (policy, rules) = self.policy();
-        may_permit(policy, rules)
+        self.policies().into_iter().any(|(policy, rules)| may_ask(policy, rules))
     }
 
     /// The schemas that a tenant has written, and where they stand.
@@ -247,12 +299,14 @@ impl Tool {
                 let output = tool.output_schema.as_ref().map(|schema| ("output_schema", schema));
                 std::iter::once(("parameters", &tool.parameters)).chain(output).collect()
             }
-            Tool::Builtin(_) => Vec::new(),
+            Tool::Mcp(_) | Tool::Builtin(_) => Vec::new(),
         }
     }
 
     fn check(&self, at: &str) -> Result<(), Problem> {
-        check_rules(&format!("{at}/policy_rules"), self.policy().1)?;
+        for (_, rules) in self.policies() {
+            check_rules(&format!("{at}/policy_rules"), rules)?;
+        }
         let bounds = |name: &str, value: i64, low: i64, high: i64| {
             let words = || Problem::invalid(format!("{at}/{name}"), format!("must be {low} to {high}"));
             if (low..=high).contains(&value) { Ok(()) } else { Err(words()) }
@@ -272,6 +326,35 @@ impl Tool {
                     check_json(&format!("{at}/output_schema"), schema)?;
                 }
                 tool.request.check(&format!("{at}/request"))
+            }
+            Tool::Mcp(tools) => {
+                bounds("timeout_ms", tools.timeout_ms, 100, 600_000)?;
+                bounds("max_result_bytes", tools.max_result_bytes.unwrap_or(1_024), 1_024, 262_144)?;
+                let many = tools.overrides.len().max(tools.allowed_tools.as_ref().map_or(0, Vec::len));
+                if many > MAX_TOOLS || tools.server.is_empty() || tools.server.len() > 64 {
+                    return Err(Problem::invalid(at, format!("must name a server, and at most {MAX_TOOLS} tools")));
+                }
+                for (name, tool) in &tools.overrides {
+                    let at = format!("overrides/{name}");
+                    bounds(&format!("{at}/timeout_ms"), tool.timeout_ms.unwrap_or(100), 100, 600_000)?;
+                }
+                for (name, tool) in &tools.overrides {
+                    let at = format!("{at}/overrides/{name}");
+                    if let Some(rename) = &tool.rename {
+                        check_tool_name(&format!("{at}/rename"), rename)?;
+                    }
+                    check_json(&format!("{at}/defaults"), &serde_json::to_value(&tool.defaults).unwrap_or_default())?;
+                }
+                let listed = tools.allowed_tools.iter().flatten().chain(tools.overrides.keys());
+                for name in listed {
+                    if name.is_empty() || name.len() > 256 || name.contains('\0') {
+                        return Err(Problem::invalid(
+                            format!("{at}/allowed_tools"),
+                            "must hold names of 1 to 256 bytes",
+                        ));
+                    }
+                }
+                Ok(())
             }
             Tool::Builtin(_) => Ok(()),
         }
@@ -306,12 +389,17 @@ fn check_json(param: &str, value: &Value) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What the model sees of a tool.
-fn check_face(at: &str, name: &str, description: Option<&str>, parameters: &Value) -> Result<(), Problem> {
+fn check_tool_name(param: &str, name: &str) -> Result<(), Problem> {
     let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
-        return Err(Problem::invalid(format!("{at}/name"), "must match [a-zA-Z0-9_-]{1,64}"));
+        return Err(Problem::invalid(param, "must match [a-zA-Z0-9_-]{1,64}"));
     }
+    Ok(())
+}
+
+/// What the model sees of a tool.
+fn check_face(at: &str, name: &str, description: Option<&str>, parameters: &Value) -> Result<(), Problem> {
+    check_tool_name(&format!("{at}/name"), name)?;
     if let Some(description) = description {
         check_words(&format!("{at}/description"), description, 4096)?;
     }

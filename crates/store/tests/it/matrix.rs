@@ -19,6 +19,7 @@ headwater.agents                   | 1 1 1 -  | 1 1 1 -  | 1 1 1 -    | 0 ! 0 - 
 headwater.api_keys                 | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.approvals                | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.idempotency              | 1 1 - 1  | 1 1 - 1  | 1 1 - 1    | 0 ! - 0      | 0 ! - 0
+headwater.mcp_servers              | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.memory                   | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
 headwater.messages                 | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.run_cancels              | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
@@ -65,6 +66,7 @@ const DATA: &[&str] = &[
     "memory",
     "tenant_keys",
     "secrets",
+    "mcp_servers",
     "run_events",
     "run_events_kept",
 ];
@@ -147,6 +149,10 @@ impl Person {
             ),
             "memory" => ("tenant_id, user_id, key, value, updated_at", format!("'{tenant}', '{user}', 'key {n}', '1', now()")),
             "tenant_keys" => ("tenant_id, wrapped, created_at", format!("'{tenant}', '\\x00', now()")),
+            "mcp_servers" => (
+                "tenant_id, mcp_id, name, url, auth, status, created_at, updated_at",
+                format!("'{tenant}', '{}', 'mcp {n}', 'u', '{{}}', 'ok', now(), now()", of_tenant("mcp")),
+            ),
             "secrets" => ("tenant_id, name, sealed, updated_at", format!("'{tenant}', 'S{n}', '\\x00', now()")),
             "run_inputs" => (
                 "tenant_id, input_id, run_id, thread_id, user_id, params, segment, created_at",
@@ -190,7 +196,7 @@ fn updated(table: &str) -> &'static str {
         "tool_calls" => "output = '1'",
         "approvals" => "comment = 'c'",
         "memory" => "value = '2'",
-        "secrets" => "updated_at = now()",
+        "secrets" | "mcp_servers" => "updated_at = now()",
         _ => "tenant_id = tenant_id",
     }
 }
@@ -200,8 +206,10 @@ async fn seed(database: &Database) -> Admin {
     for table in DATA {
         for person in [OWN, OTHER, STRANGER] {
             // What belongs to the tenant is there once.
-            let of_tenant =
-                matches!(*table, "tenants" | "api_keys" | "agents" | "agent_versions" | "tenant_keys" | "secrets");
+            let of_tenant = matches!(
+                *table,
+                "tenants" | "api_keys" | "agents" | "agent_versions" | "tenant_keys" | "secrets" | "mcp_servers"
+            );
             if !(of_tenant && person.user == OTHER.user) {
                 admin.execute(&person.insert(table, 0)).await.expect("the superuser makes a row");
             }

@@ -150,7 +150,7 @@ async fn what_a_stopped_reader_was_to_have_is_read_again() {
     }
     let table = world.table(begun.run()).await;
     assert_eq!(events(&frames(&all)), table);
-    assert!(longest <= 4096 + 512, "a piece of {longest} bytes");
+    assert!(longest <= 2048 + 512, "a piece of {longest} bytes");
 }
 
 #[tokio::test]

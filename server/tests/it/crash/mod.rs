@@ -1,6 +1,7 @@
 //! A process that dies, one that comes after it, and one beside it.
 
 mod beside;
+mod effects;
 mod killed;
 mod points;
 mod pooled;

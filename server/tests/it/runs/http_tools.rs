@@ -195,7 +195,7 @@ async fn secrets_are_written_and_never_read() {
         let log = events(&read(&alice.key, &run, None).await);
         log.iter().find(|event| event["type"] == "tool.failed").map(|event| event["error"]["detail"].clone())
     };
-    assert!(failed().await.expect("it fails").as_str().is_some_and(|words| words.contains("not for the host")));
+    assert!(failed().await.expect("it fails").as_str().is_some_and(|words| words.contains("not for this host")));
     put("SHOP", json!({"value": "canary-5678"})).await.ok(200);
     assert_eq!(failed().await, None);
     assert_eq!(server.requests()[0].header("authorization"), Some("Bearer canary-5678"));

@@ -6,6 +6,7 @@ mod cancel;
 mod disconnect;
 mod faults;
 mod http_tools;
+mod mcp;
 mod resume;
 mod retention;
 mod threads;

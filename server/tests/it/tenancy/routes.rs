@@ -181,6 +181,13 @@ pub(super) fn routes() -> Vec<Route> {
         route("GET", "/v1/secrets", key_on_own(200)),
         with("PUT", "/v1/secrets/{name}", json!({"value": "{a-private}"}), key_on_own(200)),
         route("DELETE", "/v1/secrets/{name}", key_on_object(204)),
+        with("POST", "/v1/mcp_servers", json!({"name": "{unique}", "url": "http://127.0.0.1:1/"}), key_on_own(201)),
+        route("GET", "/v1/mcp_servers", key_on_own(200)),
+        route("GET", "/v1/mcp_servers/{server}", key_on_object(200)),
+        with("PATCH", "/v1/mcp_servers/{server}", json!({"auth": null}), key_on_object(200)),
+        route("GET", "/v1/mcp_servers/{server}/tools", key_on_object(200)),
+        with("POST", "/v1/mcp_servers/{server}/refresh", json!({}), key_on_object(200)),
+        route("DELETE", "/v1/mcp_servers/{server}", key_on_object(204)),
         route("GET", "/v1/usage", all_on_own(200)),
         route("GET", "/v1/usage/calls", key_on_own(200)),
     ]

@@ -126,8 +126,14 @@ impl World {
             self.a.api.put("/v1/secrets/AS", json!({"value": AS})).await.ok(200);
             return format!("/v1/secrets/{}", if method == "PUT" { "WRITTEN" } else { "AS" });
         }
+        let mut server = String::new();
+        if template.contains("{server}") {
+            let made = json!({"name": unique("mcp"), "url": format!("http://127.0.0.1:1/{AS}")});
+            server = id(&self.a.api.post("/v1/mcp_servers", made).await.ok(201));
+        }
         let run = if template.contains("{approval}") { &self.asking } else { &self.run };
         template
+            .replace("{server}", &server)
             .replace("{approval}", &self.approval)
             .replace("{tenant}", &tenant)
             .replace("{key}", &key)

@@ -1,0 +1,345 @@
+//! Tools of MCP servers, over Streamable HTTP.
+//!
+//! Owns one conversation: reach the server, agree on a revision of the protocol, list its tools or call one, and part. The
+//! revision of 2026 without a handshake and those before with one are spoken; which a server speaks is remembered by whoever
+//! asks. Promises that only the URL that was given is called, through the guarded client; that what a server sends is bounded
+//! in bytes and time; and that a call which is given up is cancelled at the server too.
+//! Never knows a tenant, a policy or a secret by its name. Asks the server for nothing but tools, and lets it ask for
+//! nothing: no sampling, no elicitation, no roots.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_guard::{Guard, Refused};
+use http::{HeaderName, HeaderValue};
+use rmcp::model::{
+    CallToolRequest, CallToolRequestParams, CallToolResult, CancelledNotificationParam, ClientConfig, ClientRequest,
+    ContentBlock, Implementation, ProgressNotificationParam, ProtocolVersion, RequestMetaObject, ResourceContents,
+    ServerResult,
+};
+use rmcp::service::{
+    ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, NotificationContext, PeerRequestOptions,
+    RoleClient, RunningService, ServiceError,
+};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError};
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+/// The largest answer of a server, and the largest event of its streams, in bytes.
+const LARGEST: usize = 4 << 20;
+/// Tools of one server that are taken note of.
+pub const MAX_TOOLS: usize = 512;
+/// How long parting may take: it is a courtesy.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Which server, and how.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its endpoint.
+    pub url: Url,
+    /// Sent with each request: credentials.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The revision of the protocol that it spoke last.
+    pub protocol: Option<String>,
+}
+
+/// A tool as its server describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedTool {
+    /// What the server calls it.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// JSON Schema of its arguments.
+    pub parameters: Value,
+    /// What the server says of its effects: hints.
+    pub annotations: Value,
+    /// What they amount to: `read`, `idempotent` or `side_effect`.
+    pub suggested_effect: &'static str,
+}
+
+/// What a server has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// Its tools.
+    pub tools: Vec<ListedTool>,
+    /// The revision of the protocol that was agreed on.
+    pub protocol: String,
+}
+
+/// How far a call is, as its server tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// So far.
+    pub progress: f64,
+    /// Of so much, if that is known.
+    pub total: Option<f64>,
+    /// In words.
+    pub message: Option<String>,
+}
+
+/// A call to make.
+#[derive(Debug)]
+pub struct Call {
+    /// What the server calls the tool.
+    pub tool: String,
+    /// What it is called with.
+    pub args: Map<String, Value>,
+    /// The call's own id, the same each time it is made.
+    pub id: String,
+    /// Whether it may be made twice under that id.
+    pub idempotent: bool,
+    /// For all of it.
+    pub timeout: Duration,
+    /// Where its progress is told. What finds no room is left out.
+    pub progress: mpsc::Sender<Progress>,
+    /// Cancelled when nobody waits for it any more.
+    pub cancel: CancellationToken,
+}
+
+/// What a tool answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Called {
+    /// What it gave: structured if it is, else its text, else its parts.
+    pub output: Value,
+    /// Whether the tool says that it failed.
+    pub is_error: bool,
+}
+
+/// What went wrong. Holds no credential.
+#[derive(Debug, thiserror::Error)]
+pub enum McpError {
+    /// It may not be called.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The credentials are not good there.
+    #[error("the MCP server refused the credentials")]
+    Auth,
+    /// It could not be reached.
+    #[error("the MCP server could not be reached")]
+    Unreachable,
+    /// It took longer than it may.
+    #[error("the MCP server did not answer within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    /// It refused the request, or did not keep to the protocol.
+    #[error("the MCP server answered: {0}")]
+    Protocol(String),
+    /// It was given up.
+    #[error("the call was cancelled")]
+    Cancelled,
+}
+
+/// This end of a conversation.
+#[derive(Clone)]
+struct Client {
+    progress: Option<mpsc::Sender<Progress>>,
+}
+
+impl rmcp::ClientHandler for Client {
+    fn get_info(&self) -> ClientConfig {
+        let mut info = ClientConfig::default();
+        info.client_info = Implementation::new("headwater", env!("CARGO_PKG_VERSION"));
+        info
+    }
+
+    async fn on_progress(&self, told: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        if let Some(progress) = &self.progress {
+            let ProgressNotificationParam { progress: so_far, total, message, .. } = told;
+            let message = message.map(|message| message.chars().take(1000).collect());
+            let _ = progress.try_send(Progress { progress: so_far, total, message });
+        }
+    }
+}
+
+/// The tools of a server.
+///
+/// # Errors
+/// As said at [`McpError`].
+pub async fn list(guard: &Guard, target: &Target, timeout: Duration) -> Result<Listed, McpError> {
+    let talk = async {
+        let service = meet(guard, target, Client { progress: None }).await?;
+        let protocol = service.peer_info().map(|info| info.protocol_version.to_string()).unwrap_or_default();
+        let tools = service.list_all_tools().await.map_err(failed);
+        part(service).await;
+        let tools = tools?.into_iter().take(MAX_TOOLS).map(listed).collect();
+        Ok(Listed { tools, protocol })
+    };
+    tokio::time::timeout(timeout, talk).await.unwrap_or(Err(McpError::TimedOut(timeout)))
+}
+
+/// Calls a tool.
+///
+/// # Errors
+/// As said at [`McpError`]. A tool that says itself that it failed is none.
+pub async fn call(guard: &Guard, target: &Target, call: Call) -> Result<Called, McpError> {
+    let Call { tool, args, id, idempotent, timeout, progress, cancel } = call;
+    let talk = async {
+        let service = meet(guard, target, Client { progress: Some(progress) }).await?;
+        let mut params = CallToolRequestParams::new(tool);
+        params.arguments = Some(args);
+        let mut meta = RequestMetaObject::default();
+        meta.0.insert("headwater/call".to_owned(), json!(id));
+        if idempotent {
+            meta.0.insert("headwater/idempotency_key".to_owned(), json!(id));
+        }
+        params.meta = Some(meta);
+        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+        let handle =
+            service.send_cancellable_request(request, PeerRequestOptions::no_options()).await.map_err(failed)?;
+        let given_up =
+            CancelledNotificationParam::new(Some(handle.id.clone()), Some("nobody waits any more".to_owned()));
+        let answered = tokio::select! {
+            answered = handle.await_response() => answered.map_err(failed),
+            () = cancel.cancelled() => {
+                let told = service.notify_cancelled(given_up);
+                let _ = tokio::time::timeout(FAREWELL, told).await;
+                Err(McpError::Cancelled)
+            }
+        };
+        part(service).await;
+        match answered? {
+            ServerResult::CallToolResult(result) => Ok(called(result)),
+            // It may ask for more first; there is nobody here to answer.
+            ServerResult::InputRequiredResult(_) => Err(McpError::Protocol("it asks for input".to_owned())),
+            _ => Err(McpError::Protocol("something that is no answer".to_owned())),
+        }
+    };
+    tokio::time::timeout(timeout, talk).await.unwrap_or(Err(McpError::TimedOut(timeout)))
+}
+
+type Service = RunningService<RoleClient, Client>;
+
+async fn meet(guard: &Guard, target: &Target, client: Client) -> Result<Service, McpError> {
+    guard.check(&target.url)?;
+    let mut config = StreamableHttpClientTransportConfig::with_uri(Arc::from(target.url.as_str()));
+    config.custom_headers = target.headers.iter().cloned().collect();
+    config.max_sse_event_size = LARGEST;
+    config.max_json_response_size = LARGEST;
+    config.allow_stateless = true;
+    let transport = StreamableHttpClientTransport::with_client(guard.client(), config);
+    // Of a server that is known to want the handshake nothing else is tried first.
+    let lifecycle = match &target.protocol {
+        Some(version) if version.as_str() < ProtocolVersion::NO_INITIALIZE.as_str() => ClientLifecycleMode::Initialize,
+        _ => ClientLifecycleMode::Auto {
+            preferred_versions: vec![ProtocolVersion::LATEST, ProtocolVersion::LATEST_WITH_INITIALIZE],
+            legacy_version: None,
+        },
+    };
+    client.serve_with_lifecycle(transport, lifecycle).await.map_err(unmet)
+}
+
+async fn part(service: Service) {
+    let _ = tokio::time::timeout(FAREWELL, service.cancel()).await;
+}
+
+/// Words of a server, cut to a length that can be told.
+fn words(text: impl std::fmt::Display) -> String {
+    text.to_string().chars().take(500).collect()
+}
+
+fn unmet(error: ClientInitializeError) -> McpError {
+    if error.is_authorization_required() {
+        return McpError::Auth;
+    }
+    match error {
+        // What came last is what the server meant.
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => unmet(*fallback),
+        ClientInitializeError::JsonRpcError(data) => McpError::Protocol(words(data.message)),
+        ClientInitializeError::TransportError { error, .. } => of_transport(&*error.error),
+        other => {
+            tracing::debug!(error = %other, "an MCP server could not be met");
+            McpError::Unreachable
+        }
+    }
+}
+
+/// What stands behind an error of the transport.
+fn of_transport(error: &(dyn std::error::Error + 'static)) -> McpError {
+    let mut cause = Some(error);
+    while let Some(source) = cause {
+        if let Some(refused) = source.downcast_ref::<Refused>() {
+            return McpError::Refused(*refused);
+        }
+        if let Some(StreamableHttpError::UnexpectedServerResponse(told)) =
+            source.downcast_ref::<StreamableHttpError<reqwest::Error>>()
+        {
+            // A refusal without a challenge is told in words alone.
+            let denied = ["HTTP 401", "HTTP 403"].iter().any(|status| told.starts_with(status));
+            return if denied { McpError::Auth } else { McpError::Protocol(words(told)) };
+        }
+        cause = source.source();
+    }
+    tracing::debug!(%error, "an MCP server could not be reached");
+    McpError::Unreachable
+}
+
+fn failed(error: ServiceError) -> McpError {
+    match error {
+        ServiceError::McpError(data) => McpError::Protocol(words(data.message)),
+        ServiceError::Timeout { timeout } => McpError::TimedOut(timeout),
+        ServiceError::Cancelled { .. } => McpError::Cancelled,
+        ServiceError::UnexpectedResponse => McpError::Protocol("something that is no answer".to_owned()),
+        ServiceError::TransportSend(error) => of_transport(&*error.error),
+        other => of_transport(&other),
+    }
+}
+
+fn listed(tool: rmcp::model::Tool) -> ListedTool {
+    let hints = tool.annotations.as_ref();
+    let says = |hint: fn(&rmcp::model::ToolAnnotations) -> Option<bool>| hints.and_then(hint).unwrap_or(false);
+    let suggested_effect = if says(|hints| hints.read_only_hint) {
+        "read"
+    } else if says(|hints| hints.idempotent_hint) {
+        "idempotent"
+    } else {
+        "side_effect"
+    };
+    ListedTool {
+        name: tool.name.into_owned(),
+        description: tool.description.map(std::borrow::Cow::into_owned),
+        parameters: Value::Object((*tool.input_schema).clone()),
+        annotations: serde_json::to_value(tool.annotations).unwrap_or_default(),
+        suggested_effect,
+    }
+}
+
+fn called(result: CallToolResult) -> Called {
+    let is_error = result.is_error == Some(true);
+    let text_of = |block: &ContentBlock| match block {
+        ContentBlock::Text(text) => Some(text.text.clone()),
+        _ => None,
+    };
+    let output = match (result.structured_content, result.content.as_slice()) {
+        (Some(structured), _) if !is_error => structured,
+        (_, [one]) if text_of(one).is_some() => Value::String(text_of(one).unwrap_or_default()),
+        (_, blocks) => blocks.iter().map(block).collect(),
+    };
+    Called { output, is_error }
+}
+
+/// A part of an answer. What is no text is named, with its size.
+fn block(block: &ContentBlock) -> Value {
+    match block {
+        ContentBlock::Text(text) => json!({"type": "text", "text": text.text}),
+        ContentBlock::Image(image) => {
+            json!({"type": "image", "media_type": image.mime_type, "size_bytes": image.data.len() / 4 * 3})
+        }
+        ContentBlock::Audio(audio) => {
+            json!({"type": "audio", "media_type": audio.mime_type, "size_bytes": audio.data.len() / 4 * 3})
+        }
+        ContentBlock::Resource(embedded) => match &embedded.resource {
+            ResourceContents::TextResourceContents { uri, text, .. } => {
+                json!({"type": "resource", "uri": uri, "text": text})
+            }
+            ResourceContents::BlobResourceContents { uri, blob, .. } => {
+                json!({"type": "resource", "uri": uri, "size_bytes": blob.len() / 4 * 3})
+            }
+            _ => json!({"type": "resource"}),
+        },
+        ContentBlock::ResourceLink(link) => json!({"type": "resource_link", "uri": link.uri, "name": link.name}),
+        _ => json!({"type": "unknown"}),
+    }
+}

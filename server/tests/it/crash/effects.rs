@@ -1,0 +1,202 @@
+//! What a resume repeats of a call that the server makes itself: by its effect, and by where its owner died or stood still.
+//! The endpoint counts.
+
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+
+use headwater_testkit::model::Reply;
+use headwater_testkit::tap::{Act, Moment};
+use headwater_testkit::tools::ToolAnswer;
+use headwater_testkit::{Database, ServerProcess, Tap, ToolServer};
+use serde_json::{Value, json};
+
+use super::killed::{assert_consistent, nothing_is_left};
+use crate::support::tenant::id;
+use crate::support::{Lane, Site, Tenant, User, eventually, serve, unique};
+
+const LEASE: (&str, &str) = ("HEADWATER__LEASE__MS", "400");
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Killed,
+    Paused,
+}
+
+/// Where it happens to the run's owner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Point {
+    /// At this commit since the call was approved: the run goes on; the call begins; its answer; the step's end.
+    Commit(usize, Moment),
+    /// While the endpoint has the request.
+    During,
+}
+
+const POINTS: [Point; 9] = [
+    Point::Commit(1, Moment::Before),
+    Point::Commit(1, Moment::After),
+    Point::Commit(2, Moment::Before),
+    Point::Commit(2, Moment::After),
+    Point::During,
+    Point::Commit(3, Moment::Before),
+    Point::Commit(3, Moment::After),
+    Point::Commit(4, Moment::Before),
+    Point::Commit(4, Moment::After),
+];
+
+struct Ground {
+    database: Database,
+    second: ServerProcess,
+    tenant: Tenant,
+    effect: &'static str,
+}
+
+/// An endpoint whose first answer can be held back.
+struct Held {
+    server: ToolServer,
+    release: mpsc::Sender<()>,
+}
+
+fn endpoint(hold: bool) -> Held {
+    let (release, released) = mpsc::channel();
+    let first = Mutex::new(hold.then_some(released));
+    let server = ToolServer::start(move |_| {
+        let held = first.lock().expect("nobody panics with it").take();
+        if let Some(released) = held {
+            // Until it is let go, or the test is over.
+            let _ = released.recv();
+        }
+        ToolAnswer::json(&json!({"done": true}))
+    });
+    Held { server, release }
+}
+
+/// What was asked of the user about an outcome that nobody knows, once the run is over.
+async fn decided_or_over(user: &User, run: &str) -> (Value, usize) {
+    let asked = Arc::new(Mutex::new(0));
+    let ended = eventually("the run ends", || async {
+        let found = user.key.get(&format!("/v1/runs/{run}?wait_ms=5000")).await.ok(200);
+        if found["status"] == "suspended" && found["pending"][0]["type"] == "approval" {
+            let approval = found["pending"][0]["approval"].as_str().expect("a question");
+            let question = user.key.get(&format!("/v1/approvals/{approval}")).await.ok(200);
+            assert_eq!(question["kind"], "unknown_outcome", "{question}");
+            let path = format!("/v1/runs/{run}/approvals/{approval}");
+            let known = json!({"decision": "denied", "output": {"found": "in the books"}});
+            user.key.post(&path, known).await.ok(200);
+            *asked.lock().expect("nobody panics with it") += 1;
+        }
+        ["completed", "failed", "cancelled"].contains(&found["status"].as_str().expect("a status")).then_some(found)
+    });
+    let ended = ended.await;
+    let asked = *asked.lock().expect("nobody panics with it");
+    (ended, asked)
+}
+
+/// Whether it was hit at all.
+async fn play(ground: &Ground, fate: Fate, point: Point) -> bool {
+    let tap = Tap::start(&ground.database.admin_url, |sql| sql.contains("commit_batch(")).expect("a tap");
+    let url = tap.url(&ground.database.admin_url);
+    let mut first = serve(&ground.database, &[LEASE, ("DATABASE_URL", &url)]);
+    let alice = ground.tenant.user(&unique("alice")).await;
+    let Held { server, release } = endpoint(point == Point::During);
+    let tool = json!({"type": "http", "name": "pay", "policy": "ask", "effect": ground.effect, "timeout_ms": 500,
+        "request": {"method": "POST", "url": server.url, "body": {"call": "{{call.id}}"}}});
+    let lane = Lane::calling("pay", "{}", Reply::text("Paid."));
+    ground.tenant.agent_with(&lane, json!({ "tools": [tool] })).await;
+    let run = id(&alice.key.run("Pay.").await);
+    let approval = eventually("it asks", || async {
+        let found = alice.key.get(&format!("/v1/runs/{run}?wait_ms=5000")).await.ok(200);
+        found["pending"][0]["approval"].as_str().map(str::to_owned)
+    })
+    .await;
+    if let Point::Commit(n, moment) = point {
+        tap.arm(n, moment, if fate == Fate::Killed { Act::Kill(first.pid()) } else { Act::Pause(first.pid()) });
+    }
+    // It is decided at the process that it happens to, which goes on with the run at once.
+    let path = format!("/v1/runs/{run}/approvals/{approval}");
+    let _ = alice.at(&first.url).key.request("POST", &path).json(&json!({"decision": "approved"})).send().await;
+    if point == Point::During {
+        server.asked(1).await;
+        match fate {
+            Fate::Killed => first.kill9(),
+            Fate::Paused => first.signal(libc::SIGSTOP),
+        }
+    }
+    let (ended, asked) = decided_or_over(&alice, &run).await;
+    let what = format!("{} {fate:?} {point:?}: {ended}", ground.effect);
+    assert_eq!((&ended["status"], &ended["result"]["text"]), (&json!("completed"), &json!("Paid.")), "{what}");
+    let log = assert_consistent(&alice, &run).await;
+    if fate == Fate::Paused {
+        // The zombie wakes up: what it had on its way arrives, and changes nothing.
+        let _ = release.send(());
+        tap.release();
+        first.signal(libc::SIGCONT);
+        let here = alice.at(&first.url);
+        eventually("it serves again", || async {
+            (here.key.get(&format!("/v1/runs/{run}")).await.status == 200).then_some(())
+        })
+        .await;
+        assert_eq!(assert_consistent(&alice, &run).await, log, "{what}: nothing was added");
+    }
+    let made = server.requests();
+    let calls: Vec<Value> = made.iter().map(|asked| asked.json()["call"].clone()).collect();
+    assert!(calls.iter().all(|call| *call == calls[0] && call.is_string()), "{what}: one call, one id: {calls:?}");
+    if ground.effect == "side_effect" {
+        assert!(made.len() <= 1, "{what}: made {} times", made.len());
+        assert!(made.len() + asked >= 1, "{what}: neither made nor asked about");
+        // Before it was written down that it begins, nothing is unknown; nor once its answer was.
+        let unknown =
+            matches!(point, Point::Commit(2, Moment::After) | Point::During | Point::Commit(3, Moment::Before));
+        assert_eq!(asked, usize::from(unknown && (tap.was_hit() || point == Point::During)), "{what}");
+    } else {
+        assert_eq!(asked, 0, "{what}: nobody need be asked");
+        assert!((1..=2).contains(&made.len()), "{what}: made {} times", made.len());
+        let keys = made.iter().map(|asked| asked.header("idempotency-key"));
+        assert!(keys.into_iter().all(|key| key.is_some() == (ground.effect == "idempotent")), "{what}");
+    }
+    tap.was_hit() || point == Point::During
+}
+
+async fn play_all(effect: &'static str, fate: Fate) {
+    let database = Database::fresh().await;
+    let second = serve(&database, &[LEASE]);
+    let tenant = Site { url: second.url.clone(), database: database.clone() }.tenant().await;
+    let ground = Ground { database, second, tenant, effect };
+    let mut hit = 0;
+    for point in POINTS {
+        hit += usize::from(play(&ground, fate, point).await);
+    }
+    // The other process may have been faster to go on with a run; that it always is would be no test.
+    assert!(hit >= POINTS.len() / 2, "{effect} {fate:?}: only {hit} points were met");
+    nothing_is_left(&ground.tenant).await;
+    assert_eq!(ground.second.log().matches("\"level\":\"ERROR\"").count(), 0, "{}", ground.second.log());
+}
+
+#[tokio::test]
+async fn killed_around_a_call_that_reads() {
+    play_all("read", Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn killed_around_a_call_that_may_be_repeated() {
+    play_all("idempotent", Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn killed_around_a_call_that_may_not_be_repeated() {
+    play_all("side_effect", Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn paused_around_a_call_that_reads() {
+    play_all("read", Fate::Paused).await;
+}
+
+#[tokio::test]
+async fn paused_around_a_call_that_may_be_repeated() {
+    play_all("idempotent", Fate::Paused).await;
+}
+
+#[tokio::test]
+async fn paused_around_a_call_that_may_not_be_repeated() {
+    play_all("side_effect", Fate::Paused).await;
+}
