@@ -10,9 +10,11 @@
 //! | `test` | every test there is, around one throw-away Postgres |
 //! | `openapi` | the checked-in document against the code |
 //! | `load` | release builds and the load test |
+//! | `mcp` | the protocol's own tests of the MCP client |
 
 mod cargo;
 mod load;
+mod mcp;
 mod openapi;
 mod test;
 
@@ -58,6 +60,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         arguments: Vec<OsString>,
     },
+    /// The MCP client against the protocol's conformance suite and reference server, which npm fetches
+    Mcp,
     /// What CI runs: lint, openapi, test
     Ci,
 }
@@ -89,6 +93,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             openapi::run(&openapi::of(test::build(&[])?.program("headwater")?)?, write)
         }
         Command::Load { arguments } => load::run(&arguments),
+        Command::Mcp => mcp::mcp(),
         Command::Ci => ci(),
     }
 }

@@ -141,6 +141,8 @@ struct Client {
 impl rmcp::ClientHandler for Client {
     fn get_info(&self) -> ClientConfig {
         let mut info = ClientConfig::default();
+        // Of the handshake, which the newest revision has not.
+        info.protocol_version = ProtocolVersion::LATEST_WITH_INITIALIZE;
         info.client_info = Implementation::new("headwater", env!("CARGO_PKG_VERSION"));
         info
     }
@@ -214,21 +216,29 @@ type Service = RunningService<RoleClient, Client>;
 
 async fn meet(guard: &Guard, target: &Target, client: Client) -> Result<Service, McpError> {
     guard.check(&target.url)?;
-    let mut config = StreamableHttpClientTransportConfig::with_uri(Arc::from(target.url.as_str()));
-    config.custom_headers = target.headers.iter().cloned().collect();
-    config.max_sse_event_size = LARGEST;
-    config.max_json_response_size = LARGEST;
-    config.allow_stateless = true;
-    let transport = StreamableHttpClientTransport::with_client(guard.client(), config);
-    // Of a server that is known to want the handshake nothing else is tried first.
-    let lifecycle = match &target.protocol {
-        Some(version) if version.as_str() < ProtocolVersion::NO_INITIALIZE.as_str() => ClientLifecycleMode::Initialize,
-        _ => ClientLifecycleMode::Auto {
-            preferred_versions: vec![ProtocolVersion::LATEST, ProtocolVersion::LATEST_WITH_INITIALIZE],
-            legacy_version: None,
-        },
+    let serve = async |lifecycle| {
+        let mut config = StreamableHttpClientTransportConfig::with_uri(Arc::from(target.url.as_str()));
+        config.custom_headers = target.headers.iter().cloned().collect();
+        config.max_sse_event_size = LARGEST;
+        config.max_json_response_size = LARGEST;
+        config.allow_stateless = true;
+        let transport = StreamableHttpClientTransport::with_client(guard.client(), config);
+        client.clone().serve_with_lifecycle(transport, lifecycle).await.map_err(unmet)
     };
-    client.serve_with_lifecycle(transport, lifecycle).await.map_err(unmet)
+    // Of a server that is known to want the handshake nothing else is tried first.
+    let handshake = target.protocol.as_ref().is_some_and(|it| it.as_str() < ProtocolVersion::NO_INITIALIZE.as_str());
+    if handshake {
+        return serve(ClientLifecycleMode::Initialize).await;
+    }
+    let either = ClientLifecycleMode::Auto {
+        preferred_versions: vec![ProtocolVersion::LATEST, ProtocolVersion::LATEST_WITH_INITIALIZE],
+        legacy_version: None,
+    };
+    match serve(either).await {
+        // Some old servers say something to everything, and so cannot be told from new ones that err.
+        Err(McpError::Protocol(_) | McpError::Unreachable) => serve(ClientLifecycleMode::Initialize).await,
+        met => met,
+    }
 }
 
 async fn part(service: Service) {

@@ -227,3 +227,63 @@ async fn a_client_gets_its_own_token() {
     let listed = tenant.api.get("/v1/mcp_servers").await.ok(200);
     assert_eq!(listed["data"][0]["name"], "kb2");
 }
+
+/// The protocol's own reference server, with every tool of it called once in a run. `cargo xtask mcp` starts it and says
+/// where; without that there is nothing to try.
+#[tokio::test]
+async fn every_tool_of_the_reference_server() {
+    let Ok(url) = std::env::var("HEADWATER_TEST_MCP_URL") else {
+        assert!(std::env::var_os("HEADWATER_TEST_REQUIRE_MCP").is_none(), "HEADWATER_TEST_MCP_URL is not set");
+        return;
+    };
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let made = tenant.api.post("/v1/mcp_servers", json!({"name": "everything", "url": url})).await.ok(201);
+    assert_eq!(made["status"], "ok", "{made}");
+    let listed = tenant.api.get("/v1/mcp_servers/everything/tools").await.ok(200);
+    let args = |name: &str| match name {
+        "echo" => json!({"message": "hello"}),
+        "get-annotated-message" => json!({"messageType": "success", "includeImage": true}),
+        "get-resource-links" => json!({"count": 2}),
+        "get-resource-reference" => json!({"resourceType": "Text", "resourceId": 1}),
+        "get-structured-content" => json!({"location": "New York"}),
+        "get-sum" => json!({"a": 2, "b": 3}),
+        "gzip-file-as-resource" => json!({"name": "hi.gz", "data": "data:text/plain,hi"}),
+        "trigger-long-running-operation" => json!({"duration": 3, "steps": 3}),
+        "simulate-research-query" => json!({"topic": "tea"}),
+        _ => json!({}),
+    };
+    let names: Vec<String> = listed["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|tool| tool["name"].as_str().expect("a name").to_owned())
+        .collect();
+    assert!(names.len() >= 10, "{names:?}");
+    let call = names.iter().fold(Reply::text(""), |reply, name| reply.tool_call(name, &args(name).to_string()));
+    let lane = Lane::sequence([call, Reply::text("All of them.")]);
+    tenant.agent_with(&lane, json!({"tools": [{"type": "mcp", "server": "everything"}]})).await;
+    let run = id(&alice.key.run("Call everything.").await);
+    let ended = alice.key.ended(&run).await;
+    assert_eq!(ended["result"]["text"], "All of them.", "{ended}");
+    let log = events(&read(&alice.key, &run, None).await);
+    assert_dense(&log);
+    let mut went = std::collections::BTreeMap::new();
+    for started in log.iter().filter(|event| event["type"] == "tool.started") {
+        let end = log.iter().find(|event| {
+            event["call"] == started["call"]
+                && ["tool.completed", "tool.failed"].contains(&event["type"].as_str().expect("a type"))
+        });
+        went.insert(started["name"].as_str().expect("a name").to_owned(), end.expect("it ended").clone());
+    }
+    assert_eq!(went.len(), names.len());
+    for (name, end) in &went {
+        // It runs only as a task, which is another part of the protocol.
+        let expected = if name == "simulate-research-query" { "tool.failed" } else { "tool.completed" };
+        assert_eq!(end["type"], expected, "{name}: {end}");
+    }
+    assert_eq!(went["echo"]["output"], "Echo: hello");
+    assert_eq!(went["get-structured-content"]["output"]["conditions"], "Cloudy");
+    let told = log.iter().filter(|event| event["type"] == "tool.progress" && event["total"].is_number());
+    assert!(told.count() >= 1, "the long one tells how far it is");
+}
