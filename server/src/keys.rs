@@ -10,6 +10,9 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use headwater_vault::WrappingKey;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::config::AuthSettings;
 
 /// The master key is not 64 hexadecimal digits.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +88,22 @@ impl MasterKey {
     /// Wraps the keys that tenants' secrets are sealed with.
     pub fn wrapping_key(&self) -> WrappingKey {
         WrappingKey::new(self.derive("secrets"))
+    }
+
+    /// The keys that tenants' secrets are sealed with: the one that counts, and those that may still be met.
+    ///
+    /// # Errors
+    /// When one that is set is no key.
+    pub fn wrapping_keys(&self, auth: &AuthSettings) -> Result<(WrappingKey, Vec<WrappingKey>), BadMasterKey> {
+        let own = |set: &Option<SecretString>| {
+            set.as_ref().map(|text| Self::from_hex(text.expose_secret()).map(|key| key.wrapping_key())).transpose()
+        };
+        let (new, old) = (own(&auth.secrets_key)?, own(&auth.old_secrets_key)?);
+        let derived = self.wrapping_key();
+        Ok(match new {
+            Some(new) => (new, old.into_iter().chain([derived]).collect()),
+            None => (derived, old.into_iter().collect()),
+        })
     }
 
     /// Signs tickets.

@@ -91,6 +91,16 @@ fn guard(settings: &Settings) -> anyhow::Result<Guard> {
     Guard::new(allowed).map_err(|error| anyhow::anyhow!("no client for tools: {error}"))
 }
 
+/// Where tenants' secrets are kept.
+///
+/// # Errors
+/// When a key that is set is none.
+pub fn vault(settings: &Settings, master: &MasterKey, store: Store) -> anyhow::Result<Vault> {
+    let (key, old) =
+        master.wrapping_keys(&settings.auth).context("HEADWATER_SECRETS_KEY or HEADWATER_OLD_SECRETS_KEY")?;
+    Ok(Vault::new(store, key, old))
+}
+
 /// A server that listens.
 pub struct Running {
     /// Where it listens.
@@ -178,7 +188,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         ..GatewayOptions::default()
     })?;
     let guard = guard(&settings)?;
-    let vault = Vault::new(store.clone(), master.wrapping_key());
+    let vault = vault(&settings, &master, store.clone())?;
     let runtime = AgentRuntime::new(
         RuntimeParts {
             store: store.clone(),

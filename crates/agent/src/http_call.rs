@@ -22,6 +22,10 @@ use crate::template::{self, Values};
 /// How much of an error's body the model is told, in characters.
 const TOLD: usize = 1000;
 
+/// What stands in the place of a secret that was said back, and how long one is at least to be looked for.
+const HIDDEN: &str = "[secret]";
+const SHORTEST: usize = 6;
+
 /// What templates are filled in with.
 struct Filling<'a> {
     args: &'a Value,
@@ -75,7 +79,54 @@ pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Value, Prob
         max_bytes: errand.ability.max_result_bytes,
     };
     let answer = parts.guard.call(ask).await.map_err(|error| failed(error, tool.effect))?;
-    read(answer, tool)
+    hide(read(answer, tool), filling.secrets.values())
+}
+
+/// An answer without the secrets that were sent: some endpoints say back what they were told.
+pub(crate) fn hide<'a>(
+    answered: Result<Value, Problem>,
+    secrets: impl Iterator<Item = &'a SecretString> + Clone,
+) -> Result<Value, Problem> {
+    fn without(text: &str, secrets: impl Iterator<Item = impl AsRef<str>>) -> Option<String> {
+        let mut hidden: Option<String> = None;
+        for secret in secrets {
+            let text = hidden.as_deref().unwrap_or(text);
+            // Of a few letters there would be nothing left to read.
+            if secret.as_ref().len() >= SHORTEST && text.contains(secret.as_ref()) {
+                hidden = Some(text.replace(secret.as_ref(), HIDDEN));
+            }
+        }
+        hidden
+    }
+    fn walk(value: &mut Value, secrets: &[&str]) {
+        match value {
+            Value::String(text) => {
+                if let Some(hidden) = without(text, secrets.iter()) {
+                    *text = hidden;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| walk(item, secrets)),
+            Value::Object(members) => {
+                if members.keys().any(|name| without(name, secrets.iter()).is_some()) {
+                    let named = |name: String| without(&name, secrets.iter()).unwrap_or(name);
+                    *members = std::mem::take(members).into_iter().map(|(name, value)| (named(name), value)).collect();
+                }
+                members.values_mut().for_each(|member| walk(member, secrets));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let secrets: Vec<&str> = secrets.map(SecretString::expose_secret).collect();
+    match answered {
+        Ok(mut output) => {
+            walk(&mut output, &secrets);
+            Ok(output)
+        }
+        Err(mut problem) => {
+            problem.detail = problem.detail.map(|words| without(&words, secrets.iter()).unwrap_or(words));
+            Err(problem)
+        }
+    }
 }
 
 async fn fill<'a>(errand: &'a Errand, tool: &HttpTool, host: &str) -> Result<Filling<'a>, Problem> {

@@ -11,12 +11,13 @@ use headwater_store::scoped::{McpLook, StoredMcpServer};
 use headwater_store::{StoreError, UserScopedStorage};
 use headwater_vault::{Vault, VaultError};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::http_call::hide;
 use crate::perform::Errand;
 use crate::schema;
 
@@ -38,7 +39,10 @@ pub async fn look(
     server: &McpServer,
 ) -> Result<Option<StoredMcpServer>, StoreError> {
     let listed = match target(guard, vault, storage.scope().tenant, server).await {
-        Ok(target) => headwater_mcp::list(guard, &target, LIST).await.map_err(|error| problem(&error)),
+        Ok((target, secrets)) => {
+            let listed = headwater_mcp::list(guard, &target, LIST).await;
+            listed.map_err(|error| hide(Err(problem(&error)), secrets.iter()).expect_err("it was one"))
+        }
         Err(problem) => Err(problem),
     };
     let look = match listed {
@@ -96,14 +100,23 @@ pub fn check_server(guard: &Guard, url: &str, auth: &McpAuth) -> Result<(), Prob
     }
 }
 
-/// How a server is called: with its credentials, which go to its host alone.
-async fn target(guard: &Guard, vault: &Vault, tenant: TenantId, server: &McpServer) -> Result<Target, Problem> {
+/// How a server is called: with its credentials, which go to its host alone. And those, so that they can be hidden in what it
+/// says.
+async fn target(
+    guard: &Guard,
+    vault: &Vault,
+    tenant: TenantId,
+    server: &McpServer,
+) -> Result<(Target, Vec<SecretString>), Problem> {
     let lost = |words: &str| Problem::new(ErrorCode::ToolError, words);
     let url = Url::parse(&server.url).map_err(|_| lost("the server's URL is none"))?;
     let host = |url: &Url| url.host_str().unwrap_or_default().to_owned();
-    let reveal = async |name: &str, host: String| {
+    let mut secrets = Vec::new();
+    let mut reveal = async |name: &str, host: String| {
         let secret = vault.reveal(tenant, name, &host).await.map_err(|error| unrevealed(name, &error))?;
-        Ok::<String, Problem>(secret.expose_secret().to_owned())
+        let text = secret.expose_secret().to_owned();
+        secrets.push(secret);
+        Ok::<String, Problem>(text)
     };
     let header = |name: HeaderName, value: String| {
         let mut value = HeaderValue::from_str(&value).map_err(|_| lost("the secret cannot be in a header"))?;
@@ -121,10 +134,12 @@ async fn target(guard: &Guard, vault: &Vault, tenant: TenantId, server: &McpServ
             let token_url = Url::parse(token_url).map_err(|_| lost("the token's URL is none"))?;
             let secret = reveal(secret, host(&token_url)).await?;
             let token = token(guard, token_url, client_id, &secret, scope.as_deref()).await?;
-            header(AUTHORIZATION, format!("Bearer {token}"))?
+            let headers = header(AUTHORIZATION, format!("Bearer {token}"))?;
+            secrets.push(SecretString::from(token));
+            headers
         }
     };
-    Ok(Target { url, headers, protocol: server.protocol_version.clone() })
+    Ok((Target { url, headers, protocol: server.protocol_version.clone() }, secrets))
 }
 
 pub(crate) fn unrevealed(name: &str, error: &VaultError) -> Problem {
@@ -187,7 +202,7 @@ fn problem(error: &McpError) -> Problem {
 /// Calls a tool of a server.
 pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Result<Value, Problem> {
     let parts = &errand.runtime.inner.parts;
-    let target = target(&parts.guard, &parts.vault, errand.tenant, server).await?;
+    let (target, secrets) = target(&parts.guard, &parts.vault, errand.tenant, server).await?;
     let (progress, mut told) = mpsc::channel(8);
     let call = Call {
         tool: tool.to_owned(),
@@ -215,7 +230,7 @@ pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Res
     };
     let perhaps =
         if errand.ability.effect == Effect::SideEffect { "; it may have had its effect all the same" } else { "" };
-    match answered {
+    let answered = match answered {
         Ok(called) if !called.is_error => Ok(called.output),
         Ok(called) => {
             let words = called.output.as_str().map_or_else(|| called.output.to_string(), str::to_owned);
@@ -232,5 +247,6 @@ pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Res
             problem.extra.remove("denied");
             Err(problem)
         }
-    }
+    };
+    hide(answered, secrets.iter())
 }

@@ -260,8 +260,13 @@ fn unmet(error: ClientInitializeError) -> McpError {
         ClientInitializeError::JsonRpcError(data) => McpError::Protocol(words(data.message)),
         ClientInitializeError::TransportError { error, .. } => of_transport(&*error.error),
         other => {
-            tracing::debug!(error = %other, "an MCP server could not be met");
-            McpError::Unreachable
+            // What it says may be what the server said: that is not for the log.
+            let kind = match other {
+                ClientInitializeError::ConnectionClosed(_) => "the connection was closed",
+                ClientInitializeError::NoCompatibleProtocolVersion { .. } => "no revision of the protocol in common",
+                _ => "it did not keep to the protocol",
+            };
+            McpError::Protocol(kind.to_owned())
         }
     }
 }
@@ -282,7 +287,6 @@ fn of_transport(error: &(dyn std::error::Error + 'static)) -> McpError {
         }
         cause = source.source();
     }
-    tracing::debug!(%error, "an MCP server could not be reached");
     McpError::Unreachable
 }
 

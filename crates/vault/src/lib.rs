@@ -6,11 +6,13 @@
 //! a host that it may be sent to, and that no error holds any of it.
 //! Never knows HTTP or a tool.
 
+use std::sync::Arc;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use headwater_protocol::api::{Secret, SecretParams};
 use headwater_protocol::{Scope, TenantId, Timestamp};
 use headwater_store::{Store, StoreError};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 /// Why a secret is not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -53,16 +55,17 @@ impl std::fmt::Debug for WrappingKey {
 #[derive(Debug, Clone)]
 pub struct Vault {
     store: Store,
-    key: WrappingKey,
+    /// What is wrapped from now on; then those that keys may still be wrapped with.
+    keys: Arc<[WrappingKey]>,
 }
 
 /// How many tenants' keys are wrapped anew between two looks.
 const ROTATE: i32 = 500;
 
 impl Vault {
-    /// A vault under this key.
-    pub fn new(store: Store, key: WrappingKey) -> Self {
-        Self { store, key }
+    /// A vault under this key. What is still under one of the `old` ones is read too.
+    pub fn new(store: Store, key: WrappingKey, old: Vec<WrappingKey>) -> Self {
+        Self { store, keys: std::iter::once(key).chain(old).collect() }
     }
 
     /// Keeps a secret, in place of one of the same name.
@@ -72,7 +75,7 @@ impl Vault {
     pub async fn put(&self, tenant: TenantId, name: &str, params: &SecretParams) -> Result<Secret, VaultError> {
         let storage = self.store.scoped(Scope { tenant, user: None });
         let at = Timestamp::now();
-        let new = seal(&self.key.0, &key_label(tenant), &random());
+        let new = self.wrap(tenant, &random());
         let wrapped = storage.tenant_key(&new, at).await?;
         let key = self.unwrap(tenant, &wrapped)?;
         let sealed = seal(&key, &secret_label(tenant, name, params.hosts.as_deref()), params.value.as_bytes());
@@ -94,12 +97,12 @@ impl Vault {
         Ok(SecretString::from(String::from_utf8(opened).map_err(|_| VaultError::Sealed)?))
     }
 
-    /// Wraps the keys of all tenants anew: they were wrapped by `old`. Returns how many were. Those that are under the new
-    /// key already are passed over, so that it can be done again.
+    /// Wraps the keys of all tenants anew that are still under an old one. Returns how many there were. What every process
+    /// reads by then may be done while they serve, and again.
     ///
     /// # Errors
-    /// When the database is away, or a key opens under neither.
-    pub async fn rotate(&self, old: &WrappingKey) -> Result<u64, VaultError> {
+    /// When the database is away, or a key opens under none.
+    pub async fn rotate(&self) -> Result<u64, VaultError> {
         let unscoped = self.store.unscoped("keys of all tenants are wrapped anew");
         let (mut after, mut count) = (None, 0);
         loop {
@@ -107,24 +110,23 @@ impl Vault {
             let Some((last, _)) = keys.last() else { return Ok(count) };
             after = Some(*last);
             for (tenant, wrapped) in &keys {
-                if open(&self.key.0, &key_label(*tenant), wrapped).is_ok() {
+                if open(&self.keys[0].0, &key_label(*tenant), wrapped).is_ok() {
                     continue;
                 }
-                let key = open(&old.0, &key_label(*tenant), wrapped)?;
-                let new = seal(&self.key.0, &key_label(*tenant), &key);
+                let new = self.wrap(*tenant, &self.unwrap(*tenant, wrapped)?);
                 count += u64::from(unscoped.tenant_key_rewrap(*tenant, wrapped, &new).await?);
             }
         }
     }
 
-    fn unwrap(&self, tenant: TenantId, wrapped: &[u8]) -> Result<[u8; 32], VaultError> {
-        open(&self.key.0, &key_label(tenant), wrapped)?.try_into().map_err(|_| VaultError::Sealed)
+    fn wrap(&self, tenant: TenantId, key: &[u8; 32]) -> Vec<u8> {
+        seal(&self.keys[0].0, &key_label(tenant), key)
     }
-}
 
-/// The value, for the moment in which it is sent.
-pub fn expose(secret: &SecretString) -> &str {
-    secret.expose_secret()
+    fn unwrap(&self, tenant: TenantId, wrapped: &[u8]) -> Result<[u8; 32], VaultError> {
+        let opened = self.keys.iter().find_map(|key| open(&key.0, &key_label(tenant), wrapped).ok());
+        opened.ok_or(VaultError::Sealed)?.try_into().map_err(|_| VaultError::Sealed)
+    }
 }
 
 fn random() -> [u8; 32] {

@@ -30,6 +30,7 @@ mod output;
 mod postgres;
 mod progress;
 mod remote;
+mod secrets;
 mod serve;
 mod settings;
 mod signals;
@@ -63,6 +64,8 @@ enum Command {
     Tenant(tenant::TenantArgs),
     /// Make, list and revoke the keys of a tenant (operator)
     Key(key::KeyArgs),
+    /// Seal tenants' secrets under a new key
+    Secrets(secrets::SecretsArgs),
     /// Make agents what a file says they are (tenant)
     Agent(agent::AgentArgs),
     /// Talk to an agent
@@ -106,6 +109,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Migrate(args)) => migrate::run(args).await,
         Some(Command::Tenant(args)) => tenant::run(args).await,
         Some(Command::Key(args)) => key::run(args).await,
+        Some(Command::Secrets(args)) => secrets::run(args).await,
         Some(Command::Agent(args)) => agent::run(args).await,
         Some(Command::Chat(args)) => chat::run(args).await,
         Some(Command::Openapi) => openapi::run(),

@@ -12,12 +12,14 @@ use toml::{Table, Value};
 use super::{ConfigError, DEFAULTS, Settings};
 
 /// Variables without a prefix, and the keys they set.
-const PLAIN: [(&str, &[&str]); 6] = [
+const PLAIN: [(&str, &[&str]); 8] = [
     ("DATABASE_APP_URL", &["database", "app_url"]),
     ("DATABASE_DIRECT_URL", &["database", "direct_url"]),
     ("DATABASE_URL", &["database", "url"]),
     ("HEADWATER_MASTER_KEY", &["auth", "master_key"]),
     ("HEADWATER_OPERATOR_KEY", &["auth", "operator_key"]),
+    ("HEADWATER_SECRETS_KEY", &["auth", "secrets_key"]),
+    ("HEADWATER_OLD_SECRETS_KEY", &["auth", "old_secrets_key"]),
     ("PORT", &["server", "port"]),
 ];
 

@@ -83,6 +83,12 @@ pub struct AuthSettings {
     /// The platform's own key.
     #[serde(default, deserialize_with = "secret")]
     pub operator_key: Option<SecretString>,
+    /// What tenants' secrets are sealed with, where not with the master key.
+    #[serde(default, deserialize_with = "secret")]
+    pub secrets_key: Option<SecretString>,
+    /// What they were sealed with before.
+    #[serde(default, deserialize_with = "secret")]
+    pub old_secrets_key: Option<SecretString>,
 }
 
 /// `[stream]`: the event log and its readers.

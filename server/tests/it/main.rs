@@ -5,5 +5,6 @@ mod crash;
 mod layering;
 mod limits;
 mod runs;
+mod secrets;
 mod support;
 mod tenancy;

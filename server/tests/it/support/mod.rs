@@ -91,6 +91,11 @@ impl Site {
         OwnSite { site: Site { url: process.url.clone(), database }, process }
     }
 
+    /// The variables of a server on this database, with these besides.
+    pub(crate) fn environment(&self, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+        environment(&self.database, more)
+    }
+
     /// The server that tests share.
     pub(crate) async fn shared() -> Site {
         static SHARED: OnceCell<Site> = OnceCell::const_new();
