@@ -18,7 +18,7 @@ use headwater_client::{AgentParams, Client, Options};
 use headwater_store::admin::Admin;
 use headwater_store::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use headwater_testkit::Pooler;
-use headwater_testkit::model::ideal;
+use headwater_testkit::model::{TOOL, ideal};
 use serde_json::json;
 
 use crate::answer::{Side, text_of};
@@ -37,12 +37,15 @@ pub(crate) struct Shape {
     pub(crate) tokens: usize,
     /// The pause between two of them.
     pub(crate) delay_ms: u64,
+    /// Whether it calls a tool first, over HTTP.
+    pub(crate) calls: bool,
 }
 
 impl Shape {
     /// The model's name, which is also that of the agent.
     pub(crate) fn model(self) -> String {
-        format!("load-{}x{}", self.tokens, self.delay_ms)
+        let calls = if self.calls { "-calls" } else { "" };
+        format!("load-{}x{}{calls}", self.tokens, self.delay_ms)
     }
 
     /// How long the model alone takes.
@@ -241,6 +244,12 @@ impl Ground {
         format!("http://{}/v1", self.model.address)
     }
 
+    /// Where the tool is that models call, which is beside them.
+    fn tool_url(&self) -> anyhow::Result<String> {
+        let address = self.model.said("counts on http://").context("the model does not say where the tool is")?;
+        Ok(format!("http://{address}/tool"))
+    }
+
     /// From now on the model remembers what it is asked.
     pub(crate) async fn record_calls(&self) -> anyhow::Result<()> {
         self.ask_model("/record").await.map(drop)
@@ -268,7 +277,7 @@ impl Ground {
         let server = self.launcher().start(&[]).await?;
         let number = self.made.load(Ordering::Relaxed);
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["relay-server", "--model", &self.model_url()]);
+        command.args(["relay-server", "--model", &self.model_url(), "--tool", &self.tool_url()?]);
         let core = self.options.cores.server;
         let relay = Process::start(&format!("relay-{number}"), command, core, self.dir()).await?;
         let who = self.tenant(server.address, &format!("loadtest {number}"), shapes).await?;
@@ -290,6 +299,12 @@ impl Ground {
         for shape in shapes {
             let mut config = AgentConfig::with_model(format!("load/{}", shape.model()));
             config.instructions = Some(INSTRUCTIONS.into());
+            if shape.calls {
+                let request = json!({"method": "POST", "url": self.tool_url()?, "body": {"order": "{{args.order}}"}});
+                let tool = json!({"type": "http", "name": TOOL, "effect": "read", "request": request,
+                                  "parameters": {"type": "object", "properties": {"order": {"type": "string"}}}});
+                config.tools = vec![serde_json::from_value(tool)?];
+            }
             client.agents_create(&AgentParams::new(shape.model(), config), Options::new()).await.context("an agent")?;
         }
         Ok(Who { key, user: "alice".to_owned() })
@@ -374,8 +389,9 @@ impl Pair {
                     "stream_options": { "include_usage": true },
                 });
                 let (body, address) = (body.to_string(), self.relay.address);
+                let path = if shape.calls { "/v1/loop" } else { "/v1/chat/completions" };
                 Bytes::from(format!(
-                    "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+                    "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
                      content-length: {}\r\n\r\n{body}",
                     body.len()
                 ))

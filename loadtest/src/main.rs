@@ -125,6 +125,8 @@ enum Command {
     RelayServer {
         #[arg(long)]
         model: String,
+        #[arg(long)]
+        tool: String,
     },
 }
 
@@ -151,11 +153,11 @@ fn start(cli: Cli) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match cli.command {
         Command::ModelServer => runtime.block_on(roles::model_server()).map(|()| true),
-        Command::RelayServer { model } => {
+        Command::RelayServer { model, tool } => {
             // As many workers as cores, of which it has one: as the server under test.
             drop(runtime);
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(roles::relay_server(&model)).map(|()| true)
+            runtime.block_on(roles::relay_server(&model, &tool)).map(|()| true)
         }
         Command::Throughput(_)
         | Command::SlowStreams(_)

@@ -1,7 +1,8 @@
 //! What this binary is in the processes it starts: the model, and the relay that Headwater is compared with.
 //!
 //! The relay is the least that a streaming server can be: one axum handler that passes the model's bytes through. It
-//! keeps nothing and asks nobody who they are, so its figures are the cost of the sockets alone.
+//! keeps nothing and asks nobody who they are, so its figures are the cost of the sockets alone. Where models call a tool it
+//! is the least that such a loop can be: it makes the three requests one after the other, and passes the last answer through.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use headwater_testkit::ModelServer;
-use headwater_testkit::model::Script;
+use headwater_testkit::model::{Script, TOOL};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
 
 /// Answers as the load script says, until killed. At another address it tells what it was asked.
@@ -24,9 +26,15 @@ pub(crate) async fn model_server() -> anyhow::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("counts on http://{}", listener.local_addr()?);
     println!("listening on http://{}", model.address());
-    let app = Router::new().route("/record", get(record)).route("/calls", get(calls)).with_state(Arc::new(model));
+    let app = Router::new().route("/record", get(record)).route("/calls", get(calls)).route("/tool", post(tool));
+    let app = app.with_state(Arc::new(model));
     axum::serve(listener, app).await?;
     Ok(())
+}
+
+/// What the tool answers.
+async fn tool(_: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], r#"{"status":"shipped","carrier":"DHL"}"#).into_response()
 }
 
 async fn record(State(model): State<Arc<ModelServer>>) {
@@ -48,13 +56,19 @@ async fn calls(State(model): State<Arc<ModelServer>>) -> String {
 struct Relay {
     http: reqwest::Client,
     model: String,
+    tool: String,
 }
 
-/// Relays to the model at this base URL, until killed.
-pub(crate) async fn relay_server(model: &str) -> anyhow::Result<()> {
+/// Relays to the model at this base URL, and calls the tool at that, until killed.
+pub(crate) async fn relay_server(model: &str, tool: &str) -> anyhow::Result<()> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let relay = Relay { http: reqwest::Client::builder().build()?, model: format!("{model}/chat/completions") };
-    let app = Router::new().route("/v1/chat/completions", post(pass)).with_state(relay);
+    let relay = Relay {
+        http: reqwest::Client::builder().build()?,
+        model: format!("{model}/chat/completions"),
+        tool: tool.to_owned(),
+    };
+    let app =
+        Router::new().route("/v1/chat/completions", post(pass)).route("/v1/loop", post(call_once)).with_state(relay);
     let socket = TcpSocket::new_v4()?;
     socket.bind(([127, 0, 0, 1], 0).into())?;
     let listener = socket.listen(4096)?;
@@ -64,6 +78,28 @@ pub(crate) async fn relay_server(model: &str) -> anyhow::Result<()> {
     });
     axum::serve(listener, app).await?;
     Ok(())
+}
+
+/// Asks the model, calls the tool, and asks the model again with what it answered.
+async fn call_once(State(relay): State<Relay>, body: Bytes) -> Response {
+    let looped = async {
+        let first = relay.http.post(&relay.model).header(header::CONTENT_TYPE, "application/json").body(body.clone());
+        first.send().await?.error_for_status()?.bytes().await?;
+        let call =
+            relay.http.post(&relay.tool).header(header::CONTENT_TYPE, "application/json").body(r#"{"order":"7"}"#);
+        let answer = call.send().await?.error_for_status()?.text().await?;
+        let mut asked: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        if let Some(messages) = asked["messages"].as_array_mut() {
+            let call = json!([{"id": "call_1", "type": "function", "function": {"name": TOOL, "arguments": "{\"order\":\"7\"}"}}]);
+            messages.push(json!({"role": "assistant", "content": null, "tool_calls": call}));
+            messages.push(json!({"role": "tool", "tool_call_id": "call_1", "content": answer}));
+        }
+        reqwest::Result::Ok(asked.to_string())
+    };
+    match looped.await {
+        Ok(body) => pass(State(relay), Bytes::from(body)).await,
+        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    }
 }
 
 async fn pass(State(relay): State<Relay>, body: Bytes) -> Response {

@@ -34,7 +34,7 @@ const WARM: Duration = Duration::from_secs(3);
 /// Readers that connect at a time.
 const AT_A_TIME: usize = 64;
 /// What the runs say whose readers read.
-const QUIET: Shape = Shape { tokens: 200, delay_ms: 20_000 };
+const QUIET: Shape = Shape { tokens: 200, delay_ms: 20_000, calls: false };
 
 /// Readers that stop reading, beside others that do not
 #[derive(Debug, Clone, Args)]
@@ -182,7 +182,8 @@ impl StalledReaders {
         let server = ground.launcher().start(&[stall]).await?;
         // Longer than anything here takes, on a busy machine too: of a run that has ended nothing can be measured.
         let seconds = self.age_seconds + self.hold_seconds + 120 + readers as u64 / 10;
-        let shape = Shape { tokens: (seconds * 1000 / self.delay_ms.max(1)) as usize, delay_ms: self.delay_ms };
+        let shape =
+            Shape { tokens: (seconds * 1000 / self.delay_ms.max(1)) as usize, delay_ms: self.delay_ms, calls: false };
         let who = ground.tenant(server.address, &format!("stalled {}", crowd.name()), &[shape, QUIET]).await?;
         tokio::time::sleep(WARM).await;
         let mut part = Part { idle_kib: sys::rss_kib(server.pid()), ..Part::default() };

@@ -37,6 +37,9 @@ pub(crate) struct Throughput {
     /// more at a rate that does not
     #[arg(long)]
     rate: Option<f64>,
+    /// Each run calls a tool over HTTP, and then says its tokens: two steps
+    #[arg(long)]
+    tools: bool,
     /// Runs of each side before anything is measured
     #[arg(long, default_value_t = 400)]
     warm_up: u64,
@@ -44,7 +47,7 @@ pub(crate) struct Throughput {
 
 impl Default for Throughput {
     fn default() -> Self {
-        Self { runs: 3000, seconds: 60, at_a_time: 32, rounds: 3, rate: None, warm_up: 400 }
+        Self { runs: 3000, seconds: 60, at_a_time: 32, rounds: 3, rate: None, tools: false, warm_up: 400 }
     }
 }
 
@@ -77,9 +80,10 @@ impl Throughput {
     }
 
     async fn case(&self, ground: &mut Ground, rate: Option<f64>) -> anyhow::Result<Case> {
-        let shape = Shape { tokens: 32, delay_ms: 0 };
+        let shape = Shape { tokens: 32, delay_ms: 0, calls: self.tools };
         let pace = rate.map_or_else(String::new, |rate| format!(", {rate} runs/s"));
-        let name = format!("throughput, {} at a time{pace}", self.at_a_time);
+        let what = if self.tools { "tool calls" } else { "throughput" };
+        let name = format!("{what}, {} at a time{pace}", self.at_a_time);
         let pair = ground.pair(&[shape]).await?;
         let (mut ours, mut relay) = (Meter::default(), Meter::default());
         for side in [Side::Ours, Side::Relay] {

@@ -1,6 +1,7 @@
 //! The load script: tokens at a fixed pace for thousands of streams at once.
 //!
-//! Owns: the model names `load-<tokens>x<ms>` and the bytes that answer them, rendered once per name and shared.
+//! Owns: the model names `load-<tokens>x<ms>` and the bytes that answer them, rendered once per name and shared. With
+//! `-calls` behind it a model first calls the tool [`TOOL`], and says its tokens once that has been answered.
 //! Promises: per stream one timer, per token one write of bytes that exist already. With no delay the whole answer is
 //! one write. Deadlines are counted from the start of the stream, so a late tick does not push the ones after it;
 //! tokens that are overdue by then go out in one write, each still an event and an HTTP chunk of its own.
@@ -26,6 +27,8 @@ use super::{
 
 /// Past this the pre-rendered answer would be some tens of megabytes.
 const MAX_TOKENS: usize = 100_000;
+/// The tool that a model with `-calls` calls.
+pub const TOOL: &str = "look";
 /// An hour between tokens is no load.
 const MAX_DELAY_MS: u64 = 3_600_000;
 
@@ -45,21 +48,25 @@ pub(super) struct Plan {
 }
 
 impl Plans {
-    /// The plan of a model name, or none if it names no load.
-    pub(super) fn get(&self, model: &str, wants_usage: bool) -> Option<Arc<Plan>> {
+    /// The plan of a model name, or none if it names no load. `answered`: the last thing said to it is a tool's answer.
+    pub(super) fn get(&self, model: &str, wants_usage: bool, answered: bool) -> Option<Arc<Plan>> {
         let plans = &self.0[usize::from(wants_usage)];
-        if let Some(plan) = plans.read().expect("a plan's lock is never poisoned").get(model) {
+        let shape = model.strip_suffix("-calls");
+        // Until its tool has answered such a model has a plan of its own.
+        let (name, calls) = (shape.filter(|_| answered).unwrap_or(model), shape.is_some() && !answered);
+        if let Some(plan) = plans.read().expect("a plan's lock is never poisoned").get(name) {
             return Some(plan.clone());
         }
-        let plan = Arc::new(Plan::render(model, wants_usage)?);
-        plans.write().expect("a plan's lock is never poisoned").insert(model.to_owned(), plan.clone());
+        let plan = Arc::new(Plan::render(shape.unwrap_or(model), wants_usage, calls)?);
+        plans.write().expect("a plan's lock is never poisoned").insert(name.to_owned(), plan.clone());
         Some(plan)
     }
 }
 
 impl Plan {
-    fn render(model: &str, wants_usage: bool) -> Option<Self> {
+    fn render(model: &str, wants_usage: bool, calls: bool) -> Option<Self> {
         let (tokens, delay) = parse(model)?;
+        let tokens = if calls { 0 } else { tokens };
         let events = Events::new(0, model, wants_usage, false);
         let (mut wire, mut event) = (Vec::new(), Vec::new());
         let mut ends = Vec::with_capacity(tokens);
@@ -72,8 +79,19 @@ impl Plan {
             http::push_chunk(&mut wire, &event);
             ends.push(wire.len());
         }
+        if calls {
+            let parts = [
+                Delta::ToolStart { index: 0, name: TOOL.to_owned() },
+                Delta::ToolArguments { index: 0, fragment: r#"{"order":"7"}"#.to_owned() },
+            ];
+            for part in &parts {
+                event.clear();
+                events.delta(&mut event, part);
+                http::push_chunk(&mut wire, &event);
+            }
+        }
         event.clear();
-        events.finish(&mut event, "stop");
+        events.finish(&mut event, if calls { "tool_calls" } else { "stop" });
         http::push_chunk(&mut wire, &event);
         Some(Self { tokens, delay, wire, ends, events })
     }

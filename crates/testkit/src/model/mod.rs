@@ -54,6 +54,7 @@ use std::{
 
 use tokio::{net::TcpSocket, sync::oneshot, task::JoinHandle};
 
+pub use self::load::TOOL;
 use self::shared::Shared;
 pub use self::{
     gate::Gate,

@@ -155,6 +155,11 @@ impl ChatRequest {
         self.stream_options.as_ref().is_some_and(|options| options.include_usage)
     }
 
+    /// Whether the last thing said is what a tool answered.
+    pub(super) fn answers_a_tool(&self) -> bool {
+        self.messages.last().is_some_and(|message| message.role == Role::Tool)
+    }
+
     /// A fourth of the bytes of text, rounded up: the input tokens reported unless the script says otherwise.
     pub(super) fn input_tokens(&self) -> u64 {
         let calls = |message: &Message| -> usize {

@@ -108,7 +108,7 @@ async fn chat(conn: &mut Conn, head: &Head, shared: &Shared) -> Result<Played, G
             Choice::Reply(reply) => Call { number, request: &request, shared }.play(conn, &reply).await,
             Choice::Load(plans) => {
                 let model = request.model.as_deref().unwrap_or_default();
-                let Some(plan) = plans.get(model, request.wants_usage()) else {
+                let Some(plan) = plans.get(model, request.wants_usage(), request.answers_a_tool()) else {
                     let what = format!("The model {model:?} does not exist: load-<tokens>x<ms> is expected.");
                     let error = ErrorBody::new("invalid_request_error", Some("model_not_found"), what);
                     return play::refuse(conn, 404, &error, &[]).await;

@@ -5,6 +5,7 @@
 //   SseParser   text/event-stream from the bytes of a fetch, cut anywhere
 //   Cursor      every event once, in order, and proof of it
 //   RunStream   the life of a stream: fetch for the POST, then tickets and EventSource for whatever is left
+//   callsAfter  what the events say about calls of tools; decisionOf and answerOf, what a person says about them
 
 /** The server said no: `problem` is its application/problem+json. */
 export class ApiError extends Error {
@@ -57,7 +58,7 @@ export class Api {
 
   /** One object. */
   async get(path) {
-    return (await this.fetch(path)).json();
+    return parseJson(await (await this.fetch(path)).text());
   }
 
   /** A POST, repeated under one Idempotency-Key until it is known what came of it. */
@@ -75,6 +76,17 @@ export function newKey() {
 function retryAfterMs(headers) {
   const ms = headers.get("Retry-After-Ms") ?? Number(headers.get("Retry-After") ?? NaN) * 1000;
   return Number.isFinite(Number(ms)) ? Number(ms) : null;
+}
+
+/**
+ * JSON, in which an integer that no double holds stays as it is written, where the browser can: two orders with long
+ * numbers must not become one on the way past a person's eyes. It is for showing and sending, not for counting.
+ */
+export function parseJson(text) {
+  return JSON.parse(text, (_, value, context) => {
+    const lost = Number.isInteger(value) && !Number.isSafeInteger(value) && context?.source && JSON.rawJSON;
+    return lost ? JSON.rawJSON(context.source) : value;
+  });
 }
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -291,7 +303,7 @@ export class RunStream {
       if (done || turn !== this.#turn) return;
       for (const frame of parser.push(value)) {
         if (turn !== this.#turn) return;
-        this.#event(JSON.parse(frame.data));
+        this.#event(parseJson(frame.data));
       }
     }
   }
@@ -313,7 +325,7 @@ export class RunStream {
     };
     for (const type of TYPES) {
       source.addEventListener(type, (message) => {
-        if (turn === this.#turn) this.#event(JSON.parse(message.data));
+        if (turn === this.#turn) this.#event(parseJson(message.data));
         // Without this it would come back once more, to be told 204.
         if (this.state === "over") source.close();
       });
@@ -380,5 +392,135 @@ export class RunStream {
   #tell(state, words, error) {
     this.state = state;
     this.#on.state?.(state, words, error);
+  }
+}
+
+const ENDED = new Set(["completed", "failed", "denied"]);
+
+/** What an event that names a call changes of it. */
+const CHANGES = {
+  "tool.args.delta": (call, { delta }) => ({ written: call.written + delta }),
+  // Once more after an approval with other arguments: the last ones are those that it is called with.
+  "tool.args": (call, { args }) => ({ args, state: call.state === "writing" ? "called" : call.state }),
+  "tool.progress": (_, { progress, total, message }) => ({ state: "running", progress: { progress, total, message } }),
+  "tool.completed": (_, { output, artifact }) => ({ state: "completed", output, artifact }),
+  "tool.failed": (_, { error }) => ({ state: "failed", error }),
+  "tool.denied": (_, { by, comment }) => ({ state: "denied", by, comment }),
+  "approval.requested": (call, { approval, kind, args, message, schema, deciders, expires_at }) => {
+    const approvals = withApproval(call, approval, { kind, args, message, schema, deciders, expires_at });
+    // An approval that was read from elsewhere may be older news than what the stream has told by now.
+    const open = !ENDED.has(call.state) && approvals.some((it) => it.approval === approval && it.decision === null);
+    return { approvals, state: open ? "asked" : call.state };
+  },
+  "approval.resolved": (call, { approval, decision, by, edited_args, comment, remember }) => ({
+    approvals: withApproval(call, approval, { decision, by, edited_args, comment, remember }),
+    state: call.state === "asked" ? "called" : call.state,
+  }),
+};
+
+/** There may be two in a row: whether it is called, and what to do when nobody knows whether it was. */
+function withApproval(call, approval, fields) {
+  const known = call.approvals.find((it) => it.approval === approval) ?? { approval, decision: null };
+  const others = call.approvals.filter((it) => it.approval !== approval);
+  return [...others, { ...known, ...fields }];
+}
+
+/**
+ * The calls of tools after one more event: a Map by their ids, in the order in which they were begun.
+ *
+ * Pure: the map that goes in stays as it is, and a call that the event says nothing of is the same object in both. A
+ * call's `state` is writing, called, asked (somebody decides), input (somebody answers), running, completed, failed or
+ * denied; its `approvals` are what was asked, with the `decision` or `null`.
+ */
+export function callsAfter(calls, event) {
+  if (event.type === "tool.started") {
+    const { run, message, call, name, kind, effect } = event;
+    const begun = { run, message, call, name, kind, effect, written: "", args: null, state: "writing", approvals: [] };
+    return new Map(calls).set(call, begun);
+  }
+  if (event.type === "step.reset") {
+    return new Map([...calls].filter(([call]) => !event.calls.includes(call)));
+  }
+  if (event.type === "run.suspended") {
+    const states = { input: "input", approval: "asked" };
+    return event.pending.reduce((calls, { type, call }) => changed(calls, call, () => ({ state: states[type] })), calls);
+  }
+  return event.type in CHANGES ? changed(calls, event.call, (call) => CHANGES[event.type](call, event)) : calls;
+}
+
+function changed(calls, id, change) {
+  const call = calls.get(id);
+  return call ? new Map(calls).set(id, { ...call, ...change(call) }) : calls;
+}
+
+/** The calls that messages tell of (a snapshot's, or a thread's), as if their events had come. */
+export function callsOf(messages, pending = []) {
+  const events = messages.flatMap(({ id, run, status, content }) => content.flatMap((part) => {
+    const { call, name, args } = part;
+    if (part.type === "tool_result") return [{ ...part, type: `tool.${part.status}` }];
+    if (part.type !== "tool_call") return [];
+    const begun = { type: "tool.started", run, message: id, call, name, kind: null, effect: null };
+    return status === "in_progress" ? [begun] : [begun, { type: "tool.args", call, args }];
+  }));
+  return [...events, { type: "run.suspended", pending }].reduce(callsAfter, new Map());
+}
+
+/** The events that an approval, as the API has it, sums up. */
+export function eventsOf(approval) {
+  const asked = { ...approval, type: "approval.requested", approval: approval.id };
+  const resolved = { ...asked, type: "approval.resolved", decision: approval.status };
+  return approval.status === "pending" ? [asked] : [asked, resolved];
+}
+
+/** JSON for people. What would be invisible, or turn the text around, is escaped: it is what they decide on. */
+export function pretty(value) {
+  const hex = (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const unseen = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+  return JSON.stringify(value, null, 2).replace(unseen, hex);
+}
+
+/** Whether it is the same JSON: the order of fields says nothing. */
+function same(a, b) {
+  const sorted = (_, value) => {
+    const plain = value !== null && typeof value === "object" && !Array.isArray(value) && !JSON.isRawJSON?.(value);
+    return plain ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
+  };
+  return JSON.stringify(a, sorted) === JSON.stringify(b, sorted);
+}
+
+/**
+ * The body that decides on an approval. `args` is JSON as it was left in a field, and is sent only if it was changed;
+ * `thread`: for the rest of the thread; `output`: what is known to have come of a call of unknown outcome. Throws a
+ * SyntaxError in words if `args` will not do.
+ */
+export function decisionOf(asked, decision, { args = null, comment = "", thread = false, output = "" } = {}) {
+  const approved = decision === "approved" && asked.kind === "tool";
+  const body = { decision, remember: approved && thread ? "thread" : "call" };
+  if (comment.trim()) body.comment = comment.trim();
+  if (asked.kind === "unknown_outcome" && decision === "denied" && output.trim()) body.output = answerOf(output);
+  if (!approved || args === null) return body;
+  const edited = object(args);
+  if (same(edited, asked.args)) return body;
+  if (thread) throw new SyntaxError("Other arguments are approved for this call alone, not for the rest of the thread.");
+  return { ...body, edited_args: edited };
+}
+
+function object(text) {
+  let value;
+  try {
+    value = parseJson(text);
+  } catch (error) {
+    throw new SyntaxError(`The arguments are not JSON: ${error.message}`);
+  }
+  if (value !== null && typeof value === "object" && !Array.isArray(value) && !JSON.isRawJSON?.(value)) return value;
+  throw new SyntaxError("The arguments must be a JSON object.");
+}
+
+/** What somebody wrote as a tool's answer: JSON if it is, else a string. */
+export function answerOf(text) {
+  try {
+    return parseJson(text);
+  } catch {
+    return text;
   }
 }
