@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use headwater_guard::Guard;
-use headwater_protocol::api::{Decider, Policy, Tool, decide};
+use headwater_protocol::api::{Decider, Policy, ResponseFormat, Tool, decide};
 use headwater_protocol::event::EventBody;
 use headwater_protocol::fold::{Fold, OpenCall};
 use headwater_protocol::{ApprovalId, CallId, ErrorCode, Problem, Timestamp};
@@ -227,6 +227,20 @@ pub fn check_tools(tools: &[Tool], guard: &Guard) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// Whether an answer can be held to this.
+///
+/// # Errors
+/// `invalid_schema`, and what is wrong with it.
+pub fn check_format(format: &ResponseFormat) -> Result<(), Problem> {
+    match format {
+        ResponseFormat::Text => Ok(()),
+        ResponseFormat::JsonSchema { schema, .. } => schema::check(schema).map_err(|words| {
+            Problem::new(ErrorCode::InvalidSchema, format!("the schema of the answer: {words}"))
+                .with("param", "/response_format/schema")
+        }),
+    }
 }
 
 /// How a step with calls is remembered by whoever goes on with it.

@@ -24,6 +24,7 @@ use crate::mcp_call;
 use crate::resume::{Ahead, Resumed};
 use crate::runtime::{AgentRuntime, Begin, Fresh, Job};
 use crate::step::{self, StepEnd, counts};
+use crate::structured;
 use crate::toolbox::{Toolbox, servers_named};
 
 /// How long what an MCP server has said of its tools is believed.
@@ -70,6 +71,8 @@ pub(crate) struct RunState<'a> {
     pub(crate) tools: Toolbox,
     /// Tools that somebody has permitted for the rest of the thread.
     pub(crate) remembered: Vec<String>,
+    /// What was wrong with an answer that is asked for once more.
+    pub(crate) repair: Option<String>,
     pub(crate) deadline: Instant,
 }
 
@@ -165,6 +168,7 @@ async fn begin<'a>(
         steps: 0,
         tool_calls: 0,
         remembered,
+        repair: None,
         deadline: Instant::now() + limit.saturating_sub(spent),
     };
     Ok((state, start))
@@ -297,7 +301,20 @@ impl RunState<'_> {
                     }
                 }
                 StepEnd::Done { events, writes, message, text, finish_reason } => {
-                    match Box::pin(self.complete(events, writes, message, text, finish_reason)).await {
+                    let json = match structured::parsed(&self.config.response_format, &text) {
+                        Ok(json) => json,
+                        Err(words) if self.may_repair(step, finish_reason) => {
+                            self.repair = Some(words);
+                            step = Box::pin(self.next_step(step + 1, events, writes)).await?;
+                            continue;
+                        }
+                        Err(words) => {
+                            let words = format!("the answer does not fit the response_format: {words}");
+                            let ending = Ending::Failed(Problem::new(ErrorCode::InvalidOutput, words));
+                            return Box::pin(self.end(events, writes, ending)).await.map(Done::Ended);
+                        }
+                    };
+                    match Box::pin(self.complete(events, writes, message, text, json, finish_reason)).await {
                         Err(WriteError::Unread) => step = Box::pin(self.listen(step)).await?,
                         ended => return ended.map(Done::Ended),
                     }
@@ -333,7 +350,15 @@ impl RunState<'_> {
             }
         };
         let context = context::context(llm, &self.config, &self.tools.for_model(), history).await;
-        Ok(context.map(|messages| self.request(step, messages)))
+        Ok(context.map(|mut messages| {
+            messages.extend(self.repair.as_deref().map(structured::again));
+            self.request(step, messages)
+        }))
+    }
+
+    /// Whether the model is asked once more for an answer that fits.
+    fn may_repair(&self, step: i32, finish_reason: FinishReason) -> bool {
+        finish_reason == FinishReason::Stop && self.repair.is_none() && step < self.config.limits.max_steps
     }
 
     /// The run was to end, and something was said to it: the step ends, and the next one begins with that.
@@ -415,6 +440,7 @@ impl RunState<'_> {
             stop: config.stop.clone(),
             seed: config.seed,
             reasoning_effort: config.reasoning_effort,
+            response_format: config.response_format.clone(),
             tools: offered.map(ModelTool::from).collect(),
             tool_choice: config.tool_choice,
             parallel_tool_calls: config.parallel_tool_calls,
@@ -443,13 +469,14 @@ impl RunState<'_> {
         mut writes: Writes,
         message: headwater_protocol::MessageId,
         text: String,
+        json: Option<serde_json::Value>,
         mut finish_reason: FinishReason,
     ) -> Result<Next, WriteError> {
         let may_call = self.tools.offered().next().is_some();
         if finish_reason == FinishReason::Stop && may_call && self.steps >= self.config.limits.max_steps {
             finish_reason = FinishReason::MaxSteps;
         }
-        let result = RunResult { message, text, json: None, finish_reason };
+        let result = RunResult { message, text, json, finish_reason };
         let mut write = self.totals();
         write.status = Some(RunStatus::Completed.as_str());
         write.finished_at = Some(Timestamp::now().0);

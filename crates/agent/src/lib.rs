@@ -16,7 +16,7 @@
 //! | `calls`, `carry` | the calls that a model makes, and what is decided about each; seeing them through to their ends |
 //! | `perform` | calls that this process carries out itself, and what a resume repeats of them |
 //! | `toolbox`, `http_call`, `template`, `mcp_call`, `memory` | what an agent can call, and how each kind of it is called |
-//! | `schema` | schemas that tenants write |
+//! | `schema`, `structured` | schemas that tenants write; answers that have to fit one |
 //! | `resume`, `lost` | going on with a run that was under way elsewhere; model calls whose end nobody saw |
 //! | `ending` | ending a run that another owner left behind |
 //! | `watch` | runs that end when nobody reads them |
@@ -40,11 +40,12 @@ pub mod runtime;
 mod schema;
 mod slots;
 mod step;
+mod structured;
 mod template;
 mod toolbox;
 mod watch;
 
 pub use accept::{Accepted, NewRunRequest, ThreadTarget};
-pub use calls::{args_hash, check_args, check_tools};
+pub use calls::{args_hash, check_args, check_format, check_tools};
 pub use mcp_call::{check_server, look as look_at_mcp_server};
 pub use runtime::{AgentRuntime, RuntimeOptions, RuntimeParts};

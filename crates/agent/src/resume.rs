@@ -4,7 +4,7 @@
 //! again: readers are told to throw away what it produced, its messages leave the thread, and the lost call is settled.
 
 use headwater_protocol::api::{ApprovalStatus, RunStatus};
-use headwater_protocol::event::EventBody;
+use headwater_protocol::event::{EventBody, FinishReason};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::{ErrorCode, Problem, Timestamp};
 use headwater_store::commit::Writes;
@@ -17,6 +17,7 @@ use crate::ending::{self, Ending};
 use crate::execute::{Next, RunState};
 use crate::lost::{self, Totals};
 use crate::step::Called;
+use crate::structured;
 
 /// A run that was under way elsewhere.
 #[derive(Debug)]
@@ -67,6 +68,10 @@ impl RunState<'_> {
         let (settled, rows) = lost::settle(self.runtime, self.author(), &fold, "reset", &mut totals).await;
         Totals { usage: self.usage, cost: self.cost, estimated: self.estimated } = totals;
         self.tool_calls = fold.tool_calls;
+        // A step behind one that had ended in words: it is there to put right what those were.
+        if fold.finish_reason == Some(FinishReason::Stop) && fold.open_step.is_some() {
+            self.repair = Some(structured::UNKNOWN.to_owned());
+        }
         self.steps = fold.open_step.map_or(fold.steps, |open| open - 1);
         let mut writes = Writes { usage: rows, ..Writes::default() };
         if deaths >= self.config.limits.max_attempts {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use headwater_protocol::api::{Fallback, ReasoningEffort, Timeouts, ToolChoice};
+use headwater_protocol::api::{Fallback, ReasoningEffort, ResponseFormat, Timeouts, ToolChoice};
 use headwater_protocol::event::Role;
 use headwater_protocol::{AgentId, CallId, RunId, TenantId, UserId};
 use tokio_util::sync::CancellationToken;
@@ -107,6 +107,8 @@ pub struct ModelRequest {
     pub seed: Option<i64>,
     /// Sent only if set.
     pub reasoning_effort: Option<ReasoningEffort>,
+    /// What the answer has to look like.
+    pub response_format: ResponseFormat,
     /// What the model may call.
     pub tools: Vec<ModelTool>,
     /// Whether it does. Sent only with tools.
@@ -133,6 +135,7 @@ impl ModelRequest {
             stop: Vec::new(),
             seed: None,
             reasoning_effort: None,
+            response_format: ResponseFormat::Text,
             tools: Vec::new(),
             tool_choice: ToolChoice::Auto,
             parallel_tool_calls: true,

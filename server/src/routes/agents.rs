@@ -60,6 +60,7 @@ fn show(caller: &Caller, agent: Agent) -> Response {
 fn checked(state: &AppState, config: &AgentConfig) -> Result<(), ApiError> {
     config.check()?;
     headwater_agent::check_tools(&config.tools, &state.guard)?;
+    headwater_agent::check_format(&config.response_format)?;
     for model in std::iter::once(&config.model).chain(config.fallbacks.iter().map(|fallback| &fallback.model)) {
         state.llm.check_model(model)?;
     }

@@ -287,6 +287,9 @@ fn request(
     }
     let effective = headwater_agent::accept::effective(agent.config.clone(), &overrides);
     effective.check()?;
+    if let Some(format) = &overrides.response_format {
+        headwater_agent::check_format(format)?;
+    }
     state.llm.check_model(&effective.model)?;
     for fallback in &effective.fallbacks {
         state.llm.check_model(&fallback.model)?;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tools::{check_json, check_tool_name};
 use super::{Tool, check_name, check_tools};
 use crate::event::Visibility;
 use crate::message::Metadata;
@@ -123,6 +124,28 @@ pub enum ResponseFormat {
     /// Words.
     #[default]
     Text,
+    /// JSON that a schema describes. An answer that does not fit is asked for once more, and then fails the run.
+    JsonSchema {
+        /// For the model: `[a-zA-Z0-9_-]{1,64}`.
+        name: String,
+        /// JSON Schema; at most 64 KiB.
+        schema: serde_json::Value,
+        /// Whether the provider is to hold the model to it, where it can.
+        #[serde(default = "yes")]
+        strict: bool,
+    },
+}
+
+impl ResponseFormat {
+    fn check(&self) -> Result<(), Problem> {
+        match self {
+            ResponseFormat::Text => Ok(()),
+            ResponseFormat::JsonSchema { name, schema, .. } => {
+                check_tool_name("/response_format/name", name)?;
+                check_json("/response_format/schema", schema)
+            }
+        }
+    }
 }
 
 /// Bounds of a run.
@@ -266,7 +289,7 @@ pub struct AgentConfig {
     /// Whether it may call several at once.
     #[serde(default = "yes")]
     pub parallel_tool_calls: bool,
-    /// What the answer has to look like. This release knows `text`.
+    /// What the answer has to look like.
     #[serde(default)]
     pub response_format: ResponseFormat,
     /// What happens when the thread does not fit.
@@ -433,6 +456,7 @@ impl AgentConfig {
             return Err(Problem::invalid("/stop", "must hold at most 4 strings of 1 to 256 bytes"));
         }
         check_tools(&self.tools)?;
+        self.response_format.check()?;
         if self.run_budget.is_some() {
             return Err(Problem::invalid("/run_budget", "this release has no budgets yet: leave it null"));
         }

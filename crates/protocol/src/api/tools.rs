@@ -382,14 +382,14 @@ impl HttpRequest {
 }
 
 /// JSON that a tenant has written into a tool.
-fn check_json(param: &str, value: &Value) -> Result<(), Problem> {
+pub(super) fn check_json(param: &str, value: &Value) -> Result<(), Problem> {
     if value.to_string().len() > MAX_SCHEMA_BYTES || holds_nul(value) {
         return Err(Problem::invalid(param, "must be at most 65536 bytes, without NUL characters"));
     }
     Ok(())
 }
 
-fn check_tool_name(param: &str, name: &str) -> Result<(), Problem> {
+pub(super) fn check_tool_name(param: &str, name: &str) -> Result<(), Problem> {
     let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
         return Err(Problem::invalid(param, "must match [a-zA-Z0-9_-]{1,64}"));

@@ -442,10 +442,12 @@ export function callsAfter(calls, event) {
     return new Map([...calls].filter(([call]) => !event.calls.includes(call)));
   }
   if (event.type === "run.suspended") {
-    const states = { input: "input", approval: "asked" };
-    return event.pending.reduce((calls, { type, call }) => changed(calls, call, () => ({ state: states[type] })), calls);
+    const waits = event.pending.filter(({ type }) => type === "input" || type === "approval");
+    const state = (type) => () => ({ state: type === "input" ? "input" : "asked" });
+    return waits.reduce((calls, { type, call }) => changed(calls, call, state(type)), calls);
   }
-  return event.type in CHANGES ? changed(calls, event.call, (call) => CHANGES[event.type](call, event)) : calls;
+  const change = Object.hasOwn(CHANGES, event.type) ? CHANGES[event.type] : null;
+  return change ? changed(calls, event.call, (call) => change(call, event)) : calls;
 }
 
 function changed(calls, id, change) {
@@ -474,9 +476,9 @@ export function eventsOf(approval) {
 
 /** JSON for people. What would be invisible, or turn the text around, is escaped: it is what they decide on. */
 export function pretty(value) {
-  const hex = (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  const unseen = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-  return JSON.stringify(value, null, 2).replace(unseen, hex);
+  const hex = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const unseen = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|\udb40[\udc00-\udfff]/g;
+  return JSON.stringify(value, null, 2).replace(unseen, (units) => units.split("").map(hex).join(""));
 }
 
 /** Whether it is the same JSON: the order of fields says nothing. */
@@ -501,7 +503,7 @@ export function decisionOf(asked, decision, { args = null, comment = "", thread 
   if (!approved || args === null) return body;
   const edited = object(args);
   if (same(edited, asked.args)) return body;
-  if (thread) throw new SyntaxError("Other arguments are approved for this call alone, not for the rest of the thread.");
+  if (thread) throw new SyntaxError("Other arguments are approved for this call alone, not for the thread.");
   return { ...body, edited_args: edited };
 }
 

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Api, Cursor, RunStream, SseParser } from "./client.js";
+import {
+  answerOf, Api, callsAfter, callsOf, Cursor, decisionOf, eventsOf, parseJson, pretty, RunStream, SseParser,
+} from "./client.js";
 
 const bytes = (text) => new TextEncoder().encode(text);
 const frame = (event) => {
@@ -142,4 +144,164 @@ test("dropped on purpose, the stream comes back by itself", async () => {
   assert.equal(stream.state, "dropped");
   await over;
   assert.deepEqual(events, [1, 2, 3, 4, 5]);
+});
+
+const started = (call, name = "refund") => ({
+  type: "tool.started", run: RUN, step: 1, message: "msg_1", call, name, kind: "client", effect: "side_effect",
+});
+const written = (call, args) => [
+  started(call),
+  { type: "tool.args.delta", call, delta: JSON.stringify(args).slice(0, 3) },
+  { type: "tool.args.delta", call, delta: JSON.stringify(args).slice(3) },
+  { type: "tool.args", call, args },
+];
+const requested = (call, args) => ({
+  type: "approval.requested", approval: `apr_${call}`, kind: "tool", call, name: "refund", args, message: "May it?",
+  schema: {}, deciders: ["user"], expires_at: "2030-01-01T00:00:00.000Z",
+});
+const resolved = (call, decision, more = {}) => ({
+  type: "approval.resolved", approval: `apr_${call}`, call, decision, by: { type: "user" }, edited_args: null,
+  comment: null, remember: "call", ...more,
+});
+const suspendedFor = (...pending) => ({ type: "run.suspended", reason: "x", pending });
+const reduce = (events, calls = new Map()) => events.reduce(callsAfter, calls);
+const states = (calls) => [...calls.values()].map((call) => call.state);
+
+test("a call from its first letter to its answer, and two keep their order", () => {
+  const seen = [];
+  let calls = new Map();
+  for (const event of [
+    ...written("a", { amount: 60 }), ...written("b", {}), { type: "message.completed" }, { type: "constructor" },
+    { type: "tool.progress", call: "b", progress: 1, total: 2, message: "half" },
+    { type: "tool.completed", call: "b", output: { ok: 1 }, artifact: null, duration_ms: 1 },
+    { type: "tool.failed", call: "a", error: { code: "tool_error", title: "No" }, duration_ms: 1 },
+    { type: "tool.completed", call: "nobody knows it", output: 1, artifact: null, duration_ms: 1 },
+  ]) {
+    const before = new Map(calls);
+    const next = callsAfter(calls, event);
+    assert.deepEqual(calls, before, "what goes in stays as it is");
+    calls = next;
+    if (seen.at(-1) !== states(calls).join()) seen.push(states(calls).join());
+  }
+  assert.deepEqual(seen, [
+    "writing", "called", "called,writing", "called,called", "called,running", "called,completed", "failed,completed",
+  ]);
+  assert.deepEqual([...calls.keys()], ["a", "b"]);
+  const { run, message, name, written: text, args, error } = calls.get("a");
+  assert.deepEqual([run, message, name, text, args], [RUN, "msg_1", "refund", '{"amount":60}', { amount: 60 }]);
+  assert.equal(error.code, "tool_error");
+  assert.deepEqual(calls.get("b").output, { ok: 1 });
+  const more = callsAfter(calls, { type: "tool.denied", call: "a", by: null, comment: null });
+  assert.equal(more.get("b"), calls.get("b"), "what an event says nothing of is the same object");
+});
+
+test("a reset makes calls void, and no others", () => {
+  const calls = reduce([...written("a", {}), started("b"), { type: "step.reset", messages: ["msg_1"], calls: ["b"] }]);
+  assert.deepEqual([...calls.keys()], ["a"]);
+  assert.deepEqual(reduce([{ type: "tool.args", call: "b", args: {} }], calls), calls, "void is void");
+});
+
+test("approved with other arguments: the last ones count, and it is remembered what was asked", () => {
+  const asked = reduce([
+    ...written("a", { amount: 60 }), requested("a", { amount: 60 }),
+    suspendedFor({ type: "approval", approval: "apr_a", call: "a", budget: null }), { type: "run.resumed" },
+  ]);
+  assert.deepEqual(states(asked), ["asked"]);
+  assert.deepEqual([asked.get("a").approvals.length, asked.get("a").approvals[0].decision], [1, null]);
+  const decided = reduce([
+    resolved("a", "approved", { edited_args: { amount: 40 } }), { type: "tool.args", call: "a", args: { amount: 40 } },
+  ], asked);
+  assert.deepEqual(states(decided), ["called"]);
+  const { args, approvals: [approval] } = decided.get("a");
+  assert.deepEqual([args, approval.args, approval.decision], [{ amount: 40 }, { amount: 60 }, "approved"]);
+  const input = reduce([suspendedFor({ type: "input", approval: null, call: "a", budget: null })], decided);
+  assert.deepEqual(states(input), ["input"]);
+  const after = (event) => states(callsAfter(input, event));
+  assert.deepEqual(after({ type: "tool.completed", call: "a", output: 1, artifact: null }), ["completed"]);
+  assert.deepEqual(after(suspendedFor({ type: "budget", approval: null, call: null, budget: "x" })), ["input"]);
+});
+
+test("denied, cancelled and expired are told", () => {
+  for (const decision of ["denied", "cancelled", "expired"]) {
+    const calls = reduce([...written("a", {}), requested("a", {}), resolved("a", decision, { comment: "no" })]);
+    const [approval] = calls.get("a").approvals;
+    assert.deepEqual([states(calls)[0], approval.decision, approval.comment], ["called", decision, "no"]);
+    assert.equal(approval.message, "May it?");
+  }
+});
+
+test("a call of unknown outcome is asked about once more", () => {
+  const again = { ...requested("a", {}), approval: "apr_2", kind: "unknown_outcome" };
+  const calls = reduce([...written("a", {}), requested("a", {}), resolved("a", "approved"), again]);
+  const told = calls.get("a").approvals.map((it) => [it.kind, it.decision]);
+  assert.deepEqual(told, [["tool", "approved"], ["unknown_outcome", null]]);
+  assert.deepEqual(states(calls), ["asked"]);
+});
+
+test("a snapshot and approvals tell the same as the events", () => {
+  const call = (name, args) => ({ type: "tool_call", call: name, name: "refund", args });
+  const none = { output: null, error: null, artifact: null, comment: null };
+  const result = (call, status, more) => ({ type: "tool_result", call, name: "refund", status, ...none, ...more });
+  const message = (id, role, status, content) => ({ id, run: RUN, role, status, content });
+  const calls = callsOf([
+    message("msg_0", "user", "completed", [{ type: "text", text: "x" }]),
+    message("msg_1", "assistant", "completed", [
+      { type: "text", text: "y" }, call("a", { n: 1 }), call("b", {}), call("c", {}), call("d", {}), call("e", {}),
+    ]),
+    message("msg_2", "tool", "completed", [
+      result("a", "completed", { output: [1] }), result("b", "failed", { error: { code: "tool_error" } }),
+      result("c", "denied", { comment: "no" }),
+    ]),
+    message("msg_3", "assistant", "in_progress", [call("f", null)]),
+  ], [{ type: "approval", approval: "apr_d", call: "d" }, { type: "input", approval: null, call: "e" }]);
+  assert.deepEqual(states(calls), ["completed", "failed", "denied", "asked", "input", "writing"]);
+  const { args, output, message: of, run } = calls.get("a");
+  assert.deepEqual([args, output, of, run], [{ n: 1 }, [1], "msg_1", RUN]);
+  assert.deepEqual([calls.get("c").comment, calls.get("c").by], ["no", undefined], "by whom is not told");
+  // The approvals come by themselves; late ones do not undo what the stream has told since.
+  const api = (call, status) => ({ ...requested(call, {}), id: `apr_${call}`, status, by: null, comment: "c" });
+  const pending = reduce(eventsOf(api("d", "pending")), calls);
+  assert.deepEqual([pending.get("d").state, pending.get("d").approvals[0].message], ["asked", "May it?"]);
+  const late = reduce([resolved("d", "denied"), ...eventsOf(api("d", "pending"))], calls);
+  assert.deepEqual([late.get("d").state, late.get("d").approvals[0].decision], ["called", "denied"]);
+  const old = reduce(eventsOf(api("a", "approved")), calls).get("a");
+  assert.deepEqual([old.state, old.approvals[0].decision, old.approvals[0].comment], ["completed", "approved", "c"]);
+});
+
+test("a decision says what was changed, and nothing that was not", () => {
+  const asked = requested("a", { order: "7", deep: { a: 1, b: [1, { x: 1, y: 2 }] } });
+  const args = '{"deep":{"b":[1,{"y":2,"x":1}],"a":1.0},"order":"7"}';
+  assert.deepEqual(decisionOf(asked, "approved", { args }), { decision: "approved", remember: "call" }, "other order");
+  assert.deepEqual(decisionOf(asked, "approved", { args, thread: true }), { decision: "approved", remember: "thread" });
+  assert.deepEqual(decisionOf(asked, "approved", { args: '{"order":"8"}', comment: " ok " }), {
+    decision: "approved", remember: "call", comment: "ok", edited_args: { order: "8" },
+  });
+  assert.deepEqual(decisionOf(asked, "approved"), { decision: "approved", remember: "call" }, "arguments not shown");
+  const wrong = ["{", "", "[]", "null", "7", '"x"'].map((args) => ({ args })).concat({ args: "{}", thread: true });
+  for (const fields of wrong) assert.throws(() => decisionOf(asked, "approved", fields), SyntaxError, fields.args);
+  for (const decision of ["denied", "cancelled"]) {
+    assert.deepEqual(decisionOf(asked, decision, { args: "{", thread: true }), { decision, remember: "call" });
+  }
+  const unknown = { ...asked, kind: "unknown_outcome" };
+  assert.deepEqual(decisionOf(unknown, "denied", { output: "[1]" }), {
+    decision: "denied", remember: "call", output: [1],
+  });
+  assert.deepEqual(decisionOf(unknown, "approved", { args: "{}", thread: true, output: "1" }), {
+    decision: "approved", remember: "call",
+  });
+});
+
+test("an answer is JSON or a string, and what is shown is what is there", () => {
+  assert.deepEqual(['{"a":[1]}', "null", '"x"', "7", "x", "{"].map(answerOf), [{ a: [1] }, null, "x", 7, "x", "{"]);
+  const sly = { "\u202egpj": "a\u200bb", "ok": "ä🦀" };
+  assert.deepEqual(JSON.parse(pretty(sly)), sly);
+  assert.ok(pretty(sly).includes("\\u202egpj") && pretty(sly).includes("a\\u200bb") && pretty(sly).includes("ä🦀"));
+  // Where the runtime can: the node of the CI may be too old for it.
+  if (JSON.rawJSON) {
+    const long = '{"order":12345678901234567890}';
+    assert.equal(JSON.stringify(parseJson(long)), long);
+    const asked = requested("a", parseJson(long));
+    assert.equal(decisionOf(asked, "approved", { args: long }).edited_args, undefined);
+    assert.ok(decisionOf(asked, "approved", { args: long.replace("890", "891") }).edited_args);
+  }
 });

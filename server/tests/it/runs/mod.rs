@@ -9,6 +9,7 @@ mod http_tools;
 mod mcp;
 mod resume;
 mod retention;
+mod structured;
 mod threads;
 mod tickets;
 mod tools;

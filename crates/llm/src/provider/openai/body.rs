@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use headwater_protocol::CallId;
-use headwater_protocol::api::{ReasoningEffort, ToolChoice};
+use headwater_protocol::api::{ReasoningEffort, ResponseFormat, ToolChoice};
 use headwater_protocol::event::Role;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
@@ -33,12 +33,27 @@ struct Body<'a> {
     seed: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<ReasoningEffort>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Format<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<Tool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<ToolChoice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parallel_tool_calls: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Format<'a> {
+    r#type: &'static str,
+    json_schema: Described<'a>,
+}
+
+#[derive(Serialize)]
+struct Described<'a> {
+    name: &'a str,
+    schema: &'a serde_json::Value,
+    strict: bool,
 }
 
 #[derive(Serialize)]
@@ -147,6 +162,13 @@ pub(super) fn render(ask: Ask<'_>, field: MaxTokensField) -> Result<Bytes, serde
         stop: &request.stop,
         seed: request.seed,
         reasoning_effort: request.reasoning_effort,
+        response_format: match &request.response_format {
+            // It is what all of them do unless told otherwise.
+            ResponseFormat::Text => None,
+            ResponseFormat::JsonSchema { name, schema, strict } => {
+                Some(Format { r#type: "json_schema", json_schema: Described { name, schema, strict: *strict } })
+            }
+        },
         tools: request.tools.iter().map(tool).collect(),
         tool_choice: offers.then_some(request.tool_choice),
         // That it may is every provider's default, and some know no such field.
@@ -206,6 +228,8 @@ mod tests {
         request.stop = vec!["END".into()];
         request.seed = Some(-1);
         request.reasoning_effort = Some(ReasoningEffort::Low);
+        request.response_format =
+            ResponseFormat::JsonSchema { name: "n".into(), schema: json!({"type": "object"}), strict: true };
         assert_eq!(
             rendered(&request, "o3", MaxTokensField::Auto),
             json!({
@@ -216,7 +240,10 @@ mod tests {
                     {"role": "assistant", "content": "a"}
                 ],
                 "stream": true, "stream_options": {"include_usage": true}, "max_completion_tokens": 7,
-                "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "seed": -1, "reasoning_effort": "low"
+                "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "seed": -1, "reasoning_effort": "low",
+                "response_format": {
+                    "type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}, "strict": true}
+                }
             })
         );
     }
