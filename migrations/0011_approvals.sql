@@ -137,10 +137,13 @@ BEGIN
     IF w IS NOT NULL THEN
         -- The run's row is locked by its log's new end. Whoever answers or decides takes that lock too, and so either comes
         -- before and is seen here, or after and finds a run that waits.
+        -- A process of the release before says only that it waits.
         IF NOT p_again AND w->>'status' = 'suspended'
-           AND w->'waits_for' IS DISTINCT FROM (
-               SELECT coalesce(jsonb_object_agg(call_id, status), '{}') FROM headwater.tool_calls
-               WHERE tenant_id = v_tenant AND run_id = p_run AND status IN ('asked', 'pending')) THEN
+           AND (CASE WHEN w ? 'waits_for' THEN w->'waits_for' IS DISTINCT FROM (
+                   SELECT coalesce(jsonb_object_agg(call_id, status), '{}') FROM headwater.tool_calls
+                   WHERE tenant_id = v_tenant AND run_id = p_run AND status IN ('asked', 'pending'))
+               ELSE NOT EXISTS (SELECT 1 FROM headwater.tool_calls
+                                WHERE tenant_id = v_tenant AND run_id = p_run AND status = 'pending') END) THEN
             RAISE EXCEPTION 'run % waits for something else', p_run USING ERRCODE = 'HW006';
         END IF;
         IF w ? 'finished_at' THEN

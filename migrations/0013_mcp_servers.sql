@@ -11,6 +11,8 @@ CREATE TABLE headwater.mcp_servers (
     protocol_version text,
     tools            jsonb NOT NULL DEFAULT '[]',
     tools_fetched_at timestamptz,
+    -- When it was last asked, however that went.
+    looked_at        timestamptz,
     created_at       timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, mcp_id),
@@ -18,5 +20,5 @@ CREATE TABLE headwater.mcp_servers (
     FOREIGN KEY (tenant_id) REFERENCES headwater.tenants ON DELETE CASCADE
 );
 SELECT headwater_sys.wall('headwater.mcp_servers');
-GRANT SELECT, INSERT, UPDATE (name, url, auth, status, error, protocol_version, tools, tools_fetched_at, updated_at), DELETE
+GRANT SELECT, INSERT, UPDATE (name, url, auth, status, error, protocol_version, tools, tools_fetched_at, looked_at, updated_at), DELETE
     ON headwater.mcp_servers TO @app@;

@@ -30,6 +30,12 @@ pub(crate) fn begin(
     for (position, call) in calls.iter().enumerate() {
         state.tool_calls += 1;
         let tool = state.tools.find(&call.name).cloned();
+        // What is always the same the model does not set, and nobody is asked about it.
+        let args = match (&tool, &call.args) {
+            (Some(tool), Some(args)) => Some(tool.without_defaults(args)),
+            (_, args) => args.clone(),
+        };
+        let call = &OpenCall { args: args.clone(), ..call.clone() };
         let ttl_ms = tool.as_ref().and_then(|tool| match tool.means {
             Means::Client { ttl_ms } => Some(ttl_ms),
             Means::Http(_) | Means::Mcp { .. } | Means::Memory(_) | Means::Time => None,
@@ -42,7 +48,7 @@ pub(crate) fn begin(
             name: call.name.clone(),
             kind: tool.as_ref().map(|tool| tool.kind()),
             effect: tool.as_ref().map(|tool| word(tool.effect)),
-            args: call.args.clone(),
+            args: args.clone(),
             status: "pending",
             output: None,
             error: None,
@@ -131,6 +137,9 @@ pub(crate) struct Question<'a> {
     pub(crate) schema: &'a serde_json::Value,
 }
 
+/// Room for arguments and schema in the event of a question, in bytes of their JSON.
+const ROOM: usize = headwater_protocol::event::MAX_EVENT_BYTES - 16 * 1024;
+
 /// Asks it: the event, and the row.
 pub(crate) fn ask(state: &RunState<'_>, question: &Question<'_>, now: Timestamp) -> (EventBody, ApprovalWrite) {
     let Question { kind, call, name, args, schema } = *question;
@@ -149,7 +158,12 @@ pub(crate) fn ask(state: &RunState<'_>, question: &Question<'_>, now: Timestamp)
         name: name.to_owned(),
         args: Some(args.clone()),
         message: message.clone(),
-        schema: schema.clone(),
+        // Beside large arguments there is no room for a large schema in an event; the approval itself has it.
+        schema: if args.to_string().len() + schema.to_string().len() > ROOM {
+            serde_json::json!({})
+        } else {
+            schema.clone()
+        },
         deciders: deciders.clone(),
         expires_at,
     };
@@ -183,8 +197,14 @@ pub fn args_hash(args: &serde_json::Value) -> String {
                 let sorted: std::collections::BTreeMap<_, _> = members.iter().collect();
                 sorted.into_iter().map(|(name, value)| (name.clone(), plain(value))).collect()
             }
-            // Postgres knows no negative zero.
-            Value::Number(number) if number.as_f64() == Some(0.0) && number.is_f64() => 0.0.into(),
+            // Postgres writes a whole number without a point or an exponent, and knows no negative zero.
+            Value::Number(number) if number.is_f64() => match number.as_f64() {
+                Some(float) if float.fract() == 0.0 && float.abs() < 1.8e19 => {
+                    let whole = float as i128;
+                    i64::try_from(whole).map_or_else(|_| (whole as u64).into(), Value::from)
+                }
+                _ => value.clone(),
+            },
             other => other.clone(),
         }
     }
@@ -277,6 +297,10 @@ mod tests {
     fn a_hash_is_of_the_values_and_not_of_their_spelling() {
         let hash = |text: &str| args_hash(&serde_json::from_str::<Value>(text).expect("JSON"));
         assert_eq!(hash(r#"{"a":1,"b":[1.50,-0.0]}"#), hash(r#"{ "b": [1.5, 0.0], "a": 1 }"#));
+        assert_eq!(
+            hash(r#"{"a":1.2e16,"b":1e19,"c":-2.0}"#),
+            hash(r#"{"a":12000000000000000,"b":10000000000000000000,"c":-2}"#)
+        );
         assert_ne!(hash(r#"{"a":1}"#), hash(r#"{"a":"1"}"#));
         assert_ne!(hash(r#"{"a":1}"#), hash(r#"{"a":2}"#));
         assert_eq!(args_hash(&json!({})), "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");

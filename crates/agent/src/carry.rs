@@ -4,7 +4,7 @@
 //! run suspends only if what it waits for is still what it believes, looked at under the lock that an answer and a decision
 //! take too; so none of them is lost.
 
-use headwater_protocol::api::{ApprovalStatus, OnExpiry, RunStatus};
+use headwater_protocol::api::{ApprovalKind, ApprovalStatus, OnExpiry, RunStatus};
 use headwater_protocol::event::{Actor, EventBody, FinishReason, MessageStatus, Pending, Role};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::message::Part;
@@ -52,7 +52,11 @@ pub(crate) fn abandon(
             None => EventBody::ApprovalResolved {
                 approval: *approval,
                 call: *call,
-                decision: ApprovalStatus::Cancelled,
+                decision: if by.is_some_and(|by| by.reason.as_deref() == Some("expired")) {
+                    ApprovalStatus::Expired
+                } else {
+                    ApprovalStatus::Cancelled
+                },
                 by: by.cloned(),
                 edited_args: None,
                 comment: None,
@@ -218,7 +222,9 @@ impl RunState<'_> {
             .filter(|(approval, _)| called.unresolved.contains(approval))
             .collect();
         let (events, unanswered) = abandon(open, &unresolved, rows, ending.by());
-        let next = self.end(events, Writes { unanswered, ..Writes::default() }, ending).await?;
+        let late = rows.iter().filter(|row| row.late && row.status == "asked");
+        let expired = late.filter_map(|row| row.approval.as_ref().map(|approval| approval.id.uuid())).collect();
+        let next = self.end(events, Writes { unanswered, expired, ..Writes::default() }, ending).await?;
         Ok(After::Ended(next))
     }
 
@@ -234,7 +240,7 @@ impl RunState<'_> {
                 name: row.name.clone(),
                 status: row.status.clone(),
                 output: row.output.clone(),
-                error: problem(row),
+                error: problem(row).map(Box::new),
                 artifact: None,
                 comment: comment(row),
             })
@@ -277,6 +283,12 @@ fn tell_decisions(rows: &[StoredCall], called: &mut Called, turn: &mut Turn) {
     }
 }
 
+/// What is told of a call of which nobody knows whether it had its effect.
+pub(crate) fn unknown() -> Problem {
+    let words = "the server process that made the call died, and nobody knows whether it had its effect";
+    Problem::new(ErrorCode::ToolOutcomeUnknown, words)
+}
+
 /// What nobody has decided in time is denied.
 fn expire(rows: &mut [StoredCall], called: &mut Called, turn: &mut Turn) {
     let now = Timestamp::now();
@@ -287,8 +299,14 @@ fn expire(rows: &mut [StoredCall], called: &mut Called, turn: &mut Turn) {
         called.unresolved.retain(|open| *open != approval.id);
         turn.events.push(resolved(row.call, approval));
         turn.writes.expired.push(approval.id.uuid());
-        "denied".clone_into(&mut row.status);
+        // Of a call that may have had its effect nobody can say that it was not carried out.
+        let (status, error) = match approval.kind {
+            ApprovalKind::Tool => ("denied", None),
+            ApprovalKind::UnknownOutcome => ("failed", serde_json::to_value(unknown()).ok()),
+        };
+        status.clone_into(&mut row.status);
+        row.error.clone_from(&error);
         row.answered_at = Some(now);
-        turn.writes.call_changes.push(CallChange { answered_at: Some(now.0), ..change(row.call, "denied") });
+        turn.writes.call_changes.push(CallChange { error, answered_at: Some(now.0), ..change(row.call, status) });
     }
 }

@@ -9,7 +9,7 @@ use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role, Ru
 use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, MessageId, Money, Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::commit::{LeaseToken, MessageWrite, RunWrite, Writes};
-use headwater_store::scoped::{Author, HistoryMessage};
+use headwater_store::scoped::{Author, HistoryMessage, StoredMcpServer};
 use headwater_store::{StoreError, UserScopedStorage};
 use headwater_stream::{RunIdentity, RunWriter, WriteError};
 use std::time::Duration;
@@ -29,6 +29,10 @@ use crate::toolbox::{Toolbox, servers_named};
 
 /// How long what an MCP server has said of its tools is believed.
 const STALE: Duration = Duration::from_secs(3600);
+/// How long one that was asked in vain is not asked again.
+const AGAIN: Duration = Duration::from_secs(60);
+/// How long a run waits for servers to say what they have.
+const LOOKS: Duration = Duration::from_secs(10);
 /// Segments of a log beyond which it is packed at its end.
 const SCATTERED: usize = 8;
 
@@ -152,7 +156,7 @@ async fn begin<'a>(
     } else {
         Vec::new()
     };
-    let tools = tools(runtime, &storage, &fresh.config, &hold).await?;
+    let tools = tools(runtime, &storage, &fresh.config, &hold, cancel).await?;
     let state = RunState {
         runtime,
         tools,
@@ -180,6 +184,7 @@ async fn tools(
     storage: &UserScopedStorage,
     config: &AgentConfig,
     hold: &CancellationToken,
+    cancel: &CancellationToken,
 ) -> Result<Toolbox, Outcome> {
     let named = servers_named(config);
     if named.is_empty() {
@@ -188,13 +193,24 @@ async fn tools(
     let asked = patiently(hold, || storage.mcp_named(&named)).await;
     let mut servers = asked.ok_or(Outcome::Lost)?.map_err(|error| Outcome::Abandoned(unreadable(&error)))?;
     let parts = &runtime.inner.parts;
-    let old = |at: Timestamp| Timestamp::now().ms() - at.ms() > STALE.as_millis() as i64;
-    for server in servers.iter_mut().filter(|server| server.server.tools_fetched_at.is_none_or(old)) {
+    let ago = |at: Option<Timestamp>| at.map_or(i64::MAX, |at| Timestamp::now().ms() - at.ms());
+    // Not again and again what has just been asked, by this run or by another one.
+    let stale = |server: &&mut StoredMcpServer| {
+        ago(server.server.tools_fetched_at) > STALE.as_millis() as i64
+            && ago(server.looked_at) > AGAIN.as_millis() as i64
+    };
+    let looks = servers.iter_mut().filter(stale).map(|server| async {
         match mcp_call::look(&parts.guard, &parts.vault, storage, &server.server).await {
             Ok(Some(now)) => *server = now,
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "what an MCP server has could not be kept"),
         }
+    });
+    // At the same time, and no longer than is good: of one that does not answer what it said last is believed.
+    tokio::select! {
+        _ = tokio::time::timeout(LOOKS, futures_util::future::join_all(looks)) => {}
+        () = hold.cancelled() => return Err(Outcome::Lost),
+        () = cancel.cancelled() => {}
     }
     Ok(Toolbox::of(config, &servers))
 }

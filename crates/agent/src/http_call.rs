@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::mcp_call::unrevealed;
 use crate::perform::Errand;
 use crate::schema;
-use crate::template::{self, Values};
+use crate::template::{self, Filled, Values};
 
 /// How much of an error's body the model is told, in characters.
 const TOLD: usize = 1000;
@@ -50,11 +50,16 @@ pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Value, Prob
     let bad = |words: String| Problem::new(ErrorCode::ToolInvalidArgs, words);
     let origin = template::check(&tool.request).map_err(|(_, words)| bad(words))?;
     let filling = fill(errand, tool, origin.host_str().unwrap_or_default()).await?;
-    let url = template::url(&tool.request, &filling).map_err(bad)?;
-    let mut headers = template::headers(&tool.request, &filling).map_err(bad)?;
-    let body = match &tool.request.body {
-        Some(body) => template::body(body, &filling).map_err(bad)?,
-        None => None,
+    // In a block of its own: what counts along is not to be kept while the endpoint is waited for.
+    let (url, mut headers, body) = {
+        let filled = Filled::new(&filling);
+        let url = template::url(&tool.request, &filled).map_err(bad)?;
+        let headers = template::headers(&tool.request, &filled).map_err(bad)?;
+        let body = match &tool.request.body {
+            Some(body) => template::body(body, &filled).map_err(bad)?,
+            None => None,
+        };
+        (url, headers, body)
     };
     if body.is_some() {
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
@@ -79,7 +84,8 @@ pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Value, Prob
         max_bytes: errand.ability.max_result_bytes,
     };
     let answer = parts.guard.call(ask).await.map_err(|error| failed(error, tool.effect))?;
-    hide(read(answer, tool), filling.secrets.values())
+    let secrets: Vec<&str> = filling.secrets.values().map(SecretString::expose_secret).collect();
+    hide(read(answer, tool, &secrets), filling.secrets.values())
 }
 
 /// An answer without the secrets that were sent: some endpoints say back what they were told.
@@ -176,8 +182,19 @@ fn failed(error: GuardError, effect: Effect) -> Problem {
 }
 
 /// What an answer comes to.
-fn read(answer: Answer, tool: &HttpTool) -> Result<Value, Problem> {
-    let text = || String::from_utf8_lossy(&answer.body).into_owned();
+fn read(answer: Answer, tool: &HttpTool, secrets: &[&str]) -> Result<Value, Problem> {
+    // Hidden before anything is cut: the beginning of one would not be found any more.
+    let text = || {
+        let mut text = String::from_utf8_lossy(&answer.body).into_owned();
+        for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST) {
+            text = text.replace(secret, HIDDEN);
+            let begun = (1..secret.len()).rev().filter(|at| secret.is_char_boundary(*at));
+            if let Some(at) = begun.into_iter().find(|at| answer.cut && text.ends_with(&secret[..*at])) {
+                text.truncate(text.len() - at);
+            }
+        }
+        text
+    };
     if !answer.status.is_success() {
         let told: String = text().chars().take(TOLD).collect();
         let words = format!("the tool answered {}: {told}", answer.status.as_u16());

@@ -39,17 +39,28 @@ pub async fn look(
     server: &McpServer,
 ) -> Result<Option<StoredMcpServer>, StoreError> {
     let listed = match target(guard, vault, storage.scope().tenant, server).await {
-        Ok((target, secrets)) => {
-            let listed = headwater_mcp::list(guard, &target, LIST).await;
-            listed.map_err(|error| hide(Err(problem(&error)), secrets.iter()).expect_err("it was one"))
-        }
+        Ok((target, secrets)) => match headwater_mcp::list(guard, &target, LIST).await {
+            Ok(mut listed) => {
+                for tool in &mut listed.tools {
+                    tool.name = hidden(std::mem::take(&mut tool.name), &secrets);
+                    tool.description = tool.description.take().map(|words| hidden(words, &secrets));
+                    for part in [&mut tool.parameters, &mut tool.annotations] {
+                        *part = hide(Ok(part.take()), secrets.iter()).unwrap_or_default();
+                    }
+                }
+                Ok(listed)
+            }
+            Err(error) => Err(hide(Err(problem(&error)), secrets.iter()).expect_err("it was one")),
+        },
         Err(problem) => Err(problem),
     };
     let look = match listed {
         Ok(listed) => {
-            // A schema that cannot be used is no tool's.
+            // A schema that cannot be used is no tool's. To find out takes a while, and others are not to wait for it.
             let usable = |tool: &headwater_mcp::ListedTool| schema::check(&tool.parameters).is_ok();
-            let tools = listed.tools.into_iter().filter(usable).map(|tool| McpTool {
+            let all = listed.tools;
+            let usable = tokio::task::spawn_blocking(move || all.into_iter().filter(usable).collect::<Vec<_>>()).await;
+            let tools = usable.unwrap_or_default().into_iter().map(|tool| McpTool {
                 name: plain(tool.name),
                 description: tool.description.map(|words| plain(words.chars().take(4096).collect())),
                 parameters: tool.parameters,
@@ -75,7 +86,14 @@ pub async fn look(
             McpLook { status, error: Some(error), listed: None }
         }
     };
-    storage.mcp_looked(server.id, &look, Timestamp::now()).await
+    storage.mcp_looked(server, &look, Timestamp::now()).await
+}
+
+fn hidden(text: String, secrets: &[SecretString]) -> String {
+    match hide(Ok(Value::String(text)), secrets.iter()) {
+        Ok(Value::String(text)) => text,
+        _ => String::new(),
+    }
 }
 
 fn plain(text: String) -> String {
@@ -223,7 +241,8 @@ pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Res
                 // At most one a second: a server may say so much that nothing else would be written.
                 if noted.is_none_or(|at| at.elapsed() >= PACE) {
                     noted = Some(Instant::now());
-                    let _ = errand.progress.try_send((errand.call, progress));
+                    let message = progress.message.map(|words| hidden(words, &secrets));
+                    let _ = errand.progress.try_send((errand.call, headwater_mcp::Progress { message, ..progress }));
                 }
             }
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use headwater_mcp::Progress;
-use headwater_protocol::api::{ApprovalStatus, Effect};
+use headwater_protocol::api::{ApprovalStatus, Effect, Policy, decide, stored_len};
 use headwater_protocol::event::EventBody;
 use headwater_protocol::{CallId, ErrorCode, Problem, RunId, TenantId, ThreadId, Timestamp};
 use headwater_store::UserScopedStorage;
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::{Question, args_hash, ask};
-use crate::carry::Turn;
+use crate::carry::{Turn, unknown};
 use crate::execute::RunState;
 use crate::runtime::AgentRuntime;
 use crate::step::Called;
@@ -34,6 +34,8 @@ use crate::{http_call, mcp_call, memory};
 
 /// The largest answer that an event holds, in bytes of its JSON.
 const LARGEST: usize = headwater_protocol::event::MAX_EVENT_BYTES - 8192;
+/// What a call may take beside its own timeout: it ends by that, in its own words, or by this.
+const GRACE: Duration = Duration::from_millis(500);
 /// How long a server is told that a call was given up.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How often a lease is looked at that is not fresh.
@@ -66,8 +68,16 @@ struct Done {
 impl Errand {
     async fn run(self) -> Done {
         let (call, begun, most) = (self.call, Instant::now(), self.ability.max_result_bytes.min(LARGEST));
+        // For all of it, with what has to be read and asked for first: nothing of it goes on for longer.
+        let limit = self.ability.timeout;
+        let talk = async {
+            let late = |_| {
+                Problem::new(ErrorCode::ToolTimeout, format!("the tool did not answer within {} ms", limit.as_millis()))
+            };
+            tokio::time::timeout(limit + GRACE, self.talk()).await.map_err(late).flatten()
+        };
         let outcome = tokio::select! {
-            outcome = self.talk() => outcome,
+            outcome = talk => outcome,
             () = self.given_up() => Err(Problem::new(ErrorCode::ToolError, "the call was given up")),
         };
         Done { call, outcome: outcome.map(|output| bounded(output, most)), took: begun.elapsed() }
@@ -110,10 +120,10 @@ fn bounded(mut output: Value, most: usize) -> Value {
         }
     }
     clean(&mut output);
-    let text = output.to_string();
-    if text.len() <= most {
+    if stored_len(&output) <= most {
         return output;
     }
+    let text = output.to_string();
     let whole = if let Value::String(words) = &output { words.as_str() } else { text.as_str() };
     // As JSON writes it a character may take six bytes.
     let (mut excerpt, mut left) = (String::new(), most.saturating_sub(64));
@@ -169,7 +179,9 @@ impl RunState<'_> {
         let Turn { mut events, mut writes } = turn;
         let (mut errands, mut done, mut risky) = (Vec::new(), Vec::new(), HashSet::new());
         let (progress, mut told) = mpsc::channel(64);
-        for row in rows.iter().filter(|row| row.status == "ready") {
+        // No more than go out at once: what is written down as begun has begun.
+        let at_once = usize::try_from(self.config.limits.max_parallel_tool_calls).unwrap_or(1).max(1);
+        for row in rows.iter().filter(|row| row.status == "ready").take(at_once) {
             let errand = match self.errand(row, &progress) {
                 Ok(errand) => errand,
                 Err(problem) => {
@@ -193,7 +205,6 @@ impl RunState<'_> {
         if !risky.is_empty() {
             self.until_fresh().await?;
         }
-        let at_once = usize::try_from(self.config.limits.max_parallel_tool_calls).unwrap_or(1).max(1);
         let mut running = futures_util::stream::iter(errands).map(Errand::run).buffer_unordered(at_once);
         loop {
             let next = tokio::select! {
@@ -211,7 +222,7 @@ impl RunState<'_> {
                 () = self.hold.cancelled(), if risky.is_empty() => return Err(WriteError::Fenced),
             };
             let Some(done) = next else { return Ok(()) };
-            if self.cancel.is_cancelled() {
+            if self.cancel.is_cancelled() && done.outcome.is_err() {
                 // What was given up is closed with the run.
                 continue;
             }
@@ -229,6 +240,10 @@ impl RunState<'_> {
         if approval.is_some_and(|approval| approval.args_hash != args_hash(args)) {
             tracing::error!(call.id = %row.call, "the arguments of a call are not those that were approved");
             return Err(lost("the arguments are not those that were approved"));
+        }
+        // Whoever approved has not made the rules, and may have edited the arguments.
+        if decide(ability.policy, &ability.rules, &ability.with_defaults(args), true) == Policy::Deny {
+            return Err(Problem::new(ErrorCode::ToolError, "the agent's rules forbid a call with these arguments"));
         }
         let identity = self.writer.identity();
         Ok(Errand {
@@ -288,7 +303,7 @@ impl RunState<'_> {
         let wait = |row: &StoredCall| {
             let timeout = self.tools.find(&row.name).map_or(Duration::ZERO, |ability| ability.timeout);
             let ago = row.started.map_or(i64::MAX, |(_, ago)| ago).max(0).unsigned_abs();
-            (lease + timeout).saturating_sub(Duration::from_millis(ago))
+            (lease + timeout + GRACE).saturating_sub(Duration::from_millis(ago))
         };
         let left = started().map(wait).max().unwrap_or_default();
         let Turn { mut events, mut writes } = turn;
@@ -309,8 +324,7 @@ impl RunState<'_> {
             let (Some(ability), Some(args), false) =
                 (ability, row.final_args(), self.config.approvals.deciders.is_empty())
             else {
-                let words = "the server process that made the call died, and nobody knows whether it had its effect";
-                let error = Problem::new(ErrorCode::ToolOutcomeUnknown, words);
+                let error = unknown();
                 events.push(EventBody::ToolFailed { call: row.call, error: error.clone(), duration_ms: 0 });
                 called.told.push(row.call);
                 writes.call_changes.push(CallChange {

@@ -347,6 +347,31 @@ impl AgentRuntime {
         }
     }
 
+    /// Whether the agent's rules permit a call with arguments that a person has edited.
+    ///
+    /// # Errors
+    /// `invalid_value` when they forbid it; `unavailable` when the database is away.
+    pub async fn check_edited(
+        &self,
+        storage: &headwater_store::UserScopedStorage,
+        run: RunId,
+        tool: &str,
+        args: &serde_json::Value,
+    ) -> Result<(), Problem> {
+        let away = |error: StoreError| unavailable(&error.to_string());
+        let Some(found) = storage.run_for_loop(run).await.map_err(away)? else { return Ok(()) };
+        let servers = storage.mcp_named(&crate::toolbox::servers_named(&found.config)).await.map_err(away)?;
+        let tools = crate::toolbox::Toolbox::of(&found.config, &servers);
+        let forbidden = tools.find(tool).is_some_and(|tool| {
+            let policy = headwater_protocol::api::decide(tool.policy, &tool.rules, &tool.with_defaults(args), true);
+            policy == headwater_protocol::api::Policy::Deny
+        });
+        if forbidden {
+            return Err(Problem::invalid("/edited_args", "the agent's rules forbid a call with these arguments"));
+        }
+        Ok(())
+    }
+
     /// Whether nothing new is begun here.
     pub(crate) fn is_draining(&self) -> bool {
         self.inner.draining.load(Ordering::Relaxed)

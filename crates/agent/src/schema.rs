@@ -36,7 +36,8 @@ pub(crate) fn wrong_with(schema: &Value, args: &Value, bytes: usize) -> Option<S
         };
         let errors = validator.iter_errors(args).take(TOLD).map(|error| {
             let words: String = error.to_string().chars().take(TOLD_CHARS).collect();
-            format!("{}: {words}", error.instance_path())
+            let at = error.instance_path().to_string();
+            if at.is_empty() { words } else { format!("{at}: {words}") }
         });
         let errors: Vec<String> = errors.collect();
         (!errors.is_empty()).then(|| errors.join("; "))
@@ -45,7 +46,40 @@ pub(crate) fn wrong_with(schema: &Value, args: &Value, bytes: usize) -> Option<S
     if bytes > IN_PLACE { tokio::task::block_in_place(look) } else { look() }
 }
 
+/// Drafts that are understood, by a part of their names. Older ones name schemas in other ways.
+const DRAFTS: [&str; 4] = ["draft-06", "draft-07", "2019-09", "2020-12"];
+
+/// Whether the whole is one document of a known draft. A part with a name of its own would be another one, in which references
+/// lead elsewhere than is counted here.
+fn is_one(node: &Value, is_root: bool) -> Result<(), Unusable> {
+    match node {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match (name.as_str(), value) {
+                    ("$id", Value::String(_)) => return Err("$id is not supported".to_owned()),
+                    ("$schema", Value::String(draft)) if is_root => {
+                        if !DRAFTS.iter().any(|known| draft.contains(known)) {
+                            return Err(
+                                "its $schema is not supported: draft-06, draft-07, 2019-09 and 2020-12 are".to_owned()
+                            );
+                        }
+                    }
+                    ("$schema", Value::String(_)) => return Err("$schema is for the whole schema alone".to_owned()),
+                    ("$ref", Value::String(to)) if to.contains('%') => {
+                        return Err("a reference with % is not supported".to_owned());
+                    }
+                    _ => is_one(value, false)?,
+                }
+            }
+            Ok(())
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| is_one(item, false)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
 fn compile(schema: &Value) -> Result<jsonschema::Validator, Unusable> {
+    is_one(schema, true)?;
     let mut sizes = Sizes { root: schema, known: HashMap::new(), open: Vec::new() };
     if sizes.of(schema)? > MAX_NODES {
         return Err(format!("it has more than {MAX_NODES} parts, with its references followed"));
@@ -148,6 +182,25 @@ mod tests {
             assert!(check(&schema).expect_err("nowhere").contains("leads nowhere"), "{away}");
         }
         assert!(check(&json!({"type": "object", "properties": {"a": {"pattern": "("}}})).is_err());
+        // Where references would lead elsewhere than is counted.
+        for elsewhere in [
+            json!({"$defs": {"a%62": {}, "ab": {"type": "string"}}, "$ref": "#/$defs/a%62"}),
+            json!({"properties": {"a": {"$id": "b", "$ref": "#/$defs/c", "$defs": {"c": {}}}}, "$defs": {"c": {}}}),
+            json!({"$defs": {"b": {"$id": "b", "properties": {"x": {}}}}, "$ref": "#/$defs/b/properties/x"}),
+            json!({"$schema": "http://json-schema.org/draft-04/schema#", "properties": {"a": {"id": "x"}}}),
+            json!({"properties": {"a": {"$schema": "http://json-schema.org/draft-07/schema#"}}}),
+        ] {
+            assert!(
+                check(&elsewhere).expect_err("refused").contains("not supported")
+                    || elsewhere["properties"]["a"]["$schema"].is_string(),
+                "{elsewhere}"
+            );
+            assert!(check(&elsewhere).is_err(), "{elsewhere}");
+        }
+        assert_eq!(
+            check(&json!({"$schema": "http://json-schema.org/draft-07/schema#", "properties": {"$id": {}}})),
+            Ok(())
+        );
         let wide = "(a{1,100}){1,100}{1,100}";
         assert!(check(&json!({"type": "object", "properties": {"a": {"pattern": wide}}})).is_err());
     }

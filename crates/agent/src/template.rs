@@ -4,6 +4,7 @@
 //! its string in a body; that scheme, host and port are those of the configuration; and that a secret stands in headers,
 //! query and body alone.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use headwater_protocol::api::HttpRequest;
@@ -14,6 +15,31 @@ use url::Url;
 pub(crate) trait Values {
     /// The value of a name such as `args.order`; `None` where there is none.
     fn value(&self, name: &str) -> Option<Value>;
+}
+
+/// What all values that are filled in may come to together, in bytes: a template may name a large one very often.
+const MAX_FILLED: usize = 1 << 20;
+
+/// Values as they are filled in, counted.
+pub(crate) struct Filled<'a> {
+    values: &'a dyn Values,
+    left: Cell<usize>,
+}
+
+impl<'a> Filled<'a> {
+    /// Nothing filled in yet.
+    pub(crate) fn new(values: &'a dyn Values) -> Self {
+        Self { values, left: Cell::new(MAX_FILLED) }
+    }
+
+    /// A value, unless it is too much by now.
+    fn value(&self, name: &str) -> Result<Option<Value>, String> {
+        let Some(value) = self.values.value(name) else { return Ok(None) };
+        let size = text_of(&value).len();
+        let left = self.left.get().checked_sub(size);
+        self.left.set(left.ok_or_else(|| format!("what is filled in is more than {MAX_FILLED} bytes"))?);
+        Ok(Some(value))
+    }
 }
 
 /// A string in parts.
@@ -156,14 +182,18 @@ fn missing(name: &str) -> String {
 ///
 /// # Errors
 /// What is missing, or would leave its place.
-pub(crate) fn url(request: &HttpRequest, values: &dyn Values) -> Result<Url, String> {
+pub(crate) fn url(request: &HttpRequest, values: &Filled<'_>) -> Result<Url, String> {
     let mut text = String::new();
     for part in parts(&request.url)? {
         match part {
             Part::Text(part) => text.push_str(part),
             Part::Name(name) => {
-                let value = values.value(name).filter(|value| !value.is_null()).ok_or_else(|| missing(name))?;
+                let value = values.value(name)?.filter(|value| !value.is_null()).ok_or_else(|| missing(name))?;
                 let value = text_of(&value);
+                // With nothing in its place another path would be left.
+                if value.is_empty() && !text.contains(['?', '#']) {
+                    return Err(format!("{name} is empty"));
+                }
                 // All but letters, digits, `-`, `_`, `~` and `.`: a slash or a question mark is part of the value.
                 for byte in value.bytes() {
                     if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.') {
@@ -190,16 +220,16 @@ pub(crate) fn url(request: &HttpRequest, values: &dyn Values) -> Result<Url, Str
 }
 
 /// A value of a query or a header. `None`: its only template has no value.
-fn whole(template: &str, values: &dyn Values) -> Result<Option<String>, String> {
+fn whole(template: &str, values: &Filled<'_>) -> Result<Option<String>, String> {
     let parts = parts(template)?;
     if let [Part::Name(name)] = parts.as_slice() {
-        return Ok(values.value(name).filter(|value| !value.is_null()).map(|value| text_of(&value)));
+        return Ok(values.value(name)?.filter(|value| !value.is_null()).map(|value| text_of(&value)));
     }
     let mut text = String::new();
     for part in parts {
         match part {
             Part::Text(part) => text.push_str(part),
-            Part::Name(name) => text.push_str(&text_of(&values.value(name).ok_or_else(|| missing(name))?)),
+            Part::Name(name) => text.push_str(&text_of(&values.value(name)?.ok_or_else(|| missing(name))?)),
         }
     }
     Ok(Some(text))
@@ -209,7 +239,7 @@ fn whole(template: &str, values: &dyn Values) -> Result<Option<String>, String> 
 ///
 /// # Errors
 /// What is missing, or can be in no header.
-pub(crate) fn headers(request: &HttpRequest, values: &dyn Values) -> Result<http::HeaderMap, String> {
+pub(crate) fn headers(request: &HttpRequest, values: &Filled<'_>) -> Result<http::HeaderMap, String> {
     let mut headers = http::HeaderMap::new();
     for (name, template) in &request.headers {
         let Some(value) = whole(template, values)? else { continue };
@@ -227,10 +257,10 @@ pub(crate) fn headers(request: &HttpRequest, values: &dyn Values) -> Result<http
 ///
 /// # Errors
 /// What is missing.
-pub(crate) fn body(template: &Value, values: &dyn Values) -> Result<Option<Value>, String> {
+pub(crate) fn body(template: &Value, values: &Filled<'_>) -> Result<Option<Value>, String> {
     Ok(Some(match template {
         Value::String(text) => match parts(text)?.as_slice() {
-            [Part::Name(name)] => return Ok(values.value(name)),
+            [Part::Name(name)] => return values.value(name),
             _ => Value::String(whole(text, values)?.unwrap_or_default()),
         },
         Value::Array(items) => {
@@ -280,7 +310,7 @@ mod tests {
         let request = request(json!({"url": "https://shop.test:8443/orders/{{args.order}}/refund?v=2&q={{args.q}}",
             "query": {"note": "{{args.note}}", "by": "me and {{args.note}}", "gone": "{{args.nothing}}"}}));
         assert_eq!(check(&request).map(|url| url.to_string()), Ok("https://shop.test:8443/".to_owned()));
-        let fill = |args: Value| url(&request, &Given(args)).map(|url| url.to_string());
+        let fill = |args: Value| url(&request, &Filled::new(&Given(args))).map(|url| url.to_string());
         assert_eq!(
             fill(json!({"order": "7/../../admin?x=1#y", "q": "a&v=3", "note": "ü=1&b"})).expect("fills in"),
             "https://shop.test:8443/orders/7%2F..%2F..%2Fadmin%3Fx%3D1%23y/refund?v=2&q=a%26v%3D3\
@@ -290,7 +320,7 @@ mod tests {
             fill(json!({"order": 7, "q": true, "note": [1]})).expect("fills in").matches("/7/refund").count(),
             1
         );
-        for order in [".", ".."] {
+        for order in [".", "..", ""] {
             assert!(fill(json!({"order": order, "q": "", "note": ""})).is_err(), "{order}");
         }
         assert_eq!(fill(json!({"q": "", "note": ""})), Err("args.order is missing".to_owned()));
@@ -304,23 +334,34 @@ mod tests {
     fn headers_hold_one_line() {
         let request =
             request(json!({"headers": {"Authorization": "Bearer {{secret.SHOP}}", "X-Order": "{{args.order}}"}}));
-        let filled = headers(&request, &Given(json!({"order": "7"}))).expect("fills in");
+        let fill = |args: Value| headers(&request, &Filled::new(&Given(args)));
+        let filled = fill(json!({"order": "7"})).expect("fills in");
         assert_eq!(filled["authorization"], "Bearer <secret.SHOP>");
         assert!(filled["x-order"].is_sensitive());
-        assert!(headers(&request, &Given(json!({"order": "7\r\nx-admin: yes"}))).is_err());
-        assert_eq!(headers(&request, &Given(json!({}))).expect("fills in").len(), 1, "what has no value is not sent");
+        assert!(fill(json!({"order": "7\r\nx-admin: yes"})).is_err());
+        assert_eq!(fill(json!({})).expect("fills in").len(), 1, "what has no value is not sent");
     }
 
     #[test]
     fn a_body_keeps_its_types() {
         let template = json!({"amount": "{{args.amount}}", "text": "Order {{args.order}} of {{user.external_id}}",
             "list": ["{{args.amount}}", "{{args.nothing}}", 1], "nothing": "{{args.nothing}}", "deep": {"all": "{{args.deep.one}}"}});
-        let filled = body(&template, &Given(json!({"amount": 7.5, "order": "\"7\"", "deep": {"one": [1, 2]}})))
-            .expect("fills in");
+        let given = Given(json!({"amount": 7.5, "order": "\"7\"", "deep": {"one": [1, 2]}}));
+        let filled = body(&template, &Filled::new(&given)).expect("fills in");
         assert_eq!(
             filled.expect("a body"),
             json!({"amount": 7.5, "text": "Order \"7\" of <user.external_id>", "list": [7.5, null, 1], "deep": {"all": [1, 2]}})
         );
+    }
+
+    #[test]
+    fn a_large_value_is_not_filled_in_without_end() {
+        let given = Given(json!({"text": "x".repeat(10_000)}));
+        let many = Value::Array(vec!["{{args.text}}".into(); 1000]);
+        assert!(body(&many, &Filled::new(&given)).expect_err("too much").contains("more than"));
+        assert!(body(&Value::Array(vec!["{{args.text}}".into(); 50]), &Filled::new(&given)).is_ok());
+        let query = request(json!({"url": format!("https://shop.test/{}", "{{args.text}}".repeat(150))}));
+        assert!(url(&query, &Filled::new(&given)).is_err());
     }
 
     #[test]

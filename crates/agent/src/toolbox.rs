@@ -68,6 +68,15 @@ impl Ability {
         may_permit(self.policy, &self.rules)
     }
 
+    /// Arguments without those that are always the same.
+    pub(crate) fn without_defaults(&self, args: &Value) -> Value {
+        let mut args = args.clone();
+        if let Some(members) = args.as_object_mut() {
+            members.retain(|name, _| !self.defaults.contains_key(name));
+        }
+        args
+    }
+
     /// What is called with the arguments that a model, or a person, has given.
     pub(crate) fn with_defaults(&self, args: &Value) -> Value {
         let mut args = args.as_object().cloned().unwrap_or_default();
@@ -91,12 +100,20 @@ impl From<&Ability> for ModelTool {
 pub(crate) struct Toolbox(Arc<[Arc<Ability>]>);
 
 impl Toolbox {
-    /// What this agent can call, with these servers. Of two tools of one name the first one is.
+    /// What this agent can call, with these servers. A name that the agent gives is never one that a server has chosen: of
+    /// two tools of one name the agent's own is, else the first one.
     pub(crate) fn of(config: &AgentConfig, servers: &[StoredMcpServer]) -> Self {
         let most = usize::try_from(config.limits.max_tool_result_bytes).unwrap_or_default();
+        let mut all: Vec<Ability> = config.tools.iter().flat_map(|tool| abilities(tool, servers, most)).collect();
+        let own: HashSet<String> = config.tools.iter().flat_map(Tool::names).map(str::to_owned).collect();
+        let of_server = |ability: &Ability| match &ability.means {
+            Means::Mcp { tool, .. } => ability.name == callable(tool),
+            _ => false,
+        };
+        all.retain(|ability| !(of_server(ability) && own.contains(&ability.name)));
         let mut names = HashSet::new();
-        let all = config.tools.iter().flat_map(|tool| abilities(tool, servers, most));
-        Self(all.filter(|ability| names.insert(ability.name.clone())).take(MAX_TOOLS).map(Arc::new).collect())
+        all.retain(|ability| names.insert(ability.name.clone()));
+        Self(all.into_iter().take(MAX_TOOLS).map(Arc::new).collect())
     }
 
     /// What the model is told of them.
@@ -273,6 +290,32 @@ fn without(schema: &Value, defaults: &BTreeMap<String, Value>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_takes_no_name_of_the_agents_own() {
+        let config: AgentConfig = serde_json::from_value(json!({"model": "a/b", "tools": [
+            {"type": "mcp", "server": "kb", "overrides": {"odd": {"rename": "fine"}}},
+            {"type": "http", "name": "refund", "policy": "ask", "request": {"method": "POST", "url": "https://shop.test/"}}]}))
+        .expect("a configuration");
+        let tool = |name: &str| {
+            json!({"name": name, "description": null, "parameters": {"type": "object"},
+                                       "annotations": null, "suggested_effect": "read"})
+        };
+        let server = json!({"id": headwater_protocol::McpServerId::new(), "object": "mcp_server", "name": "kb",
+            "url": "https://kb.test/", "auth": {"type": "none"}, "status": "ok", "error": null, "protocol_version": null,
+            "tools_fetched_at": null, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"});
+        let server = StoredMcpServer {
+            server: serde_json::from_value(server).expect("a server"),
+            looked_at: None,
+            tools: serde_json::from_value(json!([tool("refund"), tool("fine"), tool("odd"), tool("a.b")]))
+                .expect("tools"),
+        };
+        let tools = Toolbox::of(&config, &[server]);
+        assert_eq!(tools.find("refund").map(|tool| tool.kind()), Some("http"));
+        let Some(Means::Mcp { tool, .. }) = tools.find("fine").map(|tool| &tool.means) else { panic!("it is there") };
+        assert_eq!(tool, "odd", "the name was given to that one");
+        assert!(tools.find("a_b").is_some());
+    }
 
     #[test]
     fn what_is_always_the_same_is_nothing_to_the_model() {

@@ -1,7 +1,7 @@
 //! Names, looked up and looked at.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -37,8 +37,15 @@ impl Lookup for SystemLookup {
     fn lookup(&self, name: String) -> Addresses {
         let turns = self.0.clone();
         Box::pin(async move {
-            let _turn = turns.acquire_owned().await.map_err(io::Error::other)?;
-            Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
+            let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
+            // The turn is the thread's: whoever asked may be gone long before the name server has answered.
+            let look = move || {
+                let found =
+                    (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
+                drop(turn);
+                found
+            };
+            tokio::task::spawn_blocking(look).await.map_err(io::Error::other)?
         })
     }
 }

@@ -7,6 +7,8 @@
 //! Never knows a tenant, a policy or a secret by its name. Asks the server for nothing but tools, and lets it ask for
 //! nothing: no sampling, no elicitation, no roots.
 
+mod transport;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +16,8 @@ use headwater_guard::{Guard, Refused};
 use http::{HeaderName, HeaderValue};
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CallToolResult, CancelledNotificationParam, ClientConfig, ClientRequest,
-    ContentBlock, Implementation, ProgressNotificationParam, ProtocolVersion, RequestMetaObject, ResourceContents,
-    ServerResult,
+    ContentBlock, Implementation, PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion,
+    RequestMetaObject, ResourceContents, ServerResult,
 };
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, NotificationContext, PeerRequestOptions,
@@ -25,15 +27,21 @@ use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
+
+use crate::transport::Bounded;
 
 /// The largest answer of a server, and the largest event of its streams, in bytes.
 const LARGEST: usize = 4 << 20;
 /// Tools of one server that are taken note of.
 pub const MAX_TOOLS: usize = 512;
-/// How long parting may take: it is a courtesy.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// What those come to at most, in bytes, and in how many pages they may come.
+const MAX_LIST_BYTES: usize = 1 << 20;
+const MAX_PAGES: usize = 64;
+/// How long parting may take, and telling a server that a call was given up: it is a courtesy.
+const FAREWELL: Duration = Duration::from_millis(400);
 
 /// Which server, and how.
 #[derive(Debug, Clone)]
@@ -162,14 +170,48 @@ impl rmcp::ClientHandler for Client {
 /// As said at [`McpError`].
 pub async fn list(guard: &Guard, target: &Target, timeout: Duration) -> Result<Listed, McpError> {
     let talk = async {
-        let service = meet(guard, target, Client { progress: None }).await?;
+        let service = meet(guard, target, Client { progress: None }, until(timeout)).await?;
         let protocol = service.peer_info().map(|info| info.protocol_version.to_string()).unwrap_or_default();
-        let tools = service.list_all_tools().await.map_err(failed);
+        let tools = pages(&service).await;
         part(service).await;
-        let tools = tools?.into_iter().take(MAX_TOOLS).map(listed).collect();
-        Ok(Listed { tools, protocol })
+        Ok(Listed { tools: tools?, protocol })
     };
     tokio::time::timeout(timeout, talk).await.unwrap_or(Err(McpError::TimedOut(timeout)))
+}
+
+/// The tools of all pages, as far as they are taken note of.
+async fn pages(service: &Service) -> Result<Vec<ListedTool>, McpError> {
+    let (mut tools, mut bytes, mut cursor) = (Vec::new(), 0, None);
+    for _ in 0..MAX_PAGES {
+        let params = PaginatedRequestParams::default().with_cursor(cursor);
+        let page = service.list_tools(Some(params)).await.map_err(failed)?;
+        for tool in page.tools {
+            let tool = listed(tool);
+            bytes += tool.size();
+            if tools.len() == MAX_TOOLS || bytes > MAX_LIST_BYTES {
+                return Ok(tools);
+            }
+            tools.push(tool);
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(tools)
+}
+
+impl ListedTool {
+    /// What it takes, in bytes.
+    fn size(&self) -> usize {
+        let words = self.description.as_ref().map_or(0, String::len);
+        self.name.len() + words + self.parameters.to_string().len() + self.annotations.to_string().len()
+    }
+}
+
+/// Until when a conversation may go on that takes so long at most, its farewell included.
+fn until(timeout: Duration) -> Instant {
+    Instant::now() + timeout + FAREWELL
 }
 
 /// Calls a tool.
@@ -178,8 +220,9 @@ pub async fn list(guard: &Guard, target: &Target, timeout: Duration) -> Result<L
 /// As said at [`McpError`]. A tool that says itself that it failed is none.
 pub async fn call(guard: &Guard, target: &Target, call: Call) -> Result<Called, McpError> {
     let Call { tool, args, id, idempotent, timeout, progress, cancel } = call;
+    let begun = Instant::now();
     let talk = async {
-        let service = meet(guard, target, Client { progress: Some(progress) }).await?;
+        let service = meet(guard, target, Client { progress: Some(progress) }, until(timeout)).await?;
         let mut params = CallToolRequestParams::new(tool);
         params.arguments = Some(args);
         let mut meta = RequestMetaObject::default();
@@ -195,12 +238,12 @@ pub async fn call(guard: &Guard, target: &Target, call: Call) -> Result<Called, 
             CancelledNotificationParam::new(Some(handle.id.clone()), Some("nobody waits any more".to_owned()));
         let answered = tokio::select! {
             answered = handle.await_response() => answered.map_err(failed),
-            () = cancel.cancelled() => {
-                let told = service.notify_cancelled(given_up);
-                let _ = tokio::time::timeout(FAREWELL, told).await;
-                Err(McpError::Cancelled)
-            }
+            () = cancel.cancelled() => Err(McpError::Cancelled),
+            () = tokio::time::sleep_until(begun + timeout) => Err(McpError::TimedOut(timeout)),
         };
+        if let Err(McpError::Cancelled | McpError::TimedOut(_)) = &answered {
+            let _ = tokio::time::timeout(FAREWELL, service.notify_cancelled(given_up)).await;
+        }
         part(service).await;
         match answered? {
             ServerResult::CallToolResult(result) => Ok(called(result)),
@@ -209,12 +252,13 @@ pub async fn call(guard: &Guard, target: &Target, call: Call) -> Result<Called, 
             _ => Err(McpError::Protocol("something that is no answer".to_owned())),
         }
     };
-    tokio::time::timeout(timeout, talk).await.unwrap_or(Err(McpError::TimedOut(timeout)))
+    // Time enough to tell the server that it took too long.
+    tokio::time::timeout(timeout + FAREWELL, talk).await.unwrap_or(Err(McpError::TimedOut(timeout)))
 }
 
 type Service = RunningService<RoleClient, Client>;
 
-async fn meet(guard: &Guard, target: &Target, client: Client) -> Result<Service, McpError> {
+async fn meet(guard: &Guard, target: &Target, client: Client, until: Instant) -> Result<Service, McpError> {
     guard.check(&target.url)?;
     let serve = async |lifecycle| {
         let mut config = StreamableHttpClientTransportConfig::with_uri(Arc::from(target.url.as_str()));
@@ -222,7 +266,7 @@ async fn meet(guard: &Guard, target: &Target, client: Client) -> Result<Service,
         config.max_sse_event_size = LARGEST;
         config.max_json_response_size = LARGEST;
         config.allow_stateless = true;
-        let transport = StreamableHttpClientTransport::with_client(guard.client(), config);
+        let transport = StreamableHttpClientTransport::with_client(Bounded::new(guard.client(), until), config);
         client.clone().serve_with_lifecycle(transport, lifecycle).await.map_err(unmet)
     };
     // Of a server that is known to want the handshake nothing else is tried first.

@@ -543,7 +543,7 @@ pub fn message_for_user(mut message: Message, visible: Visibility) -> Message {
                 if !visible.tool_output {
                     *output = None;
                 }
-                *error = error.take().map(|error| tool_problem_for_user(error, visible));
+                *error = error.take().map(|error| Box::new(tool_problem_for_user(*error, visible)));
             }
             Part::ToolCall { .. } | Part::Text { .. } | Part::Reasoning { .. } => {}
         }

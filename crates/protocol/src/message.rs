@@ -52,7 +52,7 @@ pub enum Part {
         /// Any JSON.
         output: Option<serde_json::Value>,
         /// Set when it failed.
-        error: Option<Problem>,
+        error: Option<Box<Problem>>,
         /// Id of the whole when `output` is an excerpt.
         artifact: Option<String>,
         /// Of a call that a person has denied: why, if that was said.

@@ -6,7 +6,7 @@ use headwater_agent::{args_hash, check_args};
 use headwater_protocol::api::{Approval, ApprovalStatus, Decider, Decision, List};
 use headwater_protocol::event::{ActorKind, Visibility};
 use headwater_protocol::{ApprovalId, ErrorCode, Problem};
-use headwater_store::scoped::{ApprovalFilter, Decided};
+use headwater_store::scoped::{ApprovalFilter, Decided, Ruling};
 use serde::Deserialize;
 
 use super::body::ApiBody;
@@ -92,24 +92,34 @@ pub async fn approvals_decide(
     let run = id(&run, "run")?;
     let approval: ApprovalId = id(&approval, "approval")?;
     let storage = state.store.scoped(caller.scope());
-    let (found, _) = storage.approval_get(approval).await?.filter(|(found, _)| found.run == run).ok_or_else(gone)?;
+    let (found, visibility) =
+        storage.approval_get(approval).await?.filter(|(found, _)| found.run == run).ok_or_else(gone)?;
+    let by = caller.actor();
+    let decider = if by.kind == ActorKind::Tenant { Decider::Tenant } else { Decider::User };
+    // Whoever may not decide is told nothing of the schema either.
+    if !found.deciders.contains(&decider) {
+        return Err(Problem::new(ErrorCode::Forbidden, "this is not for you to decide").into());
+    }
     let decision: Decision = body.parse()?;
     decision.check(found.kind)?;
     let hash = match &decision.edited_args {
         None => None,
+        Some(_) if caller.sees_as_user() && !visibility.tool_args => {
+            return Err(Problem::new(ErrorCode::Forbidden, "who may not see arguments may not edit them").into());
+        }
         Some(args) => {
             check_args(&found.schema, args).map_err(|words| Problem::invalid("/edited_args", words))?;
+            state.runtime.check_edited(&storage, run, &found.name, args).await?;
             Some(args_hash(args))
         }
     };
-    let by = caller.actor();
-    let decider = if by.kind == ActorKind::Tenant { Decider::Tenant } else { Decider::User };
     let unknown = Problem::new(ErrorCode::ToolOutcomeUnknown, "nobody knows whether the call had its effect");
-    let decided = storage.approval_decide(run, approval, decider, &by, &decision, hash.as_deref(), &unknown).await?;
+    let ruling = Ruling { decider, by: &by, decision: &decision, args_hash: hash.as_deref(), unknown: &unknown };
+    let decided = storage.approval_decide(run, approval, ruling).await?;
     match decided {
         Decided::Yes { woken: true } => state.runtime.go_on(),
         Decided::Yes { woken: false } => {}
-        Decided::NotFound => return Err(gone().into()),
+        Decided::NotFound => return Err(gone()),
         Decided::NotDecider => {
             return Err(Problem::new(ErrorCode::Forbidden, "this is not for you to decide").into());
         }

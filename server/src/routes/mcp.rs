@@ -32,8 +32,11 @@ fn kept(kept: McpKept) -> Result<McpServer, ApiError> {
 /// Asks a server what it has.
 async fn look(state: &AppState, caller: &Caller, server: &McpServer) -> Result<McpServer, ApiError> {
     let storage = state.store.scoped(caller.tenant_scope());
-    let looked = look_at_mcp_server(&state.guard, &state.vault, &storage, server).await?;
-    Ok(looked.ok_or_else(|| missing("MCP server"))?.server)
+    if let Some(looked) = look_at_mcp_server(&state.guard, &state.vault, &storage, server).await? {
+        return Ok(looked.server);
+    }
+    // Somebody has changed it meanwhile, and asks it too.
+    Ok(find(state, caller, &server.id.to_string()).await?.server)
 }
 
 /// Adds a server, and asks it what it has: `status` and `error` tell how that went.
@@ -92,6 +95,10 @@ pub async fn mcp_servers_update(
     caller.require_key("tools:write")?;
     let found = find(&state, &caller, &server).await?.server;
     let McpServerUpdate { name, url, auth } = body.parse()?;
+    let storage = state.store.scoped(caller.tenant_scope());
+    if name.as_ref().is_some_and(|name| *name != found.name) && storage.mcp_in_use(found.id, &found.name).await? {
+        return Err(Problem::new(ErrorCode::InUse, "an agent names this server").into());
+    }
     let params = McpServerParams {
         name: name.unwrap_or(found.name),
         url: url.unwrap_or(found.url),
@@ -99,7 +106,6 @@ pub async fn mcp_servers_update(
     };
     params.check()?;
     check_server(&state.guard, &params.url, &params.auth)?;
-    let storage = state.store.scoped(caller.tenant_scope());
     let changed = storage.mcp_update(found.id, &params, Timestamp::now()).await?;
     let server = kept(changed.ok_or_else(|| missing("MCP server"))?)?;
     Ok(Json(look(&state, &caller, &server).await?))

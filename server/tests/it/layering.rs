@@ -5,13 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Who may depend on which of ours. `protocol ← store ← stream ← agent ← server`, `protocol ← llm ← agent`,
-/// `protocol ← client ← server, loadtest`; tests and the load test besides on `testkit`.
-const ARROWS: [(&str, &[&str]); 10] = [
+/// `store ← vault ← agent, server`, `guard ← mcp ← agent`, `guard ← agent, server`, `protocol ← client ← server, loadtest`;
+/// tests and the load test besides on `testkit`.
+const ARROWS: [(&str, &[&str]); 13] = [
     ("headwater-protocol", &[]),
     ("headwater-store", &["headwater-protocol"]),
     ("headwater-stream", &["headwater-protocol", "headwater-store"]),
     ("headwater-llm", &["headwater-protocol"]),
-    ("headwater-agent", &["headwater-protocol", "headwater-store", "headwater-stream", "headwater-llm"]),
+    ("headwater-guard", &[]),
+    ("headwater-mcp", &["headwater-guard"]),
+    ("headwater-vault", &["headwater-protocol", "headwater-store"]),
+    (
+        "headwater-agent",
+        &[
+            "headwater-protocol",
+            "headwater-store",
+            "headwater-stream",
+            "headwater-llm",
+            "headwater-guard",
+            "headwater-mcp",
+            "headwater-vault",
+        ],
+    ),
     ("headwater-client", &["headwater-protocol"]),
     ("headwater-testkit", &["headwater-store"]),
     (
@@ -23,6 +38,8 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "headwater-llm",
             "headwater-agent",
             "headwater-client",
+            "headwater-guard",
+            "headwater-vault",
         ],
     ),
     ("headwater-loadtest", &["headwater-protocol", "headwater-client", "headwater-testkit", "headwater-store"]),

@@ -1,5 +1,7 @@
 //! The client on real sockets.
 
+#![expect(clippy::disallowed_methods, reason = "what is spawned ends with the test's runtime")]
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

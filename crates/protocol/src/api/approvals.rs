@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decider, check_words, holds_nul};
+use super::{Decider, check_words, holds_nul, stored_len};
 use crate::event::{Actor, Visibility};
 use crate::{ApprovalId, CallId, Problem, RunId, ThreadId, Timestamp, UserId};
 
@@ -85,7 +85,8 @@ pub struct Approval {
     pub name: String,
     /// What it would be called with; `null` for users who may not see it.
     pub args: Option<serde_json::Value>,
-    /// `sha256:` and the digest of the arguments that are carried out, in canonical JSON.
+    /// `sha256:` and the digest of the arguments that are carried out, in canonical JSON; empty for users who may not see
+    /// arguments.
     pub args_hash: String,
     /// The question in words.
     pub message: String,
@@ -116,6 +117,8 @@ impl Approval {
     pub fn for_user(mut self, visible: Visibility) -> Self {
         if !visible.tool_args {
             self.schema = serde_json::json!({});
+            // Of few possible arguments it would tell which.
+            self.args_hash = String::new();
         }
         self.args = self.args.filter(|_| visible.tool_args);
         self.edited_args = self.edited_args.filter(|_| visible.tool_args);
@@ -125,6 +128,10 @@ impl Approval {
 
 fn call() -> Remember {
     Remember::Call
+}
+
+fn call_unless_said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Remember, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(Remember::Call))
 }
 
 /// What a person decides.
@@ -139,8 +146,8 @@ pub struct Decision {
     /// For the record, and with `denied` for the model; at most 4096 characters.
     #[serde(default)]
     pub comment: Option<String>,
-    /// For what it holds; `thread` only with `approved`, unedited.
-    #[serde(default = "call")]
+    /// For what it holds; `thread` only with `approved`, unedited. `null` = `call`.
+    #[serde(default = "call", deserialize_with = "call_unless_said")]
     pub remember: Remember,
     /// Of an unknown outcome, with `denied`: what is known to have happened.
     #[serde(default)]
@@ -172,8 +179,9 @@ impl Decision {
             return Err(Problem::invalid("/output", "must be at most 131072 bytes of JSON, without NUL characters"));
         }
         match &self.edited_args {
-            Some(args) if !args.is_object() || holds_nul(args) => {
-                Err(Problem::invalid("/edited_args", "must be an object, without NUL characters"))
+            Some(args) if !args.is_object() || holds_nul(args) || stored_len(args) > super::MAX_OUTPUT_BYTES => {
+                let words = "must be an object of at most 131072 bytes of JSON, without NUL characters";
+                Err(Problem::invalid("/edited_args", words))
             }
             _ => Ok(()),
         }

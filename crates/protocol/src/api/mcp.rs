@@ -106,10 +106,28 @@ pub struct McpServerParams {
     pub name: String,
     /// Its endpoint, over Streamable HTTP; at most 2048 bytes.
     pub url: String,
-    /// How it is called.
-    #[serde(default)]
+    /// How it is called; `null` = without credentials.
+    #[serde(default, deserialize_with = "none_unless_said")]
     pub auth: McpAuth,
 }
+
+fn none_unless_said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<McpAuth, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Headers that belong to the connection, or to the protocol.
+const KEPT: [&str; 10] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "keep-alive",
+    "accept",
+    "content-type",
+];
 
 /// What is to change.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -147,9 +165,10 @@ impl McpServerParams {
             McpAuth::None => Ok(()),
             McpAuth::Bearer { secret: name } => secret(name),
             McpAuth::Header { name, secret: value } => {
-                if name.is_empty() || name.len() > 128 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                {
-                    return Err(Problem::invalid("/auth/name", "must be the name of a header"));
+                let word = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+                let kept = KEPT.contains(&name.to_ascii_lowercase().as_str());
+                if name.is_empty() || name.len() > 128 || !name.bytes().all(word) || kept {
+                    return Err(Problem::invalid("/auth/name", "must be the name of a header that can be set"));
                 }
                 secret(value)
             }

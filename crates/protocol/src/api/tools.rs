@@ -23,6 +23,24 @@ pub fn holds_nul(value: &serde_json::Value) -> bool {
     }
 }
 
+/// How long a value is once Postgres has stored it: numbers are written out there, and `1e308` has 309 digits.
+pub fn stored_len(value: &Value) -> usize {
+    fn extra(value: &Value) -> usize {
+        match value {
+            Value::Number(number) if number.is_f64() => match number.as_f64() {
+                Some(float) if float != 0.0 && !(1e-7..1e21).contains(&float.abs()) => {
+                    float.abs().log10().abs() as usize
+                }
+                _ => 0,
+            },
+            Value::Array(items) => items.iter().map(extra).sum(),
+            Value::Object(members) => members.values().map(extra).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        }
+    }
+    value.to_string().len() + extra(value)
+}
+
 /// Words for a model: of several lines, if need be.
 ///
 /// # Errors

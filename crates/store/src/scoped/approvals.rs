@@ -27,6 +27,21 @@ pub struct ApprovalFilter {
     pub user: Option<UserId>,
 }
 
+/// A decision, and all that goes with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ruling<'a> {
+    /// As what somebody decides.
+    pub decider: Decider,
+    /// Who.
+    pub by: &'a Actor,
+    /// What.
+    pub decision: &'a Decision,
+    /// Of edited arguments.
+    pub args_hash: Option<&'a str>,
+    /// What becomes of a call of unknown outcome that is not done again and of which nothing is known.
+    pub unknown: &'a headwater_protocol::Problem,
+}
+
 /// What came of deciding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decided {
@@ -99,9 +114,12 @@ impl UserScopedStorage {
         page: Page,
     ) -> Result<Vec<(Approval, Visibility)>, StoreError> {
         let (after, order) = page.order("a.approval_id");
+        // What is asked about most often has an index of its own, which a condition on a case cannot use.
+        let only_pending = filter.status.as_deref() == Some(&["pending".to_owned()]);
+        let pending = if only_pending { "a.status = 'pending' AND a.expires_at > clock_timestamp() AND" } else { "" };
         let sql = format!(
             "SELECT {COLUMNS}
-             WHERE ($1::text[] IS NULL OR CASE WHEN a.status = 'pending' AND a.expires_at <= clock_timestamp()
+             WHERE {pending} ($1::text[] IS NULL OR CASE WHEN a.status = 'pending' AND a.expires_at <= clock_timestamp()
                                                THEN 'expired' ELSE a.status END = ANY ($1))
                AND ($2::uuid IS NULL OR a.run_id = $2) AND ($3::uuid IS NULL OR a.thread_id = $3)
                AND ($4::uuid IS NULL OR a.user_id = $4) AND ($5::uuid IS NULL OR {after} $5)
@@ -113,17 +131,12 @@ impl UserScopedStorage {
         rows.iter().map(approval).collect()
     }
 
-    /// Decides. `args_hash`: of edited arguments. `unknown`: what becomes of a call of unknown outcome that is not done again
-    /// and of which nothing is known, as a problem.
+    /// Decides.
     pub async fn approval_decide(
         &self,
         run: RunId,
         id: ApprovalId,
-        decider: Decider,
-        by: &Actor,
-        decision: &Decision,
-        args_hash: Option<&str>,
-        unknown: &headwater_protocol::Problem,
+        Ruling { decider, by, decision, args_hash, unknown }: Ruling<'_>,
     ) -> Result<Decided, StoreError> {
         let mut body = serde_json::to_value(decision)?;
         body["args_hash"] = args_hash.into();

@@ -1,6 +1,6 @@
 //! Calls of tools.
 
-use headwater_protocol::api::{ApprovalStatus, Remember};
+use headwater_protocol::api::{ApprovalKind, ApprovalStatus, Remember};
 use headwater_protocol::event::Actor;
 use headwater_protocol::{ApprovalId, CallId, RunId, Timestamp};
 use serde::Serialize;
@@ -48,10 +48,14 @@ impl StoredCall {
         matches!(self.status.as_str(), "completed" | "failed" | "denied")
     }
 
-    /// What it is carried out with.
+    /// What it is carried out with: what was decided on last, as it was decided.
     pub fn final_args(&self) -> Option<&serde_json::Value> {
-        let approved = self.approval.as_ref().filter(|approval| approval.status == ApprovalStatus::Approved);
-        approved.and_then(|approval| approval.edited_args.as_ref()).or(self.args.as_ref())
+        let approval = self.approval.as_ref();
+        let approved = approval.filter(|approval| approval.status == ApprovalStatus::Approved);
+        approved
+            .and_then(|approval| approval.edited_args.as_ref())
+            .or(approval.map(|approval| &approval.args))
+            .or(self.args.as_ref())
     }
 }
 
@@ -60,8 +64,12 @@ impl StoredCall {
 pub struct StoredApproval {
     /// The approval.
     pub id: ApprovalId,
+    /// What was asked.
+    pub kind: ApprovalKind,
     /// Where it stands.
     pub status: ApprovalStatus,
+    /// What the call would be carried out with.
+    pub args: serde_json::Value,
     /// What was decided on: of the arguments, the edited ones if there are any.
     pub args_hash: String,
     /// What the call is carried out with instead.
@@ -113,6 +121,8 @@ fn call(row: &Row) -> Result<StoredCall, StoreError> {
         None => None,
         Some(id) => Some(StoredApproval {
             id: ApprovalId::from_uuid(id),
+            kind: word(row, "approval_kind")?,
+            args: json("asked_args")?.unwrap_or_default(),
             status: word(row, "approval_status")?,
             args_hash: row.try_get("args_hash")?,
             edited_args: json("edited_args")?,
@@ -145,7 +155,7 @@ impl UserScopedStorage {
         let sql = "SELECT c.call_id, c.step, c.name, c.kind, c.args, c.status, c.output, c.error, c.created_at, c.answered_at,
                           coalesce(c.expires_at <= clock_timestamp(), false) AS late, c.started_at,
                           (extract(epoch FROM clock_timestamp() - c.started_at) * 1000)::bigint AS started_ago_ms,
-                          c.approval_id, a.status AS approval_status, a.args_hash, a.edited_args, a.comment, a.remember,
+                          c.approval_id, a.kind AS approval_kind, a.args AS asked_args, a.status AS approval_status, a.args_hash, a.edited_args, a.comment, a.remember,
                           a.decided_by
                    FROM headwater.tool_calls c
                    LEFT JOIN headwater.approvals a ON a.tenant_id = c.tenant_id AND a.approval_id = c.approval_id

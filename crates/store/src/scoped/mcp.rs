@@ -17,6 +17,8 @@ const COLUMNS: &str =
 pub struct StoredMcpServer {
     /// The server.
     pub server: McpServer,
+    /// When it was last asked, however that went.
+    pub looked_at: Option<Timestamp>,
     /// What it last said it has.
     pub tools: Vec<McpTool>,
 }
@@ -62,7 +64,7 @@ fn server(row: &Row) -> Result<McpServer, StoreError> {
 
 fn stored(row: &Row) -> Result<StoredMcpServer, StoreError> {
     let Json(tools) = row.try_get("tools")?;
-    Ok(StoredMcpServer { server: server(row)?, tools })
+    Ok(StoredMcpServer { server: server(row)?, looked_at: maybe_time(row, "looked_at")?, tools })
 }
 
 /// An id or a name, as a statement takes it.
@@ -109,7 +111,7 @@ impl UserScopedStorage {
     ) -> Result<Option<McpKept>, StoreError> {
         let sql = format!(
             "UPDATE headwater.mcp_servers SET name = $2, url = $3, auth = $4, status = 'unchecked', error = NULL,
-                    protocol_version = NULL, updated_at = $5
+                    protocol_version = NULL, tools = '[]', tools_fetched_at = NULL, looked_at = NULL, updated_at = $5
              WHERE mcp_id = $1 AND NOT EXISTS (SELECT 1 FROM headwater.mcp_servers o WHERE o.name = $2 AND o.mcp_id <> $1)
              RETURNING {COLUMNS}"
         );
@@ -124,15 +126,17 @@ impl UserScopedStorage {
 
     /// A server by its id or its name.
     pub async fn mcp_get(&self, id_or_name: &str) -> Result<Option<StoredMcpServer>, StoreError> {
-        let sql = format!("SELECT {COLUMNS}, tools FROM headwater.mcp_servers WHERE mcp_id = $1 OR name = $2");
+        let sql =
+            format!("SELECT {COLUMNS}, looked_at, tools FROM headwater.mcp_servers WHERE mcp_id = $1 OR name = $2");
         let (id, name) = named(id_or_name);
         self.query(&sql, &[&id, &name]).await?.first().map(stored).transpose()
     }
 
     /// Those of these ids and names that there are.
     pub async fn mcp_named(&self, ids_and_names: &[String]) -> Result<Vec<StoredMcpServer>, StoreError> {
-        let sql =
-            format!("SELECT {COLUMNS}, tools FROM headwater.mcp_servers WHERE mcp_id = ANY ($1) OR name = ANY ($2)");
+        let sql = format!(
+            "SELECT {COLUMNS}, looked_at, tools FROM headwater.mcp_servers WHERE mcp_id = ANY ($1) OR name = ANY ($2)"
+        );
         let ids: Vec<Uuid> = ids_and_names.iter().filter_map(|text| named(text).0).collect();
         self.query(&sql, &[&ids, &ids_and_names]).await?.iter().map(stored).collect()
     }
@@ -146,17 +150,18 @@ impl UserScopedStorage {
         self.query(&sql, &[&page.after, &page.limit]).await?.iter().map(server).collect()
     }
 
-    /// Writes down what came of asking a server.
+    /// Writes down what came of asking a server, unless it was changed since. `None`: it was, or is gone.
     pub async fn mcp_looked(
         &self,
-        id: McpServerId,
+        asked: &McpServer,
         look: &McpLook,
         at: Timestamp,
     ) -> Result<Option<StoredMcpServer>, StoreError> {
         let sql = format!(
             "UPDATE headwater.mcp_servers SET status = $2, error = $3, protocol_version = coalesce($4, protocol_version),
-                    tools = coalesce($5, tools), tools_fetched_at = CASE WHEN $5::jsonb IS NULL THEN tools_fetched_at ELSE $6 END
-             WHERE mcp_id = $1 RETURNING {COLUMNS}, tools"
+                    tools = coalesce($5, tools), looked_at = $6,
+                    tools_fetched_at = CASE WHEN $5::jsonb IS NULL THEN tools_fetched_at ELSE $6 END
+             WHERE mcp_id = $1 AND updated_at = $7 RETURNING {COLUMNS}, looked_at, tools"
         );
         let status = match look.status {
             McpStatus::Unchecked => "unchecked",
@@ -168,8 +173,20 @@ impl UserScopedStorage {
             Some((protocol, tools)) => (Some(protocol), Some(Json(tools))),
             None => (None, None),
         };
-        let rows =
-            self.query(&sql, &[&id.uuid(), &status, &look.error.as_ref().map(Json), &protocol, &tools, &at.0]).await?;
+        let rows = self
+            .query(
+                &sql,
+                &[
+                    &asked.id.uuid(),
+                    &status,
+                    &look.error.as_ref().map(Json),
+                    &protocol,
+                    &tools,
+                    &at.0,
+                    &asked.updated_at.0,
+                ],
+            )
+            .await?;
         rows.first().map(stored).transpose()
     }
 

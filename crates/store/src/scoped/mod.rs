@@ -17,7 +17,7 @@ mod usage;
 mod users;
 
 pub use agents::{AgentChange, Changed};
-pub use approvals::{ApprovalFilter, Decided};
+pub use approvals::{ApprovalFilter, Decided, Ruling};
 pub use calls::{Answered, CallAnswer, StoredApproval, StoredCall};
 pub use events::{EventRange, LogPage};
 pub use mcp::{McpKept, McpLook, StoredMcpServer};

@@ -16,6 +16,9 @@ use super::{Page, UserScopedStorage, maybe_time, metadata, time, word};
 use crate::StoreError;
 use crate::commit::LeaseToken;
 
+/// Calls that a run waits for, each with the approval that it waits for first.
+type Waits = Vec<(Uuid, Option<Uuid>)>;
+
 /// Which runs to list. Each `None` is "any".
 #[derive(Debug, Default)]
 pub struct RunFilter {
@@ -219,9 +222,10 @@ impl UserScopedStorage {
         let segments: Option<Vec<String>> = row.try_get("events")?;
         let fold = fold(segments.as_deref().unwrap_or_default())?;
         let messages = stored.into_iter().map(|stored| stored.into_message(&run, &fold)).collect();
-        let waits_for: Option<Json<Vec<(Uuid, Option<Uuid>)>>> = row.try_get("waits_for")?;
-        let waits_for = waits_for.map(|Json(waits_for)| waits_for).unwrap_or_default();
+        let waits_for: Option<Json<Waits>> = row.try_get("waits_for")?;
         let pending = waits_for
+            .map(|Json(waits_for)| waits_for)
+            .unwrap_or_default()
             .into_iter()
             .map(|(call, approval)| Pending::of_call(CallId::from_uuid(call), approval.map(ApprovalId::from_uuid)));
         Ok(Some(Snapshot { run, visibility, messages, pending: pending.collect() }))

@@ -171,11 +171,11 @@ impl Person {
         let tenant = self.tenant_id();
         let own = |column: &str, kind: &str| format!("tenant_id = '{tenant}' AND {column} = '{}'", id(kind, self.user));
         match table {
-            "tenants" | "api_keys" => format!("tenant_id = '{tenant}'"),
+            "tenants" | "api_keys" | "tenant_keys" | "secrets" | "mcp_servers" => format!("tenant_id = '{tenant}'"),
             "agents" | "agent_versions" => {
                 format!("tenant_id = '{tenant}' AND agent_id = '{}'", id("agent", self.tenant))
             }
-            "users" | "usage_calls" => own("user_id", "user"),
+            "users" | "usage_calls" | "memory" => own("user_id", "user"),
             "idempotency" => own("actor", "user"),
             "threads" => own("thread_id", "thread"),
             "messages" => own("message_id", "message"),

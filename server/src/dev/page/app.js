@@ -139,7 +139,7 @@ function showCall(call) {
     ...(asks ? [mayDecide(question) ? questionOf(call, question) : notYoursOf(question)] : []),
   ]);
   fill(input, call.state === "input", () => (call.state === "input" ? [inputOf(call)] : []));
-  fill(result, call.state, () => resultOf(call));
+  fill(result, `${call.state} ${call.approvals.length}`, () => resultOf(call));
 }
 
 function beginCall(call) {

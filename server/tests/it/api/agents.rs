@@ -114,7 +114,8 @@ async fn settings_are_bounded_and_what_is_not_built_is_refused() {
         (json!({"timeouts": {"idle_ms": 0}}), "/timeouts/idle_ms"),
         (json!({"truncation": "sometimes"}), "/truncation"),
         (json!({"user_overrides": ["tools"]}), "/user_overrides/0"),
-        (json!({"tools": [{"type": "builtin", "name": "time"}]}), "/tools/0/type"),
+        (json!({"tools": [{"type": "builtin", "name": "search"}]}), "/tools/0"),
+        (json!({"tools": [{"type": "agent", "name": "writer", "agent": "writer"}]}), "/tools/0/type"),
         (json!({"run_budget": {"limit": {"usd": "1"}}}), "/run_budget"),
     ] {
         let mut config = config;

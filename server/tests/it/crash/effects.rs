@@ -156,6 +156,51 @@ async fn play(ground: &Ground, fate: Fate, point: Point) -> bool {
     tap.was_hit() || point == Point::During
 }
 
+/// A person says that it is to be done again: it is, with what was decided on before.
+#[tokio::test]
+async fn what_is_unknown_is_done_again_as_it_was_decided() {
+    let database = Database::fresh().await;
+    let second = serve(&database, &[LEASE]);
+    let tenant = Site { url: second.url.clone(), database: database.clone() }.tenant().await;
+    let mut first = serve(&database, &[LEASE]);
+    let alice = tenant.user("alice").await;
+    let Held { server, release: _release } = endpoint(true);
+    let tool = json!({"type": "http", "name": "pay", "policy": "ask", "timeout_ms": 500, "defaults": {"currency": "EUR"},
+        "request": {"method": "POST", "url": server.url, "body": {"args": "{{args}}", "call": "{{call.id}}"}}});
+    let lane = Lane::calling("pay", r#"{"amount":60,"currency":"USD"}"#, Reply::text("Paid."));
+    tenant.agent_with(&lane, json!({ "tools": [tool] })).await;
+    let run = id(&alice.key.run("Pay.").await);
+    let question = async || {
+        eventually("it asks", || async {
+            let found = alice.key.get(&format!("/v1/runs/{run}?wait_ms=5000")).await.ok(200);
+            let approval =
+                found["pending"][0]["approval"].as_str().filter(|_| found["status"] == "suspended")?.to_owned();
+            Some(alice.key.get(&format!("/v1/approvals/{approval}")).await.ok(200))
+        })
+        .await
+    };
+    let asked = question().await;
+    assert_eq!(asked["args"], json!({"amount": 60}), "what is always the same is not asked about");
+    let path = |question: &Value| format!("/v1/runs/{run}/approvals/{}", question["id"].as_str().expect("an id"));
+    let edited = json!({"decision": "approved", "edited_args": {"amount": 7}});
+    alice.at(&first.url).key.post(&path(&asked), edited).await.ok(200);
+    server.asked(1).await;
+    first.kill9();
+    let unknown = eventually("it asks again", || async {
+        let asked = question().await;
+        (asked["kind"] == "unknown_outcome").then_some(asked)
+    })
+    .await;
+    assert_eq!(unknown["args"], json!({"amount": 7}));
+    alice.key.post(&path(&unknown), json!({"decision": "approved"})).await.ok(200);
+    assert_eq!(alice.key.ended(&run).await["result"]["text"], "Paid.");
+    let made = server.requests();
+    assert_eq!(made.len(), 2);
+    assert_eq!(made[0].json(), made[1].json(), "the same call, with the same arguments");
+    assert_eq!(made[1].json()["args"], json!({"amount": 7, "currency": "EUR"}));
+    assert_consistent(&alice, &run).await;
+}
+
 async fn play_all(effect: &'static str, fate: Fate) {
     let database = Database::fresh().await;
     let second = serve(&database, &[LEASE]);

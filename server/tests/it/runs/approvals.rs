@@ -20,7 +20,7 @@ fn refund() -> Value {
 }
 
 fn call(amount: u32) -> Reply {
-    Reply::text("").tool_call("refund", &format!(r#"{{"order":"7","amount":{amount}}}"#))
+    Reply::text("").tool_call("refund", format!(r#"{{"order":"7","amount":{amount}}}"#))
 }
 
 /// A run that asks about a refund of 60.
@@ -174,6 +174,9 @@ async fn edited_arguments_are_checked_and_are_what_is_called() {
         "invalid_value",
         "/edited_args",
     );
+    // What the rules forbid nobody can approve.
+    let forbidden = edit(json!({"order": "7", "amount": 600}));
+    alice.key.post(&asked.path(), forbidden).await.blames(422, "invalid_value", "/edited_args");
     let mut both = edit(json!({"order": "7", "amount": 40}));
     both["remember"] = "thread".into();
     alice.key.post(&asked.path(), both).await.blames(422, "invalid_value", "/remember");
@@ -266,15 +269,14 @@ async fn nobody_decides_in_time() {
         if on_expiry == "deny" {
             assert_eq!(ended["result"]["text"], "Never mind.");
             assert_eq!((&resolved["decision"], &resolved["by"]["reason"]), (&json!("expired"), &json!("expired")));
-            assert_eq!(found["status"], "expired");
-            alice.key.post(&asked.path(), json!({"decision": "approved"})).await.problem(410, "approval_expired");
         } else {
             assert_eq!(
                 (&ended["status"], &log.last().expect("its end")["by"]["reason"]),
                 (&json!("cancelled"), &json!("expired"))
             );
-            alice.key.post(&asked.path(), json!({"decision": "approved"})).await.problem(409, "run_finished");
         }
+        assert_eq!(found["status"], "expired");
+        alice.key.post(&asked.path(), json!({"decision": "approved"})).await.problem(410, "approval_expired");
     }
 }
 
@@ -312,13 +314,12 @@ async fn users_see_what_the_agent_lets_them() {
     let lane = Lane::sequence([call(60), Reply::text("Done.")]);
     let asked = Asked::begin(&tenant, &alice, &lane, json!({"user_visibility": {"tool_args": false}})).await;
     let path = format!("/v1/approvals/{}", asked.approval);
-    assert!(alice.token.get(&path).await.ok(200)["args"].is_null());
+    let seen = alice.token.get(&path).await.ok(200);
+    assert_eq!((&seen["args"], &seen["schema"], &seen["args_hash"]), (&json!(null), &json!({}), &json!("")));
+    let blind = json!({"decision": "approved", "edited_args": {"order": "7", "amount": 1}});
+    alice.token.post(&asked.path(), blind.clone()).await.problem(403, "forbidden");
     assert_eq!(alice.key.get(&path).await.ok(200)["args"]["amount"], 60);
-    alice
-        .token
-        .post(&asked.path(), json!({"decision": "approved", "edited_args": {"order": "7", "amount": 1}}))
-        .await
-        .ok(200);
+    alice.key.post(&asked.path(), blind).await.ok(200);
     suspended(&alice, &asked.run).await;
     let seen = read_until_suspended(&alice, &asked.run).await;
     assert!(!seen.contains("\"amount\""), "{seen}");

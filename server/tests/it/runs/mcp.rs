@@ -260,7 +260,7 @@ async fn every_tool_of_the_reference_server() {
         .map(|tool| tool["name"].as_str().expect("a name").to_owned())
         .collect();
     assert!(names.len() >= 10, "{names:?}");
-    let call = names.iter().fold(Reply::text(""), |reply, name| reply.tool_call(name, &args(name).to_string()));
+    let call = names.iter().fold(Reply::text(""), |reply, name| reply.tool_call(name, args(name).to_string()));
     let lane = Lane::sequence([call, Reply::text("All of them.")]);
     tenant.agent_with(&lane, json!({"tools": [{"type": "mcp", "server": "everything"}]})).await;
     let run = id(&alice.key.run("Call everything.").await);

@@ -34,7 +34,7 @@ pub(super) struct World {
 
 /// A run of alice that asks whether a tool may be called, and its question.
 async fn ask(tenant: &Tenant, alice: &User) -> (String, String) {
-    let call = Reply::text("").tool_call("publish", &json!({ "text": ALICES }).to_string());
+    let call = Reply::text("").tool_call("publish", json!({ "text": ALICES }).to_string());
     let config = json!({"name": "asker", "model": Lane::always(call).model(),
         "tools": [{"type": "client", "name": "publish", "policy": "ask"}]});
     tenant.api.post("/v1/agents", config).await.ok(201);
