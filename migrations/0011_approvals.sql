@@ -7,8 +7,10 @@ ALTER TABLE headwater.tool_calls ADD CONSTRAINT tool_calls_status_check
     CHECK (status IN ('asked', 'pending', 'ready', 'started', 'completed', 'failed', 'denied'));
 -- `ttl_ms`: how long an answer of the tenant's application is waited for, from when it may be given.
 -- `approval_id`: the last one that was asked for. `started_at`: when its owner began to carry it out.
-ALTER TABLE headwater.tool_calls ADD COLUMN ttl_ms bigint, ADD COLUMN approval_id uuid, ADD COLUMN started_at timestamptz;
-GRANT UPDATE (approval_id, started_at, expires_at) ON headwater.tool_calls TO @app@;
+-- `artifact_id`: the whole of an answer of which `output` is an excerpt.
+ALTER TABLE headwater.tool_calls ADD COLUMN ttl_ms bigint, ADD COLUMN approval_id uuid, ADD COLUMN started_at timestamptz,
+    ADD COLUMN artifact_id uuid;
+GRANT UPDATE (approval_id, started_at, expires_at, artifact_id) ON headwater.tool_calls TO @app@;
 DROP INDEX headwater.tool_calls_expiring;
 CREATE INDEX tool_calls_expiring ON headwater.tool_calls (expires_at) WHERE status IN ('asked', 'pending');
 ALTER POLICY dispatch_wakes ON headwater.tool_calls USING (status IN ('asked', 'pending'));
@@ -104,9 +106,9 @@ BEGIN
         IF p_writes ? 'call_changes' THEN
             UPDATE headwater.tool_calls c SET status = x.status, output = x.output, error = x.error,
                 started_at = CASE WHEN x.started THEN clock_timestamp() ELSE c.started_at END, answered_at = x.answered_at,
-                approval_id = coalesce(x.approval_id, c.approval_id), expires_at = x.expires_at
+                approval_id = coalesce(x.approval_id, c.approval_id), expires_at = x.expires_at, artifact_id = x.artifact_id
             FROM jsonb_to_recordset(p_writes->'call_changes') AS x (call_id uuid, status text, output jsonb, error jsonb,
-                 started boolean, answered_at timestamptz, approval_id uuid, expires_at timestamptz)
+                 started boolean, answered_at timestamptz, approval_id uuid, expires_at timestamptz, artifact_id uuid)
             WHERE c.tenant_id = v_tenant AND c.run_id = p_run AND c.call_id = x.call_id;
         END IF;
         IF p_writes ? 'approvals' THEN

@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::{
-    agents, approvals, calls, dev, docs, health, mcp, memory, runs, secrets, streams, tenants, threads, tokens, usage,
-    users,
+    agents, approvals, artifacts, calls, dev, docs, health, mcp, memory, runs, secrets, streams, tenants, threads,
+    tokens, usage, users,
 };
 use crate::wiring::AppState;
 
@@ -77,6 +77,8 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(approvals::approvals_list))
         .routes(routes!(approvals::approvals_get))
         .routes(routes!(approvals::approvals_decide))
+        .routes(routes!(artifacts::artifacts_get))
+        .routes(routes!(artifacts::artifacts_content))
         // What agents remember, and what their tools need to know
         .routes(routes!(memory::memory_list))
         .routes(routes!(memory::memory_get, memory::memory_put, memory::memory_delete))

@@ -99,7 +99,7 @@ fn ended(row: &StoredCall) -> EventBody {
     }
     match problem(row) {
         Some(error) => EventBody::ToolFailed { call, error, duration_ms },
-        None => EventBody::ToolCompleted { call, output: row.output.clone(), artifact: None, duration_ms },
+        None => EventBody::ToolCompleted { call, output: row.output.clone(), artifact: row.artifact, duration_ms },
     }
 }
 
@@ -241,7 +241,7 @@ impl RunState<'_> {
                 status: row.status.clone(),
                 output: row.output.clone(),
                 error: problem(row).map(Box::new),
-                artifact: None,
+                artifact: row.artifact,
                 comment: comment(row),
             })
             .collect();

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use headwater_guard::{Answer, Ask, GuardError, Refused};
-use headwater_protocol::api::{Effect, HttpTool, Method};
+use headwater_guard::{Answer, Ask, Beyond, GuardError, Refused};
+use headwater_protocol::api::{Effect, HttpTool, MAX_ARTIFACT_BYTES, Method};
 use headwater_protocol::{ErrorCode, Problem};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::mcp_call::unrevealed;
-use crate::perform::Errand;
+use crate::perform::{Answered, Errand, Whole, excerpt};
 use crate::schema;
 use crate::template::{self, Filled, Values};
 
@@ -45,7 +45,7 @@ impl Values for Filling<'_> {
 }
 
 /// Calls it.
-pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Value, Problem> {
+pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Answered, Problem> {
     let parts = &errand.runtime.inner.parts;
     let bad = |words: String| Problem::new(ErrorCode::ToolInvalidArgs, words);
     let origin = template::check(&tool.request).map_err(|(_, words)| bad(words))?;
@@ -82,10 +82,35 @@ pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Value, Prob
         body: body.map(|body| Bytes::from(body.to_string())),
         timeout: errand.ability.timeout,
         max_bytes: errand.ability.max_result_bytes,
+        beyond: Some(Beyond { max_bytes: MAX_ARTIFACT_BYTES, places: errand.runtime.inner.places.of(errand.tenant) }),
     };
     let answer = parts.guard.call(ask).await.map_err(|error| failed(error, tool.effect))?;
     let secrets: Vec<&str> = filling.secrets.values().map(SecretString::expose_secret).collect();
-    hide(read(answer, tool, &secrets), filling.secrets.values())
+    let (read, whole) = match read(answer, tool, &secrets, errand.ability.max_result_bytes) {
+        Ok(Answered { output, whole }) => (Ok(output), whole),
+        Err(problem) => (Err(problem), None),
+    };
+    hide(read, filling.secrets.values()).map(|output| Answered { output, whole })
+}
+
+/// Bytes without the secrets that were sent.
+fn hide_bytes(content: Bytes, secrets: &[&str]) -> Bytes {
+    let mut content = content;
+    for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST) {
+        let found: Vec<usize> = memchr::memmem::find_iter(&content, secret.as_bytes()).collect();
+        if found.is_empty() {
+            continue;
+        }
+        let (mut hidden, mut from) = (Vec::with_capacity(content.len()), 0);
+        for at in found {
+            hidden.extend_from_slice(&content[from..at]);
+            hidden.extend_from_slice(HIDDEN.as_bytes());
+            from = at + secret.len();
+        }
+        hidden.extend_from_slice(&content[from..]);
+        content = hidden.into();
+    }
+    content
 }
 
 /// An answer without the secrets that were sent: some endpoints say back what they were told.
@@ -181,8 +206,8 @@ fn failed(error: GuardError, effect: Effect) -> Problem {
     }
 }
 
-/// What an answer comes to.
-fn read(answer: Answer, tool: &HttpTool, secrets: &[&str]) -> Result<Value, Problem> {
+/// What an answer comes to, of which the model sees so many bytes.
+fn read(answer: Answer, tool: &HttpTool, secrets: &[&str], most: usize) -> Result<Answered, Problem> {
     // Hidden before anything is cut: the beginning of one would not be found any more.
     let text = || {
         let mut text = String::from_utf8_lossy(&answer.body).into_owned();
@@ -202,8 +227,11 @@ fn read(answer: Answer, tool: &HttpTool, secrets: &[&str]) -> Result<Value, Prob
     }
     let kind = kind(&answer.headers);
     let is_json = kind == "application/json" || kind.ends_with("+json");
-    let output = if answer.cut && (is_json || is_text(&kind)) {
-        json!({"excerpt": text(), "cut": true})
+    let large = answer.body.len() > most;
+    let is_shown = is_json || is_text(&kind);
+    let output = if is_shown && (answer.cut || large) {
+        // Not parsed: a tree of it would be many times as large.
+        excerpt(&text(), answer.body.len(), most)
     } else if answer.body.is_empty() {
         Value::Null
     } else if is_json {
@@ -214,13 +242,23 @@ fn read(answer: Answer, tool: &HttpTool, secrets: &[&str]) -> Result<Value, Prob
     } else {
         json!({"media_type": kind, "size_bytes": answer.body.len(), "cut": answer.cut})
     };
-    match &tool.output_schema {
-        Some(schema) => match schema::wrong_with(schema, &output, answer.body.len()) {
-            Some(words) => Err(Problem::new(ErrorCode::ToolInvalidOutput, format!("the tool's answer: {words}"))),
-            None => Ok(output),
-        },
-        None => Ok(output),
+    if let Some(schema) = &tool.output_schema
+        && let Some(words) = schema::wrong_with(schema, &output, answer.body.len())
+    {
+        return Err(Problem::new(ErrorCode::ToolInvalidOutput, format!("the tool's answer: {words}")));
     }
+    let to_keep = !answer.cut && !answer.body.is_empty() && (large || !is_shown);
+    let whole = to_keep.then(|| {
+        let content = hide_bytes(answer.body, secrets);
+        Whole { content, media_type: media_type(&answer.headers), place: answer.place }
+    });
+    Ok(Answered { output, whole })
+}
+
+/// What the answer says it is, as far as that can be said again.
+fn media_type(headers: &HeaderMap) -> String {
+    let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    said.filter(|text| text.len() <= 256).unwrap_or("application/octet-stream").to_owned()
 }
 
 fn kind(headers: &HeaderMap) -> String {

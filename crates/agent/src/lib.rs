@@ -35,6 +35,7 @@ mod lost;
 mod mcp_call;
 mod memory;
 mod perform;
+mod places;
 mod resume;
 pub mod runtime;
 mod schema;

@@ -190,6 +190,7 @@ async fn token(guard: &Guard, url: Url, client: &str, secret: &str, scope: Optio
         body: Some(Bytes::from(body)),
         timeout: TOKEN,
         max_bytes: 64 << 10,
+        beyond: None,
     };
     let denied = |words: String| Problem::new(ErrorCode::ToolError, words).with("denied", true);
     let answer = guard.call(ask).await.map_err(|error| match error {

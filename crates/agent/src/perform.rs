@@ -10,17 +10,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use headwater_mcp::Progress;
-use headwater_protocol::api::{ApprovalStatus, Effect, Policy, decide, stored_len};
+use headwater_protocol::api::{ApprovalStatus, Effect, MAX_ARTIFACT_BYTES, Policy, decide, stored_len};
 use headwater_protocol::event::EventBody;
-use headwater_protocol::{CallId, ErrorCode, Problem, RunId, TenantId, ThreadId, Timestamp};
+use headwater_protocol::{ArtifactId, CallId, ErrorCode, Problem, RunId, Scope, TenantId, ThreadId, Timestamp};
 use headwater_store::UserScopedStorage;
 use headwater_store::commit::{CallChange, Writes};
-use headwater_store::scoped::StoredCall;
+use headwater_store::scoped::{NewArtifact, StoredCall};
 use headwater_stream::WriteError;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -61,8 +62,34 @@ pub(crate) struct Errand {
 /// What came of it.
 struct Done {
     call: CallId,
-    outcome: Result<Value, Problem>,
+    outcome: Result<Answered, Problem>,
     took: Duration,
+}
+
+/// What a tool answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// What the model sees.
+    pub(crate) output: Value,
+    /// What is to be kept of it beside that.
+    pub(crate) whole: Option<Whole>,
+}
+
+/// An answer that is too large to be shown, or is no text.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// All of it.
+    pub(crate) content: Bytes,
+    /// What it is.
+    pub(crate) media_type: String,
+    /// Its place among those that are in memory.
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+}
+
+impl From<Value> for Answered {
+    fn from(output: Value) -> Self {
+        Self { output, whole: None }
+    }
 }
 
 impl Errand {
@@ -80,7 +107,7 @@ impl Errand {
             outcome = talk => outcome,
             () = self.given_up() => Err(Problem::new(ErrorCode::ToolError, "the call was given up")),
         };
-        Done { call, outcome: outcome.map(|output| bounded(output, most)), took: begun.elapsed() }
+        Done { call, outcome: outcome.map(|answered| bounded(answered, most)), took: begun.elapsed() }
     }
 
     /// When nobody waits any more. A server that is to be told so has a moment for it.
@@ -91,20 +118,20 @@ impl Errand {
         }
     }
 
-    async fn talk(&self) -> Result<Value, Problem> {
+    async fn talk(&self) -> Result<Answered, Problem> {
         match &self.ability.means {
             Means::Http(tool) => http_call::call(self, tool).await,
-            Means::Mcp { server, tool } => mcp_call::call(self, server, tool).await,
-            Means::Memory(what) => memory::act(&self.storage, *what, &self.args).await,
-            Means::Time => now(&self.args),
+            Means::Mcp { server, tool } => mcp_call::call(self, server, tool).await.map(Answered::from),
+            Means::Memory(what) => memory::act(&self.storage, *what, &self.args).await.map(Answered::from),
+            Means::Time => now(&self.args).map(Answered::from),
             Means::Client { .. } => Err(Problem::new(ErrorCode::Internal, "the application's own tools are its own")),
         }
     }
 }
 
-/// An answer that fits: what is larger is shown as far as it does. NUL characters, which Postgres stores none of, are
-/// replaced.
-fn bounded(mut output: Value, most: usize) -> Value {
+/// An answer that fits: what is larger is shown as far as it does, and the whole is kept beside that. NUL characters, which
+/// Postgres stores none of, are replaced.
+fn bounded(Answered { mut output, whole }: Answered, most: usize) -> Answered {
     fn clean(value: &mut Value) {
         let plain = |text: &str| text.replace('\0', "\u{fffd}");
         match value {
@@ -121,10 +148,23 @@ fn bounded(mut output: Value, most: usize) -> Value {
     }
     clean(&mut output);
     if stored_len(&output) <= most {
-        return output;
+        return Answered { output, whole };
     }
-    let text = output.to_string();
-    let whole = if let Value::String(words) = &output { words.as_str() } else { text.as_str() };
+    let (text, media_type) = match output {
+        Value::String(words) => (words, "text/plain; charset=utf-8"),
+        other => (other.to_string(), "application/json"),
+    };
+    let output = excerpt(&text, text.len(), most);
+    let kept = (text.len() <= MAX_ARTIFACT_BYTES).then(|| Whole {
+        content: Bytes::from(text),
+        media_type: media_type.to_owned(),
+        place: None,
+    });
+    Answered { output, whole: whole.or(kept) }
+}
+
+/// The beginning of a text, as much of it as fits.
+pub(crate) fn excerpt(whole: &str, size: usize, most: usize) -> Value {
     // As JSON writes it a character may take six bytes.
     let (mut excerpt, mut left) = (String::new(), most.saturating_sub(64));
     for c in whole.chars() {
@@ -139,7 +179,7 @@ fn bounded(mut output: Value, most: usize) -> Value {
         left -= bytes;
         excerpt.push(c);
     }
-    serde_json::json!({"excerpt": excerpt, "cut": true, "size_bytes": whole.len()})
+    serde_json::json!({"excerpt": excerpt, "cut": true, "size_bytes": size})
 }
 
 fn now(args: &Value) -> Result<Value, Problem> {
@@ -165,6 +205,7 @@ pub(crate) fn change(call: CallId, status: &'static str) -> CallChange {
         approval_id: None,
         expires_at: None,
         answered_at: None,
+        artifact_id: None,
     }
 }
 
@@ -275,19 +316,61 @@ impl RunState<'_> {
         let Done { call, outcome, took } = done;
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let answered_at = Some(Timestamp::now().0);
-        let (event, change) = match outcome {
-            Ok(output) => (
-                EventBody::ToolCompleted { call, output: Some(output.clone()), artifact: None, duration_ms },
-                CallChange { output: Some(output), answered_at, ..change(call, "completed") },
-            ),
-            Err(error) => (
-                EventBody::ToolFailed { call, error: error.clone(), duration_ms },
-                CallChange { error: serde_json::to_value(error).ok(), answered_at, ..change(call, "failed") },
-            ),
+        let mut events = Vec::new();
+        let change = match outcome {
+            Ok(Answered { output, whole }) => {
+                let kept = match whole {
+                    Some(whole) => self.keep(call, whole).await,
+                    None => None,
+                };
+                let artifact = kept.as_ref().map(|(id, _)| *id);
+                events.extend(kept.map(|(_, event)| event));
+                events.push(EventBody::ToolCompleted { call, output: Some(output.clone()), artifact, duration_ms });
+                let artifact_id = artifact.map(ArtifactId::uuid);
+                CallChange { output: Some(output), answered_at, artifact_id, ..change(call, "completed") }
+            }
+            Err(error) => {
+                events.push(EventBody::ToolFailed { call, error: error.clone(), duration_ms });
+                CallChange { error: serde_json::to_value(error).ok(), answered_at, ..change(call, "failed") }
+            }
         };
-        self.writer.commit(vec![event], Writes { call_changes: vec![change], ..Writes::default() }).await?;
+        self.writer.commit(events, Writes { call_changes: vec![change], ..Writes::default() }).await?;
         called.told.push(call);
         Ok(())
+    }
+
+    /// Keeps what is too large to be shown. Where that fails there is the excerpt alone.
+    async fn keep(&self, call: CallId, whole: Whole) -> Option<(ArtifactId, EventBody)> {
+        let Whole { content, media_type, place } = whole;
+        let id = ArtifactId::new();
+        let sha256 = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &content);
+        let new = NewArtifact {
+            id,
+            run: self.writer.identity().run,
+            call,
+            media_type: &media_type,
+            sha256: sha256.as_ref(),
+            content: &content,
+        };
+        // As the tenant, whose artifacts are counted together; whose this one is its run says.
+        let scope = Scope { tenant: self.writer.identity().tenant, user: None };
+        let kept = self.runtime.inner.parts.store.scoped(scope).artifact_put(new).await;
+        drop(place);
+        match kept {
+            Ok(true) => {
+                let size_bytes = content.len() as u64;
+                let (call, message, filename) = (Some(call), None, None);
+                Some((id, EventBody::Artifact { artifact: id, call, message, filename, media_type, size_bytes }))
+            }
+            Ok(false) => {
+                tracing::info!(call.id = %call, "an answer is not kept whole: its tenant has as much as may be");
+                None
+            }
+            Err(error) => {
+                tracing::warn!(call.id = %call, %error, "an answer is not kept whole");
+                None
+            }
+        }
     }
 
     /// What is done about calls that somebody has begun, and of which nobody knows how they ended: once the one who began
@@ -363,10 +446,12 @@ mod tests {
 
     #[test]
     fn an_answer_fits_and_can_be_stored() {
-        assert_eq!(bounded(json!({"a": 1}), 1024), json!({"a": 1}));
-        assert_eq!(bounded(json!({"a\0": ["b\0"]}), 1024), json!({"a\u{fffd}": ["b\u{fffd}"]}));
+        let shown = |output: Value| bounded(output.into(), 1024).output;
+        assert_eq!(shown(json!({"a": 1})), json!({"a": 1}));
+        assert_eq!(shown(json!({"a\0": ["b\0"]})), json!({"a\u{fffd}": ["b\u{fffd}"]}));
         for output in [json!("\u{1}\"ü€".repeat(1000)), json!(vec!["x\n"; 2000]), json!({"k".repeat(3000): 1})] {
-            let cut = bounded(output, 1024);
+            let Answered { output: cut, whole } = bounded(output.into(), 1024);
+            assert_eq!(whole.map(|whole| whole.content.len() as u64), cut["size_bytes"].as_u64());
             assert!(cut.to_string().len() <= 1024, "{}", cut.to_string().len());
             assert_eq!(cut["cut"], true);
             assert!(cut["size_bytes"].as_u64().is_some_and(|size| size > 1024));

@@ -25,6 +25,7 @@ use tracing::Instrument as _;
 use crate::accept::{Accepted, Draft, NewRunRequest, draft};
 use crate::ending::{self, Ending};
 use crate::execute::{self, Outcome};
+use crate::places::Places;
 use crate::resume::Resumed;
 use crate::slots::{Slot, Slots};
 
@@ -85,6 +86,8 @@ pub(crate) struct Inner {
     pub(crate) slots: Slots,
     /// Runs that this process works on or keeps waiting.
     pub(crate) live: DashMap<RunId, Live>,
+    /// Where large answers of tools are read.
+    pub(crate) places: Places,
     /// Cancelled, and replaced, when the runs under way are let go of.
     hold: Mutex<CancellationToken>,
     /// Nothing new is begun.
@@ -137,7 +140,17 @@ impl AgentRuntime {
         let slots = Slots::new(options.max_active_per_tenant, options.max_queued_per_tenant, options.share.clone());
         let hold = Mutex::new(CancellationToken::new());
         let draining = AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { parts, options, slots, live: DashMap::new(), hold, draining }) }
+        Self {
+            inner: Arc::new(Inner {
+                parts,
+                options,
+                slots,
+                live: DashMap::new(),
+                places: Places::default(),
+                hold,
+                draining,
+            }),
+        }
     }
 
     /// Runs that this process works on or keeps waiting.

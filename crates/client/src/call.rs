@@ -74,6 +74,12 @@ impl Call {
         Ok(self)
     }
 
+    /// Asks for bytes instead of an object.
+    pub(crate) fn bytes(mut self) -> Self {
+        self.accept = "*/*";
+        self
+    }
+
     /// Asks for a stream of events instead of an object.
     pub(crate) fn stream(mut self, last_event_id: Option<u64>) -> Self {
         self.accept = "text/event-stream";

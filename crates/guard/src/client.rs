@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::redirect;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Host, Url};
 
 use crate::address::{Networks, may_reach};
@@ -68,6 +69,17 @@ pub struct Ask {
     pub timeout: Duration,
     /// How much of the answer is read.
     pub max_bytes: usize,
+    /// How much more, if there is more and it went well.
+    pub beyond: Option<Beyond>,
+}
+
+/// What is read of a large answer. Who reads that much waits for a place, so that large answers are bounded together.
+#[derive(Debug, Clone)]
+pub struct Beyond {
+    /// How much at most.
+    pub max_bytes: usize,
+    /// The places.
+    pub places: Arc<Semaphore>,
 }
 
 /// An answer.
@@ -81,6 +93,8 @@ pub struct Answer {
     pub body: Bytes,
     /// Whether there was more.
     pub cut: bool,
+    /// Of a large answer: its place, until the answer is let go of.
+    pub place: Option<OwnedSemaphorePermit>,
 }
 
 /// The guarded client. Cheap to clone.
@@ -147,7 +161,7 @@ impl Guard {
     /// What went wrong. An answer of any status is none.
     pub async fn call(&self, ask: Ask) -> Result<Answer, GuardError> {
         self.check(&ask.url)?;
-        let Ask { method, url, headers, body, timeout, max_bytes } = ask;
+        let Ask { method, url, headers, body, timeout, mut max_bytes, beyond } = ask;
         let mut request = self.client.request(method, url).headers(headers);
         if let Some(body) = body {
             request = request.body(body);
@@ -155,8 +169,15 @@ impl Guard {
         let talk = async {
             let mut response = request.send().await.map_err(unreachable)?;
             let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-            let (mut body, mut cut) = (BytesMut::new(), false);
+            let beyond = beyond.filter(|_| status.is_success());
+            let (mut body, mut cut, mut place) = (BytesMut::new(), false, None);
             while let Some(piece) = response.chunk().await.map_err(unreachable)? {
+                if let Some(beyond) =
+                    beyond.as_ref().filter(|_| body.len() + piece.len() > max_bytes && place.is_none())
+                {
+                    place = beyond.places.clone().acquire_owned().await.ok();
+                    max_bytes = beyond.max_bytes.max(max_bytes);
+                }
                 let room = max_bytes - body.len();
                 body.extend_from_slice(&piece[..piece.len().min(room)]);
                 if piece.len() > room {
@@ -165,7 +186,7 @@ impl Guard {
                     break;
                 }
             }
-            Ok(Answer { status, headers, body: body.freeze(), cut })
+            Ok(Answer { status, headers, body: body.freeze(), cut, place })
         };
         tokio::time::timeout(timeout, talk).await.unwrap_or(Err(GuardError::TimedOut(timeout)))
     }

@@ -16,5 +16,5 @@ pub mod client;
 mod resolve;
 
 pub use address::Networks;
-pub use client::{Answer, Ask, Guard, GuardError, Refused};
+pub use client::{Answer, Ask, Beyond, Guard, GuardError, Refused};
 pub use resolve::{Addresses, Lookup, SystemLookup};

@@ -112,6 +112,7 @@ codes! {
     ProviderTruncated "provider_truncated" 502 true Provider "The provider's stream ended early";
     ProviderUnavailable "provider_unavailable" 502 true Provider "The provider is unavailable";
     QueueTimeout "queue_timeout" 503 true Server "Waited too long for a place";
+    RangeNotSatisfiable "range_not_satisfiable" 416 false Caller "Range not satisfiable";
     RateLimited "rate_limited" 429 true Caller "Too many requests";
     ReplicaLost "replica_lost" 500 true Server "The process that ran it died";
     RequestTimeout "request_timeout" 408 true Caller "Request timed out";

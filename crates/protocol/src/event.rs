@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::api::{ApprovalKind, ApprovalStatus, Decider, Remember};
 use crate::message::Message;
 use crate::{
-    AgentId, ApprovalId, CallId, ErrorCode, Fault, MessageId, ModelCallId, Money, Problem, RunId, ThreadId, Timestamp,
-    Usage, UserId,
+    AgentId, ApprovalId, ArtifactId, CallId, ErrorCode, Fault, MessageId, ModelCallId, Money, Problem, RunId, ThreadId,
+    Timestamp, Usage, UserId,
 };
 
 /// The largest event, in bytes of its JSON. What is larger becomes a reference to an artifact.
@@ -192,7 +192,17 @@ pub enum EventBody {
     ToolProgress { call: CallId, progress: f64, total: Option<f64>, message: Option<String> },
     /// A call was answered. `artifact` is the whole where `output` is an excerpt.
     #[serde(rename = "tool.completed")]
-    ToolCompleted { call: CallId, output: Option<serde_json::Value>, artifact: Option<String>, duration_ms: u64 },
+    ToolCompleted { call: CallId, output: Option<serde_json::Value>, artifact: Option<ArtifactId>, duration_ms: u64 },
+    /// There is something that is too large for an event, or is no text.
+    #[serde(rename = "artifact")]
+    Artifact {
+        artifact: ArtifactId,
+        call: Option<CallId>,
+        message: Option<MessageId>,
+        filename: Option<String>,
+        media_type: String,
+        size_bytes: u64,
+    },
     /// A call went wrong; the model is told.
     #[serde(rename = "tool.failed")]
     ToolFailed { call: CallId, error: Problem, duration_ms: u64 },
@@ -448,9 +458,11 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
             E::Hidden {}
         }
         E::ToolArgsDelta { .. } if !visible.tool_args => E::Hidden {},
+        E::Artifact { .. } if !visible.tool_output => E::Hidden {},
         E::ToolArgs { call, args } => E::ToolArgs { call, args: args.filter(|_| visible.tool_args) },
         E::ToolCompleted { call, output, artifact, duration_ms } => {
-            E::ToolCompleted { call, output: output.filter(|_| visible.tool_output), artifact, duration_ms }
+            let (output, artifact) = (output.filter(|_| visible.tool_output), artifact.filter(|_| visible.tool_output));
+            E::ToolCompleted { call, output, artifact, duration_ms }
         }
         E::ToolProgress { call, progress, total, message } => {
             E::ToolProgress { call, progress, total, message: message.filter(|_| visible.tool_output) }
@@ -494,6 +506,7 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
         | E::ToolStarted { .. }
         | E::ToolArgsDelta { .. }
         | E::ToolDenied { .. }
+        | E::Artifact { .. }
         | E::Throttled { .. }
         | E::Hidden {}) => other,
     }
@@ -539,9 +552,10 @@ pub fn message_for_user(mut message: Message, visible: Visibility) -> Message {
     for part in &mut message.content {
         match part {
             Part::ToolCall { args, .. } if !visible.tool_args => *args = None,
-            Part::ToolResult { output, error, .. } => {
+            Part::ToolResult { output, error, artifact, .. } => {
                 if !visible.tool_output {
                     *output = None;
+                    *artifact = None;
                 }
                 *error = error.take().map(|error| Box::new(tool_problem_for_user(*error, visible)));
             }

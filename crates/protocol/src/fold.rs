@@ -290,6 +290,7 @@ impl Fold {
             | EventBody::RunStarted { .. }
             | EventBody::Throttled { .. }
             | EventBody::ToolProgress { .. }
+            | EventBody::Artifact { .. }
             | EventBody::Hidden {}
             | EventBody::Unknown => {}
         }

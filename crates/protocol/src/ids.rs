@@ -128,6 +128,8 @@ ids! {
     ApprovalId = "apr";
     /// An MCP server of a tenant.
     McpServerId = "mcp";
+    /// Something that is too large for an event, or is no text.
+    ArtifactId = "art";
     /// One call of a model, the unit of the ledger.
     ModelCallId = "llm";
     /// One request to the HTTP API.

@@ -10,7 +10,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::event::{MessageStatus, Role};
-use crate::{AgentId, CallId, MessageId, Problem, RunId, ThreadId, Timestamp};
+use crate::{AgentId, ArtifactId, CallId, MessageId, Problem, RunId, ThreadId, Timestamp};
 
 /// The largest text part, in bytes.
 pub const MAX_TEXT_BYTES: usize = 256 * 1024;
@@ -54,7 +54,7 @@ pub enum Part {
         /// Set when it failed.
         error: Option<Box<Problem>>,
         /// Id of the whole when `output` is an excerpt.
-        artifact: Option<String>,
+        artifact: Option<ArtifactId>,
         /// Of a call that a person has denied: why, if that was said.
         #[serde(default)]
         comment: Option<String>,

@@ -157,6 +157,7 @@ pub struct CallChange {
     pub approval_id: Option<Uuid>,
     pub expires_at: Option<jiff::Timestamp>,
     pub answered_at: Option<jiff::Timestamp>,
+    pub artifact_id: Option<Uuid>,
 }
 
 /// A row of an approval.

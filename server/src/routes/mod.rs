@@ -5,6 +5,7 @@
 
 pub mod agents;
 pub mod approvals;
+pub mod artifacts;
 pub mod body;
 pub mod calls;
 pub mod dev;

@@ -7,4 +7,5 @@ mod agents;
 mod runs;
 mod tenants;
 mod threads;
+mod tools;
 mod users;

@@ -47,6 +47,7 @@ fn ask(url: &str) -> Ask {
         body: None,
         timeout: Duration::from_secs(10),
         max_bytes: 1000,
+        beyond: None,
     }
 }
 

@@ -15,6 +15,7 @@ macro_rules! words {
 
 mod agents;
 mod approvals;
+mod artifacts;
 mod mcp;
 mod memory;
 mod policy;
@@ -26,6 +27,7 @@ mod usage;
 
 pub use agents::*;
 pub use approvals::*;
+pub use artifacts::*;
 pub use mcp::*;
 pub use memory::*;
 pub use policy::*;

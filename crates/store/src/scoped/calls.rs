@@ -2,7 +2,7 @@
 
 use headwater_protocol::api::{ApprovalKind, ApprovalStatus, Remember};
 use headwater_protocol::event::Actor;
-use headwater_protocol::{ApprovalId, CallId, RunId, Timestamp};
+use headwater_protocol::{ApprovalId, ArtifactId, CallId, RunId, Timestamp};
 use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
@@ -30,6 +30,8 @@ pub struct StoredCall {
     pub approval: Option<StoredApproval>,
     /// What was answered.
     pub output: Option<serde_json::Value>,
+    /// The whole, where `output` is an excerpt.
+    pub artifact: Option<ArtifactId>,
     /// What went wrong.
     pub error: Option<serde_json::Value>,
     /// Whether it may be answered no longer, by Postgres' clock.
@@ -142,6 +144,7 @@ fn call(row: &Row) -> Result<StoredCall, StoreError> {
         kind: row.try_get("kind")?,
         status: row.try_get("status")?,
         output: json("output")?,
+        artifact: row.try_get::<_, Option<Uuid>>("artifact_id")?.map(ArtifactId::from_uuid),
         error: json("error")?,
         late: row.try_get("late")?,
         created_at: time(row, "created_at")?,
@@ -152,7 +155,7 @@ fn call(row: &Row) -> Result<StoredCall, StoreError> {
 impl UserScopedStorage {
     /// The calls of a run in the order in which they were made; of one step if it is named.
     pub async fn calls(&self, run: RunId, step: Option<i32>) -> Result<Vec<StoredCall>, StoreError> {
-        let sql = "SELECT c.call_id, c.step, c.name, c.kind, c.args, c.status, c.output, c.error, c.created_at, c.answered_at,
+        let sql = "SELECT c.call_id, c.step, c.name, c.kind, c.args, c.status, c.output, c.artifact_id, c.error, c.created_at, c.answered_at,
                           coalesce(c.expires_at <= clock_timestamp(), false) AS late, c.started_at,
                           (extract(epoch FROM clock_timestamp() - c.started_at) * 1000)::bigint AS started_ago_ms,
                           c.approval_id, a.kind AS approval_kind, a.args AS asked_args, a.status AS approval_status, a.args_hash, a.edited_args, a.comment, a.remember,

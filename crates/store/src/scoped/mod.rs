@@ -5,6 +5,7 @@
 
 mod agents;
 mod approvals;
+mod artifacts;
 mod calls;
 mod events;
 mod mcp;
@@ -18,6 +19,7 @@ mod users;
 
 pub use agents::{AgentChange, Changed};
 pub use approvals::{ApprovalFilter, Decided, Ruling};
+pub use artifacts::NewArtifact;
 pub use calls::{Answered, CallAnswer, StoredApproval, StoredCall};
 pub use events::{EventRange, LogPage};
 pub use mcp::{McpKept, McpLook, StoredMcpServer};

@@ -1,5 +1,6 @@
 //! The store against a real Postgres, as the application role.
 
+mod artifacts;
 mod claiming;
 mod commits;
 mod creating;

@@ -18,6 +18,7 @@ headwater.agent_versions           | 1 1 - -  | 1 1 - -  | 1 1 - -    | 0 ! - - 
 headwater.agents                   | 1 1 1 -  | 1 1 1 -  | 1 1 1 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.api_keys                 | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.approvals                | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
+headwater.artifacts                | 1 1 - -  | 1 1 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
 headwater.idempotency              | 1 1 - 1  | 1 1 - 1  | 1 1 - 1    | 0 ! - 0      | 0 ! - 0
 headwater.mcp_servers              | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.memory                   | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
@@ -63,6 +64,7 @@ const DATA: &[&str] = &[
     "run_readers",
     "tool_calls",
     "approvals",
+    "artifacts",
     "memory",
     "tenant_keys",
     "secrets",
@@ -146,6 +148,10 @@ impl Person {
                      '{{user}}', 'pending', now(), now()",
                     own("approval"), own("agent"), own("call")
                 ),
+            ),
+            "artifacts" => (
+                "tenant_id, artifact_id, user_id, run_id, media_type, size_bytes, sha256, content, created_at",
+                format!("'{tenant}', '{}', '{user}', '{run}', 'm', 1, '\\x00', '\\x00', now()", own("artifact")),
             ),
             "memory" => ("tenant_id, user_id, key, value, updated_at", format!("'{tenant}', '{user}', 'key {n}', '1', now()")),
             "tenant_keys" => ("tenant_id, wrapped, created_at", format!("'{tenant}', '\\x00', now()")),

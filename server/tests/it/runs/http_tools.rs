@@ -272,3 +272,93 @@ async fn what_is_remembered_of_a_user_is_the_users() {
     let rest = alice.token.get(&format!("/v1/memory?limit=2&after={next}")).await.ok(200);
     assert_eq!((&rest["data"][0]["key"], &rest["has_more"]), (&json!("c"), &json!(false)));
 }
+
+#[tokio::test]
+async fn what_is_too_large_or_no_text_is_kept_whole() {
+    const PNG: [u8; 9] = [0x89, b'P', b'N', b'G', 0, 0xff, 0, 1, 2];
+    let tenant = Site::shared().await.tenant().await;
+    let (alice, bob) = (tenant.user("alice").await, tenant.user("bob").await);
+    tenant.api.put("/v1/secrets/SHOP", json!({"value": "canary-4711"})).await.ok(200);
+    let large = format!("id,of\n{}said: canary-4711\n", "7,\"x\"\n".repeat(20_000));
+    let said = large.clone();
+    let server = ToolServer::start(move |asked: &ToolRequest| match asked.path.as_str() {
+        "/large" => ToolAnswer { kind: "text/csv".into(), ..ToolAnswer::text(said.clone()) },
+        "/picture" => ToolAnswer { status: 200, kind: "image/png".into(), body: PNG.to_vec() },
+        "/small" => ToolAnswer::text("small"),
+        _ => ToolAnswer::text("x".repeat(5 << 20)),
+    });
+    let names = ["large", "picture", "small", "endless"];
+    let tools: Vec<Value> = names
+        .iter()
+        .map(|name| {
+            let mut tool = get(&server, name, json!({"max_result_bytes": 2048}));
+            tool["request"]["headers"] = json!({"x": "{{secret.SHOP}}"});
+            tool
+        })
+        .collect();
+    let calls = names.iter().fold(Reply::text(""), |reply, name| reply.tool_call(name, "{}"));
+    let lane = Lane::sequence([calls.clone(), Reply::text("I see."), calls, Reply::text("I see.")]);
+    let agent = tenant.agent_with(&lane, json!({ "tools": tools })).await;
+    let run = id(&alice.key.run("x").await);
+    let ended = alice.key.ended(&run).await;
+    assert_eq!(ended["result"]["text"], "I see.", "{ended}");
+    let log = events(&read(&alice.key, &run, None).await);
+    assert_dense(&log);
+    let kept: Vec<&Value> = log.iter().filter(|event| event["type"] == "artifact").collect();
+    assert_eq!(kept.len(), 2, "what fits is shown, and what is larger than can be kept is not: {kept:?}");
+    let of = |kind: &str| *kept.iter().find(|event| event["media_type"] == kind).expect("it is kept");
+    let done = |artifact: &Value| {
+        let done = log.iter().find(|event| event["type"] == "tool.completed" && event["artifact"] == *artifact);
+        done.expect("its call names it").clone()
+    };
+    let hidden = large.replace("canary-4711", "[secret]");
+    for (kind, content) in [("text/csv", hidden.as_bytes()), ("image/png", &PNG)] {
+        let event = of(kind);
+        assert_eq!(event["size_bytes"], content.len(), "{event}");
+        assert_eq!(done(&event["artifact"])["call"], event["call"]);
+        let path = format!("/v1/artifacts/{}", event["artifact"].as_str().expect("an id"));
+        let found = alice.token.get(&path).await.ok(200);
+        assert_eq!(
+            (&found["object"], &found["user"], &found["run"], &found["call"], &found["media_type"]),
+            (&json!("artifact"), &json!(alice.id), &json!(run), &event["call"], &json!(kind))
+        );
+        let whole = alice.token.get(&format!("{path}/content")).await;
+        assert_eq!((whole.status, &whole.bytes[..]), (200, content));
+        let header = |name: &str| whole.header(name).unwrap_or_default();
+        assert_eq!((header("content-type"), header("x-content-type-options")), (kind, "nosniff"));
+        assert!(header("content-disposition").starts_with("attachment"), "{:?}", whole.headers);
+        assert_eq!(header("content-length"), content.len().to_string());
+        let part = alice.token.with("range", "bytes=3-6").get(&format!("{path}/content")).await;
+        assert_eq!((part.status, &part.bytes[..]), (206, &content[3..7]));
+        let beyond = alice.token.with("range", "bytes=9999999-").get(&format!("{path}/content")).await;
+        beyond.problem(416, "range_not_satisfiable");
+        for other in [&bob.token, &bob.key] {
+            other.get(&path).await.problem(404, "not_found");
+            other.get(&format!("{path}/content")).await.problem(404, "not_found");
+        }
+    }
+    let excerpt = &done(&of("text/csv")["artifact"])["output"];
+    assert_eq!((&excerpt["cut"], &excerpt["size_bytes"]), (&json!(true), &json!(large.len())));
+    assert!(excerpt.to_string().len() <= 2048);
+    let path = format!("/v1/threads/{}/messages?role=tool", ended["thread"].as_str().expect("an id"));
+    let named = alice.key.get(&path).await.ok(200)["data"][0]["content"].clone();
+    let named: Vec<&Value> = named.as_array().expect("parts").iter().map(|part| &part["artifact"]).collect();
+    assert_eq!(named, [&of("text/csv")["artifact"], &of("image/png")["artifact"], &Value::Null, &Value::Null]);
+    // Where users do not see what tools answer, they do not see this either.
+    let hide = json!({"user_visibility": {"tool_output": false}});
+    tenant.api.patch(&format!("/v1/agents/{}", id(&agent)), hide).await.ok(200);
+    let run = id(&alice.key.run("x").await);
+    alice.key.ended(&run).await;
+    let all = events(&read(&tenant.api, &run, None).await);
+    let kept = all.iter().find(|event| event["type"] == "artifact").expect("it is kept");
+    let path = format!("/v1/artifacts/{}", kept["artifact"].as_str().expect("an id"));
+    tenant.api.get(&path).await.ok(200);
+    alice.token.get(&path).await.problem(404, "not_found");
+    alice.token.get(&format!("{path}/content")).await.problem(404, "not_found");
+    let shown = events(&read(&alice.token, &run, None).await);
+    assert!(shown.iter().all(|event| event["type"] != "artifact" && event["artifact"].is_null()), "{shown:?}");
+    // Gone with its thread.
+    let thread = tenant.api.get(&format!("/v1/runs/{run}")).await.ok(200)["thread"].clone();
+    alice.key.delete(&format!("/v1/threads/{}", thread.as_str().expect("an id"))).await.ok(204);
+    tenant.api.get(&path).await.problem(404, "not_found");
+}

@@ -173,6 +173,8 @@ pub(super) fn routes() -> Vec<Route> {
         route("GET", "/v1/approvals", all_on_own(200)),
         route("GET", "/v1/approvals/{approval}", all_on_alices(200)),
         with("POST", "/v1/runs/{run}/approvals/{approval}", json!({"decision": "denied"}), all_on_alices(200)),
+        route("GET", "/v1/artifacts/{artifact}", all_on_alices(200)),
+        route("GET", "/v1/artifacts/{artifact}/content", all_on_alices(200)),
         route("GET", "/v1/memory", user_on_own(200)),
         with("PUT", "/v1/memory/{key}", json!({"value": "{alice-private}"}), user_on_own(200)),
         // The key is one that alice alone has.

@@ -1,9 +1,12 @@
 //! Two tenants whose users have the same names, with marks on what others must not see.
 
+use headwater_testkit::ToolServer;
 use headwater_testkit::model::Reply;
+use headwater_testkit::tools::ToolAnswer;
 use serde_json::{Value, json};
 
 use super::routes::Who;
+use crate::support::sse::{events, read};
 use crate::support::tenant::id;
 use crate::support::{Api, Lane, Site, Tenant, User, eventually, unique};
 
@@ -28,6 +31,8 @@ pub(super) struct World {
     /// A question of another run of alice, and that run.
     pub(super) approval: String,
     pub(super) asking: String,
+    /// What a tool has answered alice.
+    pub(super) artifact: String,
     /// A ticket for another run of alice.
     pub(super) ticket: String,
 }
@@ -45,6 +50,21 @@ async fn ask(tenant: &Tenant, alice: &User) -> (String, String) {
     });
     let approval = found.await["pending"][0]["approval"].as_str().expect("a question").to_owned();
     (run, approval)
+}
+
+/// A run of alice whose tool answers more than is shown.
+async fn keep(tenant: &Tenant, alice: &User) -> String {
+    let server = ToolServer::start(|_| ToolAnswer::text(ALICES.repeat(200)));
+    let lane = Lane::sequence([Reply::text("").tool_call("fetch", "{}"), Reply::text("I see.")]);
+    let config = json!({"name": "keeper", "model": lane.model(),
+        "tools": [{"type": "http", "name": "fetch", "effect": "read", "max_result_bytes": 1024,
+                   "request": {"method": "GET", "url": server.url}}]});
+    tenant.api.post("/v1/agents", config).await.ok(201);
+    let run = id(&alice.key.post("/v1/runs", json!({"agent": "keeper", "input": ALICES})).await.ok(201));
+    alice.key.ended(&run).await;
+    let log = events(&read(&alice.key, &run, None).await);
+    let kept = log.iter().find(|event| event["type"] == "artifact").expect("it is kept");
+    kept["artifact"].as_str().expect("an id").to_owned()
 }
 
 impl World {
@@ -67,8 +87,9 @@ impl World {
         // Used once on its own run, so that it is good.
         site.anybody().get(&format!("/v1/runs/{other}?ticket={ticket}")).await.ok(200);
         let (asking, approval) = ask(&a, &alice).await;
+        let artifact = keep(&a, &alice).await;
         let model = lane.model();
-        Self { site, a, alice, bob, b, b_alice, model, agent, thread, message, run, approval, asking, ticket }
+        Self { site, a, alice, bob, b, b_alice, model, agent, thread, message, run, approval, asking, artifact, ticket }
     }
 
     /// A client for this actor. A ticket goes into the query.
@@ -135,6 +156,7 @@ impl World {
         template
             .replace("{server}", &server)
             .replace("{approval}", &self.approval)
+            .replace("{artifact}", &self.artifact)
             .replace("{tenant}", &tenant)
             .replace("{key}", &key)
             .replace("{user}", &user)
