@@ -59,6 +59,23 @@ impl Shape {
     }
 }
 
+/// The tool that agents call.
+#[derive(Debug, Clone)]
+pub(crate) struct Tool {
+    /// Where, beside the model.
+    pub(crate) path: &'static str,
+    /// What a call may take.
+    pub(crate) timeout_ms: i64,
+    /// What it has to answer.
+    pub(crate) output_schema: serde_json::Value,
+}
+
+impl Default for Tool {
+    fn default() -> Self {
+        Self { path: "/tool", timeout_ms: 30_000, output_schema: serde_json::Value::Null }
+    }
+}
+
 /// A temporary directory, removed at the end unless kept.
 #[derive(Debug)]
 struct Dir {
@@ -245,9 +262,9 @@ impl Ground {
     }
 
     /// Where the tool is that models call, which is beside them.
-    fn tool_url(&self) -> anyhow::Result<String> {
+    fn tool_url(&self, path: &str) -> anyhow::Result<String> {
         let address = self.model.said("counts on http://").context("the model does not say where the tool is")?;
-        Ok(format!("http://{address}/tool"))
+        Ok(format!("http://{address}{path}"))
     }
 
     /// From now on the model remembers what it is asked.
@@ -277,7 +294,7 @@ impl Ground {
         let server = self.launcher().start(&[]).await?;
         let number = self.made.load(Ordering::Relaxed);
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["relay-server", "--model", &self.model_url(), "--tool", &self.tool_url()?]);
+        command.args(["relay-server", "--model", &self.model_url(), "--tool", &self.tool_url(Tool::default().path)?]);
         let core = self.options.cores.server;
         let relay = Process::start(&format!("relay-{number}"), command, core, self.dir()).await?;
         let who = self.tenant(server.address, &format!("loadtest {number}"), shapes).await?;
@@ -286,6 +303,17 @@ impl Ground {
 
     /// A tenant with a key, its user, and an agent of each shape.
     pub(crate) async fn tenant(&self, server: SocketAddr, name: &str, shapes: &[Shape]) -> anyhow::Result<Who> {
+        self.tenant_with_tool(server, name, shapes, &Tool::default()).await
+    }
+
+    /// The same, with agents that call another tool.
+    pub(crate) async fn tenant_with_tool(
+        &self,
+        server: SocketAddr,
+        name: &str,
+        shapes: &[Shape],
+        tool: &Tool,
+    ) -> anyhow::Result<Who> {
         let url = format!("http://{server}");
         let operator = Client::builder(&url).api_key(&self.operator_key).build()?;
         let settings: TenantSettings = serde_json::from_value(json!({ "name": name }))?;
@@ -300,8 +328,10 @@ impl Ground {
             let mut config = AgentConfig::with_model(format!("load/{}", shape.model()));
             config.instructions = Some(INSTRUCTIONS.into());
             if shape.calls {
-                let request = json!({"method": "POST", "url": self.tool_url()?, "body": {"order": "{{args.order}}"}});
+                let url = self.tool_url(tool.path)?;
+                let request = json!({"method": "POST", "url": url, "body": {"order": "{{args.order}}"}});
                 let tool = json!({"type": "http", "name": TOOL, "effect": "read", "request": request,
+                                  "timeout_ms": tool.timeout_ms, "output_schema": tool.output_schema,
                                   "parameters": {"type": "object", "properties": {"order": {"type": "string"}}}});
                 config.tools = vec![serde_json::from_value(tool)?];
             }

@@ -8,7 +8,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `throughput`, `slow_streams`, `storm` | the scenarios that compare costs |
-//! | `chaos`, `rolling`, `stalled` | the scenarios that are about promises |
+//! | `chaos`, `rolling`, `stalled`, `hostile` | the scenarios that are about promises |
+//! | `wicked` | the tools of the last one |
 //! | `fleet`, `crowd`, `follow` | several servers, many runs at them, readers that go from one to the other |
 //! | `audit`, `story`, `trial` | whether every promise was kept, and the table of it |
 //! | `ground`, `child`, `roles` | Postgres, model, server and relay, each on its core |
@@ -25,6 +26,7 @@ mod cut;
 mod fleet;
 mod follow;
 mod ground;
+mod hostile;
 mod log;
 mod measure;
 mod progress;
@@ -40,6 +42,7 @@ mod sys;
 mod throughput;
 mod trial;
 mod who;
+mod wicked;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -50,6 +53,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::chaos::Chaos;
 use crate::ground::{Ground, GroundOptions};
+use crate::hostile::HostileTools;
 use crate::report::Report;
 use crate::rolling::RollingDeploy;
 use crate::slow_streams::SlowStreams;
@@ -115,6 +119,7 @@ enum Command {
     Chaos(Chaos),
     RollingDeploy(RollingDeploy),
     StalledReaders(StalledReaders),
+    HostileTools(HostileTools),
     /// Those that compare costs: throughput, slow-streams, resume-storm
     All,
     /// The model, in a process of its own
@@ -165,6 +170,7 @@ fn start(cli: Cli) -> anyhow::Result<bool> {
         | Command::Chaos(_)
         | Command::RollingDeploy(_)
         | Command::StalledReaders(_)
+        | Command::HostileTools(_)
         | Command::All => {
             check_server(&cli.common.server_bin)?;
             let cores = Cores::choose(cli.common.server_core, cli.common.load_core)?;
@@ -221,6 +227,10 @@ async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Resu
         }
         Command::StalledReaders(stalled) => {
             trials.push(Box::pin(stalled.run(&mut ground)).await?);
+            Vec::new()
+        }
+        Command::HostileTools(hostile) => {
+            trials.push(Box::pin(hostile.run(&mut ground)).await?);
             Vec::new()
         }
         Command::Throughput(throughput) => throughput.run(&mut ground).await?,

@@ -28,7 +28,8 @@ impl Latencies {
         self.0.saturating_record((latency.as_micros() as u64).max(1));
     }
 
-    fn at(&self, quantile: f64) -> f64 {
+    /// In milliseconds.
+    pub(crate) fn at(&self, quantile: f64) -> f64 {
         self.0.value_at_quantile(quantile) as f64 / 1000.0
     }
 }

@@ -27,7 +27,7 @@ pub(crate) async fn model_server() -> anyhow::Result<()> {
     println!("counts on http://{}", listener.local_addr()?);
     println!("listening on http://{}", model.address());
     let app = Router::new().route("/record", get(record)).route("/calls", get(calls)).route("/tool", post(tool));
-    let app = app.with_state(Arc::new(model));
+    let app = app.with_state(Arc::new(model)).merge(crate::wicked::routes());
     axum::serve(listener, app).await?;
     Ok(())
 }

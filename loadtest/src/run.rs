@@ -37,6 +37,11 @@ impl Recipe {
         }
     }
 
+    /// For a request of whoever it may be, to a server of ours.
+    pub(crate) fn ours(address: SocketAddr, request: Bytes, shape: Shape) -> Self {
+        Self { side: Side::Ours, address, request, text: shape.text().into(), ideal: shape.ideal() }
+    }
+
     /// Makes one run over this connection, or over a new one, which is left for the next run.
     pub(crate) async fn run(&self, wire: &mut Option<Wire>, outcome: &Mutex<Outcome>) {
         let began = Instant::now();
