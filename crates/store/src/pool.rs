@@ -234,7 +234,8 @@ impl Store {
         Ok(rows)
     }
 
-    /// The same for a POST: remembers `object` under the request's key in the transaction of the effect.
+    /// The same for a POST: remembers `object` under the request's key in the transaction of the effect. The statement returns
+    /// what it made: without a row it has made nothing, and nothing is remembered.
     pub(crate) async fn query_once(
         &self,
         scope: Scope,
@@ -255,7 +256,9 @@ impl Store {
             Once::Mismatch => return Ok(Once::Mismatch),
         }
         let rows = transaction.query(sql, params).await?;
-        transaction.commit().await?;
+        if !rows.is_empty() {
+            transaction.commit().await?;
+        }
         Ok(Once::Done(rows))
     }
 }

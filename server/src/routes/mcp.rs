@@ -6,6 +6,7 @@ use axum::response::Response;
 use headwater_agent::{check_server, look_at_mcp_server};
 use headwater_protocol::api::{AgentConfig, List, McpServer, McpServerParams, McpServerUpdate, McpTool, Tool};
 use headwater_protocol::{ErrorCode, McpServerId, Problem, Timestamp};
+use headwater_store::pool::Once;
 use headwater_store::scoped::{McpKept, StoredMcpServer};
 
 use super::body::ApiBody;
@@ -14,6 +15,7 @@ use super::{created, missing, no_content, taken};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::http::ApiQuery;
+use crate::http::idempotency::mismatch;
 use crate::wiring::AppState;
 
 async fn find(state: &AppState, caller: &Caller, server: &str) -> Result<StoredMcpServer, ApiError> {
@@ -52,9 +54,14 @@ pub async fn mcp_servers_create(
     params.check()?;
     check_server(&state.guard, &params.url, &params.auth)?;
     let storage = state.store.scoped(caller.tenant_scope());
-    let server = kept(storage.mcp_create(McpServerId::new(), &params, Timestamp::now()).await?)?;
-    let server = look(&state, &caller, &server).await?;
-    Ok(created(&server, &format!("/v1/mcp_servers/{}", server.id), false))
+    let once = body.idempotency(&state, &caller)?;
+    let (server, replayed) = match storage.mcp_create(McpServerId::new(), &params, Timestamp::now(), once.key()).await?
+    {
+        Once::Done(made) => (look(&state, &caller, &kept(made)?).await?, false),
+        Once::Replay(object) => (find(&state, &caller, &object).await?.server, true),
+        Once::Mismatch => return Err(mismatch()),
+    };
+    Ok(created(&server, &format!("/v1/mcp_servers/{}", server.id), replayed))
 }
 
 /// Lists servers.

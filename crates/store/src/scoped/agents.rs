@@ -82,7 +82,7 @@ impl UserScopedStorage {
                      INSERT INTO headwater.agents (tenant_id, agent_id, name, version, active_version, metadata, created_at, updated_at)
                      VALUES (headwater.tenant_id(), $1, $2, 1, 1, $3, $4, $4) RETURNING agent_id)
                  INSERT INTO headwater.agent_versions (tenant_id, agent_id, version, config, created_at)
-                 SELECT headwater.tenant_id(), agent_id, 1, $5, $4 FROM made",
+                 SELECT headwater.tenant_id(), agent_id, 1, $5, $4 FROM made RETURNING version",
                 &[&id.uuid(), &name, &Json(metadata), &at.0, &Json(config)],
             )
             .await?;

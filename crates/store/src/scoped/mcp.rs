@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 use super::{Page, UserScopedStorage, maybe_time, time, word};
 use crate::StoreError;
+use crate::connection::Params;
+use crate::pool::{Idempotency, Once};
 
 const COLUMNS: &str =
     "mcp_id, name, url, auth, status, error, protocol_version, tools_fetched_at, created_at, updated_at";
@@ -87,7 +89,8 @@ impl UserScopedStorage {
         id: McpServerId,
         params: &McpServerParams,
         at: Timestamp,
-    ) -> Result<McpKept, StoreError> {
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Once<McpKept>, StoreError> {
         let sql = format!(
             "INSERT INTO headwater.mcp_servers (tenant_id, mcp_id, name, url, auth, status, created_at, updated_at)
              SELECT headwater.tenant_id(), $1, $2, $3, $4, 'unchecked', $5, $5
@@ -95,11 +98,16 @@ impl UserScopedStorage {
              ON CONFLICT (tenant_id, name) DO NOTHING RETURNING {COLUMNS}"
         );
         let auth = Json(&params.auth);
-        let rows = self.query(&sql, &[&id.uuid(), &params.name, &params.url, &auth, &at.0, &MAX_MCP_SERVERS]).await?;
-        match rows.first() {
-            Some(row) => Ok(McpKept::Yes(Box::new(server(row)?))),
-            None => self.mcp_taken(&params.name).await,
-        }
+        let (uuid, object) = (id.uuid(), id.to_string());
+        let values: Params<'_> = &[&uuid, &params.name, &params.url, &auth, &at.0, &MAX_MCP_SERVERS];
+        Ok(match self.store.query_once(self.scope, idempotency, &object, &sql, values).await? {
+            Once::Done(rows) => Once::Done(match rows.first() {
+                Some(row) => McpKept::Yes(Box::new(server(row)?)),
+                None => self.mcp_taken(&params.name).await?,
+            }),
+            Once::Replay(object) => Once::Replay(object),
+            Once::Mismatch => Once::Mismatch,
+        })
     }
 
     /// Changes a server. What it said before is not believed any more. `None`: there is no such server.

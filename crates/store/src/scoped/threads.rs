@@ -66,7 +66,7 @@ impl UserScopedStorage {
                 idempotency,
                 &id.to_string(),
                 "INSERT INTO headwater.threads (tenant_id, thread_id, user_id, external_id, title, metadata, created_at, updated_at)
-                 VALUES (headwater.tenant_id(), $1, headwater.user_id(), $2, $3, $4, $5, $5)",
+                 VALUES (headwater.tenant_id(), $1, headwater.user_id(), $2, $3, $4, $5, $5) RETURNING thread_id",
                 &[&id.uuid(), &settings.external_id, &settings.title, &Json(&settings.metadata), &at.0],
             )
             .await?;

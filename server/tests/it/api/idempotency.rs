@@ -26,6 +26,12 @@ async fn each_post_that_makes_something_is_replayed() {
         (&operator, keys.as_str(), json!({"name": "a"}), json!({"name": "b"})),
         (&tenant.api, "/v1/users", json!({"name": "a"}), json!({"name": "b"})),
         (&tenant.api, "/v1/agents", json!({"name": "a", "model": "fake/x"}), json!({"name": "b", "model": "fake/x"})),
+        (
+            &tenant.api,
+            "/v1/mcp_servers",
+            json!({"name": "a", "url": "http://127.0.0.1:1/"}),
+            json!({"name": "b", "url": "http://127.0.0.1:1/"}),
+        ),
         (&alice.key, "/v1/threads", json!({"title": "a"}), json!({"title": "b"})),
         (
             &alice.token,
@@ -78,6 +84,12 @@ async fn only_what_happened_is_remembered() {
     alice.key.ended(&id(&made)).await;
     let now = once(&alice.key, &key, "/v1/runs", &run).await.ok(201);
     assert_eq!(now["status"], "completed", "a replay shows the current state");
+    // A name that is taken is a refusal too: once it is free, the same request has its effect.
+    let (key, server) = (unique("key"), json!({"name": "kb", "url": "http://127.0.0.1:1/"}));
+    let other = id(&tenant.api.post("/v1/mcp_servers", server.clone()).await.ok(201));
+    once(&tenant.api, &key, "/v1/mcp_servers", &server).await.problem(409, "already_exists");
+    tenant.api.delete(&format!("/v1/mcp_servers/{other}")).await.ok(204);
+    assert_ne!(id(&once(&tenant.api, &key, "/v1/mcp_servers", &server).await.ok(201)), other);
     // Tokens and tickets store nothing: each is a new one.
     let body = json!({"user": "alice"});
     let one = once(&tenant.api, &key, "/v1/user_tokens", &body).await.ok(201);
