@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use headwater_protocol::api::HttpRequest;
+use headwater_protocol::api::{CONNECTION_HEADERS, HttpRequest};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -109,21 +109,8 @@ pub(crate) fn named(request: &HttpRequest) -> BTreeSet<String> {
     texts.into_iter().flat_map(|text| names(text).unwrap_or_default()).map(str::to_owned).collect()
 }
 
-/// Headers that are not a tenant's to set: they belong to the connection, or to what this server says itself.
-const KEPT: [&str; 12] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "te",
-    "trailer",
-    "upgrade",
-    "keep-alive",
-    "expect",
-    "proxy-authorization",
-    "idempotency-key",
-    "headwater-call",
-];
+/// Headers that this server says itself: not a tenant's to set, as those of the connection are not.
+const KEPT: [&str; 2] = ["idempotency-key", "headwater-call"];
 
 /// Whether a request can be made from these templates, and the URL up to where they begin.
 ///
@@ -150,7 +137,8 @@ pub(crate) fn check(request: &HttpRequest) -> Result<Url, (String, String)> {
     for (name, value) in &request.headers {
         let place = format!("headers/{name}");
         names(value).map_err(at(&place))?;
-        let good = http::HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| !KEPT.contains(&name.as_str()));
+        let good = http::HeaderName::from_bytes(name.as_bytes())
+            .is_ok_and(|name| !CONNECTION_HEADERS.contains(&name.as_str()) && !KEPT.contains(&name.as_str()));
         if !good {
             return Err((place, "is no header that can be set".into()));
         }

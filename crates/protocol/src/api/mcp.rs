@@ -115,8 +115,8 @@ fn none_unless_said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Headers that belong to the connection, or to the protocol.
-const KEPT: [&str; 10] = [
+/// Headers that belong to the connection: nobody sets them for a tool.
+pub const CONNECTION_HEADERS: [&str; 10] = [
     "host",
     "content-length",
     "transfer-encoding",
@@ -125,9 +125,11 @@ const KEPT: [&str; 10] = [
     "trailer",
     "upgrade",
     "keep-alive",
-    "accept",
-    "content-type",
+    "expect",
+    "proxy-authorization",
 ];
+/// Headers that belong to the protocol.
+const KEPT: [&str; 2] = ["accept", "content-type"];
 
 /// What is to change.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -166,7 +168,8 @@ impl McpServerParams {
             McpAuth::Bearer { secret: name } => secret(name),
             McpAuth::Header { name, secret: value } => {
                 let word = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-                let kept = KEPT.contains(&name.to_ascii_lowercase().as_str());
+                let lower = name.to_ascii_lowercase();
+                let kept = CONNECTION_HEADERS.contains(&lower.as_str()) || KEPT.contains(&lower.as_str());
                 if name.is_empty() || name.len() > 128 || !name.bytes().all(word) || kept {
                     return Err(Problem::invalid("/auth/name", "must be the name of a header that can be set"));
                 }
