@@ -210,9 +210,8 @@ fn failed(error: GuardError, effect: Effect) -> Problem {
 fn read(answer: Answer, tool: &HttpTool, secrets: &[&str], most: usize) -> Result<Answered, Problem> {
     // Hidden before anything is cut: the beginning of one would not be found any more.
     let text = || {
-        let mut text = String::from_utf8_lossy(&answer.body).into_owned();
+        let mut text = String::from_utf8_lossy(&hide_bytes(answer.body.clone(), secrets)).into_owned();
         for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST) {
-            text = text.replace(secret, HIDDEN);
             let begun = (1..secret.len()).rev().filter(|at| secret.is_char_boundary(*at));
             if let Some(at) = begun.into_iter().find(|at| answer.cut && text.ends_with(&secret[..*at])) {
                 text.truncate(text.len() - at);
