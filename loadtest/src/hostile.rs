@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use crate::answer::Side;
 use crate::ground::{Ground, Shape, Tool};
 use crate::measure::{Outcome, peak_rss};
 use crate::run::{Pace, Recipe, at_a_time};
@@ -65,7 +66,7 @@ impl HostileTools {
         let mut trial = Trial::new(format!("hostile-tools, {} tenants with {} at once", WAYS.len(), self.lanes));
         let pair = ground.pair(&[MEASURED]).await?;
         let (address, pid) = (pair.server.address, pair.server.pid());
-        let mine = Recipe::ours(address, pair.start_request(crate::answer::Side::Ours, MEASURED), MEASURED);
+        let mine = Recipe::new(&pair, Side::Ours, MEASURED);
         let schema = json!({"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]});
         let tool = |path| Tool { path, timeout_ms: self.timeout_ms, output_schema: schema.clone() };
         let (mut good, mut wicked) = (Vec::new(), Vec::new());

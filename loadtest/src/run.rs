@@ -28,13 +28,8 @@ pub(crate) struct Recipe {
 impl Recipe {
     /// For one side.
     pub(crate) fn new(pair: &Pair, side: Side, shape: Shape) -> Self {
-        Self {
-            side,
-            address: pair.process(side).address,
-            request: pair.start_request(side, shape),
-            text: shape.text().into(),
-            ideal: shape.ideal(),
-        }
+        let (address, request) = (pair.process(side).address, pair.start_request(side, shape));
+        Self { side, ..Self::ours(address, request, shape) }
     }
 
     /// For a request of whoever it may be, to a server of ours.
