@@ -93,10 +93,34 @@ pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Answered, P
     hide(read, filling.secrets.values()).map(|output| Answered { output, whole })
 }
 
+/// The ways to write a secret, looked for where an answer is not taken apart: as it is, and as JSON writes it, with what
+/// encoders escape though they need not.
+fn spellings(secret: &str) -> Vec<String> {
+    if secret.len() < SHORTEST {
+        // Of a few letters there would be nothing left to read.
+        return Vec::new();
+    }
+    let quoted = Value::from(secret).to_string();
+    let plain = &quoted[1..quoted.len() - 1];
+    let ascii = |digits: fn(u16) -> String| -> String {
+        let one = |c: char| match c {
+            ' '..='~' => c.to_string(),
+            c => c.encode_utf16(&mut [0; 2]).iter().map(|unit| digits(*unit)).collect(),
+        };
+        plain.chars().map(one).collect()
+    };
+    let ways = [plain.to_owned(), ascii(|unit| format!("\\u{unit:04x}")), ascii(|unit| format!("\\u{unit:04X}"))];
+    let slashed = ways.clone().map(|text| text.replace('/', "\\/"));
+    let mut all: Vec<String> = std::iter::once(secret.to_owned()).chain(ways).chain(slashed).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// Bytes without the secrets that were sent.
 fn hide_bytes(content: Bytes, secrets: &[&str]) -> Bytes {
     let mut content = content;
-    for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST) {
+    for secret in secrets.iter().flat_map(|secret| spellings(secret)) {
         let found: Vec<usize> = memchr::memmem::find_iter(&content, secret.as_bytes()).collect();
         if found.is_empty() {
             continue;
@@ -211,7 +235,7 @@ fn read(answer: Answer, tool: &HttpTool, secrets: &[&str], most: usize) -> Resul
     // Hidden before anything is cut: the beginning of one would not be found any more.
     let text = || {
         let mut text = String::from_utf8_lossy(&hide_bytes(answer.body.clone(), secrets)).into_owned();
-        for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST) {
+        for secret in secrets.iter().flat_map(|secret| spellings(secret)) {
             let begun = (1..secret.len()).rev().filter(|at| secret.is_char_boundary(*at));
             if let Some(at) = begun.into_iter().find(|at| answer.cut && text.ends_with(&secret[..*at])) {
                 text.truncate(text.len() - at);
@@ -267,4 +291,21 @@ fn kind(headers: &HeaderMap) -> String {
 
 fn is_text(kind: &str) -> bool {
     kind.starts_with("text/") || matches!(kind, "application/xml" | "application/x-ndjson" | "application/yaml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_hidden_however_json_writes_it() {
+        let secret = "pa\"ss/wörd";
+        for said in
+            ["pa\"ss/wörd", r#"pa\"ss/wörd"#, r#"pa\"ss\/w\u00f6rd"#, r#"pa\"ss\/w\u00F6rd"#, r#"pa\"ss/w\u00f6rd"#]
+        {
+            let hidden = hide_bytes(format!("<{said}> and <{said}>").into(), &[secret]);
+            assert_eq!(hidden, "<[secret]> and <[secret]>", "{said}");
+        }
+        assert_eq!(hide_bytes("short".into(), &["short"]), "short", "of a few letters there would be nothing left");
+    }
 }
