@@ -129,6 +129,9 @@ impl Lease {
             if let Err(error) = unscoped.wake_expired().await {
                 tracing::warn!(%error, "could not look for calls that nobody has answered in time");
             }
+            if let Err(error) = unscoped.sweep_sub_runs().await {
+                tracing::warn!(%error, "could not look for runs that wait for others, and others that wait for nobody");
+            }
             let patient = *self.state.patient_until.lock().expect("no panic while copying") > Instant::now();
             match self.runtime.claim_orphans(patient).await {
                 Ok(0) => {}

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use headwater_protocol::api::{Agent, AgentConfig, OnConflict, OnDisconnect, Overrides, Run, RunSource, RunStatus};
-use headwater_protocol::event::{EventBody, render};
+use headwater_protocol::event::{EventBody, Visibility, render};
 use headwater_protocol::message::{Metadata, Part};
-use headwater_protocol::{MessageId, Money, RunId, TenantId, ThreadId, Timestamp, Usage, UserId};
+use headwater_protocol::{CallId, MessageId, Money, RunId, TenantId, ThreadId, Timestamp, Usage, UserId};
 use headwater_store::commit::{LeaseToken, segment_header};
-use headwater_store::create::{NewRun, NewRunParams, RunIdempotency};
+use headwater_store::create::{NewRun, NewRunParams, RunIdempotency, RunOfCall};
 use headwater_stream::presence::grace;
 
 /// On which thread a run goes.
@@ -49,8 +49,23 @@ pub struct NewRunRequest {
     pub external_id: Option<String>,
     /// Own pairs.
     pub metadata: Metadata,
+    /// The call that it carries out, if somebody's run asks for it.
+    pub of_call: Option<OfCall>,
     /// What a repeated request must find again.
     pub idempotency: Option<RunIdempotency>,
+}
+
+/// A call that a new run carries out.
+#[derive(Debug, Clone, Copy)]
+pub struct OfCall {
+    /// The run that made it.
+    pub parent: RunId,
+    /// The call.
+    pub call: CallId,
+    /// How many runs are above the new one.
+    pub depth: i32,
+    /// What users see of the run that made it, and so at most of this one.
+    pub visibility: Visibility,
 }
 
 /// A run that was accepted, or found again.
@@ -119,6 +134,7 @@ pub(crate) struct Draft {
     pub(crate) started_to: u64,
     pub(crate) first_line: String,
     pub(crate) grace: Option<Duration>,
+    pub(crate) depth: i32,
 }
 
 fn to_json(value: &impl serde::Serialize) -> serde_json::Value {
@@ -129,7 +145,10 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
     let (run_id, message, token) = (RunId::new(), MessageId::new(), LeaseToken::new());
     let at = Timestamp::now();
     let agent = &request.agent;
-    let config = effective(agent.config.clone(), &request.overrides);
+    let mut config = effective(agent.config.clone(), &request.overrides);
+    if let Some(of) = request.of_call {
+        config.user_visibility = config.user_visibility.within(of.visibility);
+    }
     let (thread, new_thread, thread_external_id, thread_metadata) = match request.thread {
         ThreadTarget::Existing(thread) => (thread, false, None, Metadata::new()),
         ThreadTarget::New { external_id, metadata } => (ThreadId::new(), true, external_id, metadata),
@@ -189,6 +208,11 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
         start,
         started_to: events.len() as u64,
         max_queued,
+        source: request.of_call.map(|of| RunOfCall {
+            parent_run: of.parent.uuid(),
+            parent_call: of.call.uuid(),
+            depth: of.depth,
+        }),
         created_at: at.0,
         idempotency: request.idempotency,
     };
@@ -204,7 +228,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
         status: RunStatus::Queued,
         as_of_seq: 1,
         input_messages: vec![message],
-        source: RunSource { kind: "api".into(), id: None },
+        source: request.of_call.map_or_else(RunSource::api, |of| RunSource::call(of.parent, of.call)),
         attempt: 1,
         steps: 0,
         priority: config.priority,
@@ -235,9 +259,11 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
     };
     let started_to = new_run.params.started_to;
     let grace = grace(request.on_disconnect, Duration::from_millis(request.disconnect_grace_ms.max(0) as u64));
+    let depth = request.of_call.map_or(0, |of| of.depth);
     (
         Draft {
             grace,
+            depth,
             run,
             token,
             config,

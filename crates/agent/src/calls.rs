@@ -38,7 +38,7 @@ pub(crate) fn begin(
         let call = &OpenCall { args: args.clone(), ..call.clone() };
         let ttl_ms = tool.as_ref().and_then(|tool| match tool.means {
             Means::Client { ttl_ms } => Some(ttl_ms),
-            Means::Http(_) | Means::Mcp { .. } | Means::Memory(_) | Means::Time => None,
+            Means::Http(_) | Means::Mcp { .. } | Means::Agent { .. } | Means::Memory(_) | Means::Time => None,
         });
         let mut row = CallWrite {
             call_id: call.call.uuid(),

@@ -16,14 +16,19 @@ impl AgentRuntime {
     /// Ends the runs that a new one on their thread has asked to give way, in this order. In a task of its own; that it
     /// was asked for is in the database already, so that whoever sweeps ends what this process cannot.
     pub(crate) fn give_way(&self, scope: Scope, runs: Vec<RunId>) {
+        self.end_all(scope, runs, || Actor::system("on_conflict"));
+    }
+
+    /// Ends these runs in this order, in a task of its own: the next sweep ends what this process cannot.
+    pub(crate) fn end_all(&self, scope: Scope, runs: Vec<RunId>, by: fn() -> Actor) {
         if runs.is_empty() {
             return;
         }
         let runtime = self.clone();
-        self.spawn("give way", async move {
+        self.spawn("end all", async move {
             for run in runs {
-                if let Err(error) = runtime.cancel(scope, run, Actor::system("on_conflict")).await {
-                    tracing::warn!(%error, run.id = %run, "a run does not give way yet; the next sweep ends it");
+                if let Err(error) = runtime.cancel(scope, run, by()).await {
+                    tracing::warn!(%error, run.id = %run, "a run does not end yet; the next sweep ends it");
                 }
             }
         });

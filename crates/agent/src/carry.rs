@@ -18,6 +18,7 @@ use crate::ending::Ending;
 use crate::execute::{Next, RunState};
 use crate::perform::change;
 use crate::step::Called;
+use crate::sub_runs;
 
 /// How a step with calls goes on.
 pub(crate) enum After {
@@ -64,9 +65,13 @@ pub(crate) fn abandon(
             },
         }
     });
-    let ends = open.map(|call| {
-        let answered = rows.iter().find(|row| row.call == call && row.has_ended());
-        answered.map_or_else(|| EventBody::ToolFailed { call, error: error.clone(), duration_ms: 0 }, ended)
+    let ends = open.flat_map(|call| {
+        let row = rows.iter().find(|row| row.call == call);
+        let sub_run = row.filter(|row| row.status == "pending").and_then(|row| row.sub_run.as_ref());
+        let finished = sub_run.filter(|sub| sub.status.is_terminal()).map(|sub| sub_runs::finished(call, sub));
+        let answered = row.filter(|row| row.has_ended()).map(ended);
+        let end = answered.unwrap_or_else(|| EventBody::ToolFailed { call, error: error.clone(), duration_ms: 0 });
+        finished.into_iter().chain([end])
     });
     (questions.chain(ends).collect(), serde_json::to_value(&error).ok())
 }
@@ -134,6 +139,10 @@ impl RunState<'_> {
             if rows.iter().all(StoredCall::has_ended) {
                 return self.finish_calls(called, &rows, turn).await.map(After::Step);
             }
+            if rows.iter().any(sub_runs::is_due) {
+                Box::pin(self.see_to_sub_runs(&rows, &mut called, turn)).await?;
+                continue;
+            }
             if rows.iter().any(|row| row.status == "ready") {
                 Box::pin(self.perform(&rows, &mut called, turn)).await?;
                 continue;
@@ -143,7 +152,14 @@ impl RunState<'_> {
                 continue;
             }
             match self.suspend(&rows, turn).await {
-                Ok(()) => return Ok(After::Suspended),
+                Ok(()) => {
+                    if rows.iter().any(|row| row.sub_run.is_some()) {
+                        // One of them may have ended in this very moment.
+                        let identity = self.writer.identity();
+                        self.runtime.wake_parent(identity.tenant, identity.user, Some(identity.run));
+                    }
+                    return Ok(After::Suspended);
+                }
                 // Answered or decided in this very moment: nothing of this was written, and it is looked at again.
                 Err(WriteError::Unread) => {
                     drop(self.writer.take_unread());
@@ -203,7 +219,9 @@ impl RunState<'_> {
         let open: Vec<&StoredCall> = rows.iter().filter(|row| !row.has_ended()).collect();
         let approval =
             |row: &StoredCall| row.approval.as_ref().filter(|_| row.status == "asked").map(|approval| approval.id);
-        let pending: Vec<Pending> = open.iter().map(|row| Pending::of_call(row.call, approval(row))).collect();
+        let run = |row: &StoredCall| row.sub_run.as_ref().filter(|_| row.status == "pending").map(|sub| sub.run);
+        let pending: Vec<Pending> =
+            open.iter().map(|row| Pending::of_call(row.call, approval(row), run(row))).collect();
         let reason = pending.first().map(|first| first.kind.clone()).unwrap_or_default();
         let mut write = self.totals();
         write.status = Some(RunStatus::Suspended.as_str());
@@ -224,7 +242,11 @@ impl RunState<'_> {
         let (events, unanswered) = abandon(open, &unresolved, rows, ending.by());
         let late = rows.iter().filter(|row| row.late && row.status == "asked");
         let expired = late.filter_map(|row| row.approval.as_ref().map(|approval| approval.id.uuid())).collect();
+        for event in &events {
+            self.count_sub_run(event);
+        }
         let next = self.end(events, Writes { unanswered, expired, ..Writes::default() }, ending).await?;
+        self.runtime.end_sub_runs(self.writer.identity(), rows);
         Ok(After::Ended(next))
     }
 

@@ -116,7 +116,11 @@ async fn try_end(
     };
     let (events, writes, token) = closing(runtime, &run, &fold, &rows, ending).await;
     match writer.commit(events, writes).await {
-        Ok(next) => Ok(next.map(|next| (next, token))),
+        Ok(next) => {
+            runtime.end_sub_runs(identity, &rows);
+            runtime.wake_parent(identity.tenant, identity.user, run.parent);
+            Ok(next.map(|next| (next, token)))
+        }
         Err(WriteError::Fenced) => Ok(None),
         // Only a run that completes waits for what was said to it.
         Err(WriteError::Unread) => Err(StoreError::Unread),
@@ -155,6 +159,11 @@ async fn closing(
     let (mut events, mut writes) = (Vec::new(), Writes::default());
     let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: run.cost_estimated };
     events.extend(close_open(run.author, fold, rows, ending.by(), &mut writes));
+    for event in &events {
+        if let EventBody::SubRunFinished { usage, cost, .. } = event {
+            totals.add(*usage, *cost);
+        }
+    }
     let (settled, rows) = lost::settle(runtime, run.author, fold, "failed", &mut totals).await;
     events.extend(settled);
     writes.usage = rows;

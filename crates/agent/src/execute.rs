@@ -5,7 +5,7 @@
 
 use headwater_llm::{ModelRequest, ModelTool};
 use headwater_protocol::api::{AgentConfig, RunStatus, Tool};
-use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role, RunResult};
+use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role, RunResult, Visibility};
 use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, MessageId, Money, Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::commit::{LeaseToken, MessageWrite, RunWrite, Writes};
@@ -42,6 +42,8 @@ pub(crate) enum Outcome {
     Ended {
         /// The run and the token it was taken with.
         next: Option<(RunId, LeaseToken)>,
+        /// The run of which it carried out a call.
+        parent: Option<RunId>,
         /// Whether the log lies in so many pieces that it should be packed.
         scattered: bool,
     },
@@ -59,6 +61,10 @@ pub(crate) struct RunState<'a> {
     pub(crate) writer: RunWriter,
     pub(crate) run: headwater_protocol::api::Run,
     pub(crate) ord: i64,
+    /// How many runs are above it.
+    pub(crate) depth: i32,
+    /// What its users see of it.
+    pub(crate) visibility: Visibility,
     pub(crate) config: AgentConfig,
     pub(crate) cancel: &'a CancellationToken,
     /// Cancelled when this process lets go of the run.
@@ -92,7 +98,10 @@ pub(crate) async fn execute(
         Err(outcome) => return outcome,
     };
     match state.work(start).await {
-        Ok(Done::Ended(next)) => Outcome::Ended { next, scattered: state.writer.segments() > SCATTERED },
+        Ok(Done::Ended(next)) => {
+            let (parent, scattered) = (state.run.source.parent(), state.writer.segments() > SCATTERED);
+            Outcome::Ended { next, parent, scattered }
+        }
         Ok(Done::Suspended) => Outcome::Suspended,
         Err(WriteError::Fenced) => Outcome::Lost,
         Err(WriteError::Unread) => {
@@ -156,13 +165,15 @@ async fn begin<'a>(
     } else {
         Vec::new()
     };
-    let tools = tools(runtime, &storage, &fresh.config, &hold, cancel).await?;
+    let tools = tools(runtime, &storage, &fresh, &hold, cancel).await?;
     let state = RunState {
         runtime,
         tools,
         writer,
         run: fresh.run,
         ord: fresh.ord,
+        depth: fresh.depth,
+        visibility: fresh.visibility,
         config: fresh.config,
         cancel,
         hold,
@@ -182,13 +193,13 @@ async fn begin<'a>(
 async fn tools(
     runtime: &AgentRuntime,
     storage: &UserScopedStorage,
-    config: &AgentConfig,
+    fresh: &Fresh,
     hold: &CancellationToken,
     cancel: &CancellationToken,
 ) -> Result<Toolbox, Outcome> {
-    let named = servers_named(config);
+    let named = servers_named(&fresh.config);
     if named.is_empty() {
-        return Ok(Toolbox::of(config, &[]));
+        return Ok(Toolbox::of(&fresh.config, fresh.depth, &[]));
     }
     let asked = patiently(hold, || storage.mcp_named(&named)).await;
     let mut servers = asked.ok_or(Outcome::Lost)?.map_err(|error| Outcome::Abandoned(unreadable(&error)))?;
@@ -212,7 +223,7 @@ async fn tools(
         () = hold.cancelled() => return Err(Outcome::Lost),
         () = cancel.cancelled() => {}
     }
-    Ok(Toolbox::of(config, &servers))
+    Ok(Toolbox::of(&fresh.config, fresh.depth, &servers))
 }
 
 /// Asks until the database answers, however long it is away. `None`: this process lets go of the run.
@@ -243,7 +254,8 @@ async fn read(runtime: &AgentRuntime, identity: RunIdentity, hold: &Cancellation
     match read {
         Ok(Some(read)) => {
             let config = effective(read.config, &read.overrides);
-            Ok(Fresh { run: read.run, config, ord: read.ord, only_input: None })
+            let (ord, depth, visibility) = (read.ord, read.depth, read.visibility);
+            Ok(Fresh { run: read.run, config, ord, depth, visibility, only_input: None })
         }
         Ok(None) => Err(Outcome::Lost),
         Err(error) => Err(Outcome::Abandoned(unreadable(&error))),

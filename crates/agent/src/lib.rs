@@ -15,6 +15,7 @@
 //! | `step` | one model call, written to the log |
 //! | `calls`, `carry` | the calls that a model makes, and what is decided about each; seeing them through to their ends |
 //! | `perform` | calls that this process carries out itself, and what a resume repeats of them |
+//! | `sub_runs` | calls of other agents: runs of their own |
 //! | `toolbox`, `http_call`, `template`, `mcp_call`, `memory` | what an agent can call, and how each kind of it is called |
 //! | `schema`, `structured` | schemas that tenants write; answers that have to fit one |
 //! | `resume`, `lost` | going on with a run that was under way elsewhere; model calls whose end nobody saw |
@@ -42,11 +43,12 @@ mod schema;
 mod slots;
 mod step;
 mod structured;
+mod sub_runs;
 mod template;
 mod toolbox;
 mod watch;
 
-pub use accept::{Accepted, NewRunRequest, ThreadTarget};
+pub use accept::{Accepted, NewRunRequest, OfCall, ThreadTarget};
 pub use calls::{args_hash, check_args, check_format, check_tools};
 pub use mcp_call::{check_server, look as look_at_mcp_server};
 pub use runtime::{AgentRuntime, RuntimeOptions, RuntimeParts};

@@ -23,6 +23,14 @@ pub(crate) struct Totals {
     pub(crate) estimated: bool,
 }
 
+impl Totals {
+    /// Counts what somebody else has spent for the run.
+    pub(crate) fn add(&mut self, usage: Usage, cost: Option<Money>) {
+        self.usage = self.usage.plus(usage);
+        self.cost = self.cost.zip(cost).map(|(sum, more)| sum.plus(more));
+    }
+}
+
 /// Settles the calls that the log announces and does not settle, and adds them to the totals. `outcome`: as the ledger
 /// calls it.
 pub(crate) async fn settle(
@@ -56,8 +64,7 @@ pub(crate) async fn settle(
         };
         let price = llm.facts(&lost.model).and_then(|facts| facts.price_at(usage.input_tokens));
         let cost = price.map(|price| prices::cost(&usage, &price));
-        totals.usage = totals.usage.plus(usage);
-        totals.cost = totals.cost.zip(cost).map(|(sum, more)| sum.plus(more));
+        totals.add(usage, cost);
         totals.estimated = true;
         events.push(EventBody::CostSettled {
             step,

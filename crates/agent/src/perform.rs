@@ -60,10 +60,10 @@ pub(crate) struct Errand {
 }
 
 /// What came of it.
-struct Done {
-    call: CallId,
-    outcome: Result<Answered, Problem>,
-    took: Duration,
+pub(crate) struct Done {
+    pub(crate) call: CallId,
+    pub(crate) outcome: Result<Answered, Problem>,
+    pub(crate) took: Duration,
 }
 
 /// What a tool answered.
@@ -125,13 +125,14 @@ impl Errand {
             Means::Memory(what) => memory::act(&self.storage, *what, &self.args).await.map(Answered::from),
             Means::Time => now(&self.args).map(Answered::from),
             Means::Client { .. } => Err(Problem::new(ErrorCode::Internal, "the application's own tools are its own")),
+            Means::Agent { .. } => Err(Problem::new(ErrorCode::Internal, "an agent is called by a run of its own")),
         }
     }
 }
 
 /// An answer that fits: what is larger is shown as far as it does, and the whole is kept beside that. NUL characters, which
 /// Postgres stores none of, are replaced.
-fn bounded(Answered { mut output, whole }: Answered, most: usize) -> Answered {
+pub(crate) fn bounded(Answered { mut output, whole }: Answered, most: usize) -> Answered {
     fn clean(value: &mut Value) {
         let plain = |text: &str| text.replace('\0', "\u{fffd}");
         match value {
@@ -241,7 +242,7 @@ impl RunState<'_> {
             self.writer.commit(events, writes).await?;
         }
         for done in done {
-            self.report(done, called).await?;
+            self.report(Turn::default(), done, called).await?;
         }
         if !risky.is_empty() {
             self.until_fresh().await?;
@@ -268,12 +269,12 @@ impl RunState<'_> {
                 continue;
             }
             risky.remove(&done.call);
-            self.report(done, called).await?;
+            self.report(Turn::default(), done, called).await?;
         }
     }
 
-    /// All that a call takes. The arguments are those that were decided on, or it is not made.
-    fn errand(&self, row: &StoredCall, progress: &mpsc::Sender<(CallId, Progress)>) -> Result<Errand, Problem> {
+    /// What is called, and with what. The arguments are those that were decided on, or the call is not made.
+    pub(crate) fn permitted(&self, row: &StoredCall) -> Result<(Arc<Ability>, Value), Problem> {
         let lost = |words: &str| Problem::new(ErrorCode::Internal, words);
         let ability = self.tools.find(&row.name).ok_or_else(|| lost("the tool is gone"))?.clone();
         let args = row.final_args().ok_or_else(|| lost("the arguments are gone"))?;
@@ -286,6 +287,13 @@ impl RunState<'_> {
         if decide(ability.policy, &ability.rules, &ability.with_defaults(args), true) == Policy::Deny {
             return Err(Problem::new(ErrorCode::ToolError, "the agent's rules forbid a call with these arguments"));
         }
+        let args = ability.with_defaults(args);
+        Ok((ability, args))
+    }
+
+    /// All that a call takes.
+    fn errand(&self, row: &StoredCall, progress: &mpsc::Sender<(CallId, Progress)>) -> Result<Errand, Problem> {
+        let (ability, args) = self.permitted(row)?;
         let identity = self.writer.identity();
         Ok(Errand {
             runtime: self.runtime.clone(),
@@ -294,7 +302,7 @@ impl RunState<'_> {
             run: identity.run,
             thread: self.run.thread,
             call: row.call,
-            args: ability.with_defaults(args),
+            args,
             ability,
             progress: progress.clone(),
             cancel: self.cancel.clone(),
@@ -312,11 +320,12 @@ impl RunState<'_> {
         Ok(())
     }
 
-    async fn report(&mut self, done: Done, called: &mut Called) -> Result<(), WriteError> {
+    /// Writes down how a call ended, behind what the turn has to tell.
+    pub(crate) async fn report(&mut self, turn: Turn, done: Done, called: &mut Called) -> Result<(), WriteError> {
+        let Turn { mut events, mut writes } = turn;
         let Done { call, outcome, took } = done;
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let answered_at = Some(Timestamp::now().0);
-        let mut events = Vec::new();
         let change = match outcome {
             Ok(Answered { output, whole }) => {
                 let kept = match whole {
@@ -334,7 +343,8 @@ impl RunState<'_> {
                 CallChange { error: serde_json::to_value(error).ok(), answered_at, ..change(call, "failed") }
             }
         };
-        self.writer.commit(events, Writes { call_changes: vec![change], ..Writes::default() }).await?;
+        writes.call_changes.push(change);
+        self.writer.commit(events, writes).await?;
         called.told.push(call);
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::execute::{Next, RunState};
 use crate::lost::{self, Totals};
 use crate::step::Called;
 use crate::structured;
+use crate::sub_runs;
 
 /// A run that was under way elsewhere.
 #[derive(Debug)]
@@ -77,14 +78,20 @@ impl RunState<'_> {
         if deaths >= self.config.limits.max_attempts {
             // What it said so far stays, as of any run that fails.
             let mut events = ending::close_open(self.author(), &fold, &calls, None, &mut writes);
+            for event in &events {
+                self.count_sub_run(event);
+            }
             events.extend(settled);
             let words = format!("{deaths} server processes died while they ran this");
             let problem = Problem::new(ErrorCode::AttemptsExhausted, words);
-            return Ok(Ahead::Ended(Box::pin(self.end(events, writes, Ending::Failed(problem))).await?));
+            let next = Box::pin(self.end(events, writes, Ending::Failed(problem))).await?;
+            self.runtime.end_sub_runs(self.writer.identity(), &calls);
+            return Ok(Ahead::Ended(next));
         }
         let reason = match (died, fold.suspended_at) {
             (true, _) => "takeover",
             (false, Some(_)) if calls.iter().any(|call| is_decided(call, &fold)) => "decision",
+            (false, Some(_)) if calls.iter().any(sub_runs::is_due) => "sub_run",
             (false, Some(_)) => "input",
             (false, None) => "handover",
         };

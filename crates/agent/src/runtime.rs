@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use headwater_guard::Guard;
 use headwater_llm::GatewayLlmService;
 use headwater_protocol::api::{AgentConfig, RunStatus};
-use headwater_protocol::event::{Actor, ActorKind};
+use headwater_protocol::event::{Actor, ActorKind, Visibility};
 use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, TenantId, UserId};
 use headwater_store::commit::LeaseToken;
@@ -130,6 +130,10 @@ pub(crate) struct Fresh {
     pub(crate) run: headwater_protocol::api::Run,
     pub(crate) config: AgentConfig,
     pub(crate) ord: i64,
+    /// How many runs are above it.
+    pub(crate) depth: i32,
+    /// What its users see of it.
+    pub(crate) visibility: Visibility,
     /// The whole history, when the thread is new too.
     pub(crate) only_input: Option<Vec<Part>>,
 }
@@ -257,7 +261,7 @@ impl AgentRuntime {
         let (lines, to) = if running { (&draft.started_lines, draft.started_to) } else { (&draft.first_line, 1) };
         writer.publish_created(lines, to);
         let only_input = draft.new_thread.then_some(draft.content);
-        let fresh = Fresh { run, config: draft.config, ord, only_input };
+        let fresh = Fresh { run, config: draft.config, ord, depth: draft.depth, visibility, only_input };
         let begin = Begin::Fresh { fresh: Box::new(fresh), started: running };
         let job = Job { identity, writer, begin };
         match slot {
@@ -302,8 +306,9 @@ impl AgentRuntime {
                 let done = AssertUnwindSafe(execute::execute(&runtime, job, &cancel, hold)).catch_unwind().await;
                 let mut scattered = false;
                 let next = match done {
-                    Ok(Outcome::Ended { next, scattered: pieces }) => {
+                    Ok(Outcome::Ended { next, parent, scattered: pieces }) => {
                         scattered = pieces;
+                        runtime.wake_parent(identity.tenant, identity.user, parent);
                         next
                     }
                     Ok(Outcome::Suspended) => {
@@ -374,7 +379,7 @@ impl AgentRuntime {
         let away = |error: StoreError| unavailable(&error.to_string());
         let Some(found) = storage.run_for_loop(run).await.map_err(away)? else { return Ok(()) };
         let servers = storage.mcp_named(&crate::toolbox::servers_named(&found.config)).await.map_err(away)?;
-        let tools = crate::toolbox::Toolbox::of(&found.config, &servers);
+        let tools = crate::toolbox::Toolbox::of(&found.config, found.depth, &servers);
         let forbidden = tools.find(tool).is_some_and(|tool| {
             let policy = headwater_protocol::api::decide(tool.policy, &tool.rules, &tool.with_defaults(args), true);
             policy == headwater_protocol::api::Policy::Deny
@@ -498,6 +503,8 @@ fn refusal(reason: &str, mut details: serde_json::Map<String, serde_json::Value>
         "already_exists" => (ErrorCode::AlreadyExists, "this external_id is taken"),
         "thread_busy" => (ErrorCode::ThreadBusy, "a run of this thread is not finished"),
         "too_many_runs" => (ErrorCode::TooManyRuns, "too many runs wait on this thread"),
+        "called_before" => (ErrorCode::AlreadyExists, "another run carries out this call"),
+        "nobody_waits" => (ErrorCode::RunFinished, "the call is over"),
         "idempotency_mismatch" => (ErrorCode::IdempotencyMismatch, "this Idempotency-Key was used for another request"),
         _ => (ErrorCode::Internal, "the run was refused for a reason nobody knows"),
     };

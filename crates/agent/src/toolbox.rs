@@ -37,6 +37,11 @@ pub(crate) struct Ability {
     pub(crate) means: Means,
 }
 
+/// The kind of tools that are other agents.
+pub(crate) const AGENT: &str = "agent";
+/// The longest input of another agent, in characters: as UTF-8 it fits into a message.
+const MAX_INPUT: usize = 65_536;
+
 /// How a call is carried out.
 #[derive(Debug)]
 pub(crate) enum Means {
@@ -46,6 +51,8 @@ pub(crate) enum Means {
     Http(Box<HttpTool>),
     /// By an MCP server, which calls the tool so.
     Mcp { server: Arc<McpServer>, tool: String },
+    /// By a run of another agent: its name, or its id.
+    Agent { agent: String },
     /// By the user's memory.
     Memory(MemoryAct),
     /// By a look at the clock.
@@ -59,6 +66,7 @@ impl Ability {
             Means::Client { .. } => "client",
             Means::Http(_) => "http",
             Means::Mcp { .. } => "mcp",
+            Means::Agent { .. } => AGENT,
             Means::Memory(_) | Means::Time => "builtin",
         }
     }
@@ -100,11 +108,13 @@ impl From<&Ability> for ModelTool {
 pub(crate) struct Toolbox(Arc<[Arc<Ability>]>);
 
 impl Toolbox {
-    /// What this agent can call, with these servers. A name that the agent gives is never one that a server has chosen: of
+    /// What this agent can call, with these servers, in a run that has so many above it. A name that the agent gives is never one that a server has chosen: of
     /// two tools of one name the agent's own is, else the first one.
-    pub(crate) fn of(config: &AgentConfig, servers: &[StoredMcpServer]) -> Self {
+    pub(crate) fn of(config: &AgentConfig, depth: i32, servers: &[StoredMcpServer]) -> Self {
         let most = usize::try_from(config.limits.max_tool_result_bytes).unwrap_or_default();
-        let mut all: Vec<Ability> = config.tools.iter().flat_map(|tool| abilities(tool, servers, most)).collect();
+        let within = |tool: &&Tool| !matches!(tool, Tool::Agent(tool) if depth >= tool.max_depth);
+        let tools = config.tools.iter().filter(within);
+        let mut all: Vec<Ability> = tools.flat_map(|tool| abilities(tool, servers, most)).collect();
         let own: HashSet<String> = config.tools.iter().flat_map(Tool::names).map(str::to_owned).collect();
         let of_server = |ability: &Ability| match &ability.means {
             Means::Mcp { tool, .. } => ability.name == callable(tool),
@@ -136,7 +146,7 @@ impl Toolbox {
 pub(crate) fn servers_named(config: &AgentConfig) -> Vec<String> {
     let named = config.tools.iter().filter_map(|tool| match tool {
         Tool::Mcp(tools) => Some(tools.server.clone()),
-        Tool::Client(_) | Tool::Http(_) | Tool::Builtin(_) => None,
+        Tool::Client(_) | Tool::Http(_) | Tool::Agent(_) | Tool::Builtin(_) => None,
     });
     named.collect()
 }
@@ -172,6 +182,25 @@ fn abilities(tool: &Tool, servers: &[StoredMcpServer], most: usize) -> Vec<Abili
                 server.server.name == tools.server || server.server.id.to_string() == tools.server
             };
             servers.iter().find(is_it).map_or_else(Vec::new, |server| of_server(tools, server, most))
+        }
+        Tool::Agent(tool) => {
+            let name = &tool.agent;
+            let words = format!("Has the agent {name} work on something by itself, and answers what that came to.");
+            let input = json!({"type": "string", "minLength": 1, "maxLength": MAX_INPUT,
+                "description": "What it is to do, with everything that it has to know for that: it sees nothing else"});
+            vec![Ability {
+                name: tool.name.clone(),
+                description: Some(tool.description.clone().unwrap_or(words)),
+                parameters: object(&[("input", input)], &["input"]),
+                policy: tool.policy,
+                rules: tool.policy_rules.clone(),
+                // One call is one run, whatever happens to the process that began it.
+                effect: Effect::Idempotent,
+                timeout: Duration::ZERO,
+                max_result_bytes: bytes(tool.max_result_bytes, most),
+                defaults: BTreeMap::new(),
+                means: Means::Agent { agent: name.clone() },
+            }]
         }
         Tool::Builtin(tool) => {
             let of = |name: &str, description: &str, parameters: Value, effect, means| Ability {
@@ -310,7 +339,7 @@ mod tests {
             tools: serde_json::from_value(json!([tool("refund"), tool("fine"), tool("odd"), tool("a.b")]))
                 .expect("tools"),
         };
-        let tools = Toolbox::of(&config, &[server]);
+        let tools = Toolbox::of(&config, 0, &[server]);
         assert_eq!(tools.find("refund").map(|tool| tool.kind()), Some("http"));
         let Some(Means::Mcp { tool, .. }) = tools.find("fine").map(|tool| &tool.means) else { panic!("it is there") };
         assert_eq!(tool, "odd", "the name was given to that one");
@@ -325,7 +354,7 @@ mod tests {
                            "required": ["amount", "currency"]},
             "request": {"method": "POST", "url": "https://shop.test/"}}]}))
         .expect("a configuration");
-        let tools = Toolbox::of(&config, &[]);
+        let tools = Toolbox::of(&config, 0, &[]);
         let refund = tools.find("refund").expect("it is there");
         assert_eq!(refund.parameters["properties"], json!({"amount": {"type": "number"}}));
         assert_eq!(refund.parameters["required"], json!(["amount"]));

@@ -9,7 +9,7 @@ use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApprovalKind, ApprovalStatus, Decider, Remember};
+use crate::api::{ApprovalKind, ApprovalStatus, Decider, Remember, RunStatus};
 use crate::message::Message;
 use crate::{
     AgentId, ApprovalId, ArtifactId, CallId, ErrorCode, Fault, MessageId, ModelCallId, Money, Problem, RunId, ThreadId,
@@ -84,22 +84,28 @@ pub struct RunResult {
 /// Something a suspended run waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Pending {
-    /// `approval`, `input` or `budget`.
+    /// `approval`, `input`, `sub_run` or `budget`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The approval, if that is what is waited for.
     pub approval: Option<ApprovalId>,
     /// The tool call concerned.
     pub call: Option<CallId>,
+    /// The run of another agent, if its end is what is waited for.
+    pub run: Option<RunId>,
     /// The budget, if that is what is waited for.
     pub budget: Option<String>,
 }
 
 impl Pending {
-    /// A call that waits for a decision, or for an answer.
-    pub fn of_call(call: CallId, approval: Option<ApprovalId>) -> Self {
-        let kind = if approval.is_some() { "approval" } else { "input" };
-        Self { kind: kind.into(), approval, call: Some(call), budget: None }
+    /// A call that waits for a decision, for a run of another agent, or for an answer.
+    pub fn of_call(call: CallId, approval: Option<ApprovalId>, run: Option<RunId>) -> Self {
+        let kind = match (approval, run) {
+            (Some(_), _) => "approval",
+            (None, Some(_)) => "sub_run",
+            (None, None) => "input",
+        };
+        Self { kind: kind.into(), approval, call: Some(call), run, budget: None }
     }
 }
 
@@ -190,6 +196,12 @@ pub enum EventBody {
     /// A call is being carried out, and how far it is, as its tool tells.
     #[serde(rename = "tool.progress")]
     ToolProgress { call: CallId, progress: f64, total: Option<f64>, message: Option<String> },
+    /// A call is carried out by a run of another agent.
+    #[serde(rename = "sub_run.started")]
+    SubRunStarted { call: CallId, sub_run: RunId, agent: AgentId, agent_version: i32 },
+    /// That run has ended. What it used and cost counts as this run's too.
+    #[serde(rename = "sub_run.finished")]
+    SubRunFinished { call: CallId, sub_run: RunId, status: RunStatus, usage: Usage, cost: Option<Money> },
     /// A call was answered. `artifact` is the whole where `output` is an excerpt.
     #[serde(rename = "tool.completed")]
     ToolCompleted { call: CallId, output: Option<serde_json::Value>, artifact: Option<ArtifactId>, duration_ms: u64 },
@@ -386,11 +398,36 @@ pub struct Visibility {
     pub tool_output: bool,
     /// Money.
     pub cost: bool,
+    /// What is said. Not for agents to set: it is `false` for runs whose words are what a tool answers to a run that hides
+    /// that.
+    #[serde(skip_serializing_if = "is_true")]
+    #[schema(ignore)]
+    pub messages: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_true(flag: &bool) -> bool {
+    *flag
 }
 
 impl Default for Visibility {
     fn default() -> Self {
-        Self { reasoning: true, tool_args: true, tool_output: true, cost: false }
+        Self { reasoning: true, tool_args: true, tool_output: true, cost: false, messages: true }
+    }
+}
+
+impl Visibility {
+    /// What users see of a run that carries out a call of one that they see so much of: no more than of that one, and what
+    /// is said only if they may see what tools are told and answer.
+    pub fn within(self, parent: Self) -> Self {
+        let messages = self.messages && parent.messages && parent.tool_args && parent.tool_output;
+        Self {
+            reasoning: self.reasoning && parent.reasoning && messages,
+            tool_args: self.tool_args && messages,
+            tool_output: self.tool_output && messages,
+            cost: self.cost && parent.cost,
+            messages,
+        }
     }
 }
 
@@ -404,14 +441,11 @@ pub enum Audience {
 }
 
 /// Whether events of this type look different to different audiences.
-fn is_sensitive(kind: &str) -> bool {
+fn is_sensitive(kind: &str, visibility: Visibility) -> bool {
     // Named, not excluded: a type that nobody has thought about is treated as sensitive.
-    !matches!(
+    let plain = matches!(
         kind,
-        "message.delta"
-            | "message.started"
-            | "message.completed"
-            | "run.queued"
+        "run.queued"
             | "run.started"
             | "run.suspended"
             | "run.resumed"
@@ -419,8 +453,11 @@ fn is_sensitive(kind: &str) -> bool {
             | "step.reset"
             | "tool.started"
             | "tool.denied"
+            | "sub_run.started"
             | "throttled"
-    )
+    );
+    let said = matches!(kind, "message.delta" | "message.started" | "message.completed");
+    !(plain || said && visibility.messages)
 }
 
 /// The line as `audience` may see it. Borrowed when nothing changes, which is the case for nearly all events.
@@ -429,7 +466,7 @@ pub fn render_for(line: &str, audience: Audience) -> Cow<'_, str> {
         Audience::Tenant => return Cow::Borrowed(line),
         Audience::User(visibility) => visibility,
     };
-    if !is_sensitive(type_of(line)) {
+    if !is_sensitive(type_of(line), visibility) {
         return Cow::Borrowed(line);
     }
     let Ok(event) = serde_json::from_str::<Event>(line) else {
@@ -458,6 +495,12 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
             E::Hidden {}
         }
         E::ToolArgsDelta { .. } if !visible.tool_args => E::Hidden {},
+        E::MessageStarted { .. } | E::MessageDelta { .. } | E::MessageCompleted { .. } if !visible.messages => {
+            E::Hidden {}
+        }
+        E::SubRunFinished { call, sub_run, status, usage, cost: c } => {
+            E::SubRunFinished { call, sub_run, status, usage, cost: cost(c) }
+        }
         E::Artifact { .. } if !visible.tool_output => E::Hidden {},
         E::ToolArgs { call, args } => E::ToolArgs { call, args: args.filter(|_| visible.tool_args) },
         E::ToolCompleted { call, output, artifact, duration_ms } => {
@@ -479,7 +522,9 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
             let edited_args = edited_args.filter(|_| visible.tool_args);
             E::ApprovalResolved { approval, call, decision, by, edited_args, comment, remember }
         }
-        E::RunCompleted { result, usage, cost: c } => E::RunCompleted { result, usage, cost: cost(c) },
+        E::RunCompleted { result, usage, cost: c } => {
+            E::RunCompleted { result: result_for_user(result, visible), usage, cost: cost(c) }
+        }
         E::RunCancelled { by, usage, cost: c } => E::RunCancelled { by, usage, cost: cost(c) },
         E::StepFinished { step, finish_reason, usage, cost: c } => {
             E::StepFinished { step, finish_reason, usage, cost: cost(c) }
@@ -506,10 +551,20 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
         | E::ToolStarted { .. }
         | E::ToolArgsDelta { .. }
         | E::ToolDenied { .. }
+        | E::SubRunStarted { .. }
         | E::Artifact { .. }
         | E::Throttled { .. }
         | E::Hidden {}) => other,
     }
+}
+
+/// What a run came to, as an end user may see it.
+pub fn result_for_user(mut result: RunResult, visible: Visibility) -> RunResult {
+    if !visible.messages {
+        result.text = String::new();
+        result.json = None;
+    }
+    result
 }
 
 /// A problem without the provider's or server's own words, which may name keys, hosts or prompts.
@@ -549,6 +604,7 @@ fn tool_problem_for_user(problem: Problem, visible: Visibility) -> Problem {
 pub fn message_for_user(mut message: Message, visible: Visibility) -> Message {
     use crate::message::Part;
     message.content.retain(|part| visible.reasoning || !matches!(part, Part::Reasoning { .. }));
+    message.content.retain(|part| visible.messages || !matches!(part, Part::Text { .. }));
     for part in &mut message.content {
         match part {
             Part::ToolCall { args, .. } if !visible.tool_args => *args = None,

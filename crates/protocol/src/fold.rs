@@ -224,6 +224,12 @@ impl Fold {
                     ended.ended = true;
                 }
             }
+            EventBody::SubRunFinished { usage, cost, .. } => {
+                self.step_usage = self.step_usage.plus(*usage);
+                self.step_spent.add(*cost);
+                self.usage = self.usage.plus(*usage);
+                self.spent.add(*cost);
+            }
             EventBody::ApprovalRequested { approval, call, .. } => self.approvals.push((*approval, *call)),
             EventBody::ApprovalResolved { approval, .. } => self.approvals.retain(|(open, _)| open != approval),
             EventBody::RunSuspended { .. } => self.suspended_at = Some(event.ts),
@@ -290,6 +296,7 @@ impl Fold {
             | EventBody::RunStarted { .. }
             | EventBody::Throttled { .. }
             | EventBody::ToolProgress { .. }
+            | EventBody::SubRunStarted { .. }
             | EventBody::Artifact { .. }
             | EventBody::Hidden {}
             | EventBody::Unknown => {}

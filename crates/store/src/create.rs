@@ -71,9 +71,22 @@ pub struct NewRunParams {
     pub started_to: u64,
     /// How many runs may wait on the thread.
     pub max_queued: i32,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub source: Option<RunOfCall>,
     pub created_at: jiff::Timestamp,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<RunIdempotency>,
+}
+
+/// The call that a run carries out.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct RunOfCall {
+    /// The run that made the call.
+    pub parent_run: Uuid,
+    /// The call.
+    pub parent_call: Uuid,
+    /// How many runs are above the new one.
+    pub depth: i32,
 }
 
 /// What a repeated request must find again.
@@ -113,7 +126,7 @@ pub enum Created {
     /// It was refused, for a reason the API has a code for.
     Refused {
         /// `not_found`, `user_blocked`, `agent_changed`, `already_exists`, `thread_busy`, `too_many_runs`,
-        /// `idempotency_mismatch`.
+        /// `idempotency_mismatch`; of a run that carries out a call: `called_before`, `nobody_waits`.
         reason: String,
         /// What the reason is about: `existing`, `param`, `active_run`, `limit`.
         details: serde_json::Map<String, serde_json::Value>,
@@ -164,10 +177,15 @@ impl Work for NewRun {
     }
 
     fn failed(error: &StoreError) -> Created {
-        if let StoreError::Taken { constraint } = error
-            && constraint == "runs_external_id"
-        {
-            // Somebody was first by a moment, in another transaction.
+        let taken = match error {
+            StoreError::Taken { constraint } => constraint.as_str(),
+            _ => "",
+        };
+        // Somebody was first by a moment, in another transaction.
+        if taken == "runs_of_call" {
+            return Created::Refused { reason: "called_before".into(), details: serde_json::Map::new() };
+        }
+        if taken == "runs_external_id" {
             let param = serde_json::Map::from_iter([("param".to_owned(), "/external_id".into())]);
             return Created::Refused { reason: "already_exists".into(), details: param };
         }

@@ -379,6 +379,12 @@ impl Unscoped {
         self.one("SELECT headwater.wake_expired()", &[]).await
     }
 
+    /// Wakes runs that wait for one that has ended, and asks for the end of those that nobody waits for; returns how many were
+    /// woken.
+    pub async fn sweep_sub_runs(&self) -> Result<i64, StoreError> {
+        self.one("SELECT headwater.sweep_sub_runs()", &[]).await
+    }
+
     /// Forgets readers at replicas that are gone.
     pub async fn sweep_readers(&self) -> Result<(), StoreError> {
         self.call("SELECT headwater.sweep_readers()", &[]).await?;

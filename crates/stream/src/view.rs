@@ -1,7 +1,7 @@
 //! Runs and snapshots as each audience may see them.
 
 use headwater_protocol::api::{Run, RunSnapshot};
-use headwater_protocol::event::{Audience, message_for_user, problem_for_user};
+use headwater_protocol::event::{Audience, message_for_user, problem_for_user, result_for_user};
 use headwater_store::scoped::Snapshot;
 
 /// A run as `audience` may see it.
@@ -11,6 +11,7 @@ pub fn run_for(mut run: Run, audience: Audience) -> Run {
         run.cost = None;
     }
     run.error = run.error.map(problem_for_user);
+    run.result = run.result.map(|result| result_for_user(result, visible));
     run
 }
 

@@ -94,6 +94,10 @@ impl Transcript {
                 self.printed = Printed::default();
                 vec![Piece::Note("\nthe model call broke and is made again: what it had said above is void".into())]
             }
+            EventBody::RunSuspended { reason, .. } if reason == "sub_run" => Vec::new(),
+            EventBody::SubRunStarted { sub_run, .. } => {
+                vec![Piece::Note(format!("another agent works on it: {sub_run}"))]
+            }
             EventBody::RunSuspended { reason, .. } => {
                 vec![Piece::Note(format!("the run waits for somebody ({reason}); this stream goes on once they act"))]
             }

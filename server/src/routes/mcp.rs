@@ -174,7 +174,7 @@ pub async fn check_named(state: &AppState, caller: &Caller, config: &AgentConfig
         .enumerate()
         .filter_map(|(i, tool)| match tool {
             Tool::Mcp(tools) => Some((i, &tools.server)),
-            Tool::Client(_) | Tool::Http(_) | Tool::Builtin(_) => None,
+            Tool::Client(_) | Tool::Http(_) | Tool::Agent(_) | Tool::Builtin(_) => None,
         })
         .collect();
     if named.is_empty() {

@@ -67,6 +67,7 @@ pub struct RunsQuery {
     schedule: Option<String>,
     external_id: Option<String>,
     user: Option<String>,
+    parent: Option<String>,
     created_after: Option<String>,
     created_before: Option<String>,
 }
@@ -316,6 +317,7 @@ fn request(
         disconnect_grace_ms,
         external_id: params.external_id.clone(),
         metadata: params.metadata.clone().unwrap_or_default(),
+        of_call: None,
         idempotency: idempotency.map(|once| RunIdempotency {
             actor: once.actor,
             idempotency_key: once.key.clone(),
@@ -390,6 +392,7 @@ async fn list_runs(
         thread: thread.or(named_thread),
         external_id: query.external_id,
         user: super::threads::user_filter(state, caller, query.user.as_deref()).await?,
+        parent: query.parent.map(|text| text.parse().map_err(|_| bad_id("parent"))).transpose()?,
         created_after: time("created_after", query.created_after)?,
         created_before: time("created_before", query.created_before)?,
     };

@@ -70,7 +70,7 @@ impl Client {
         self.send(Call::new(Method::GET, url).extra_time(wait)).await
     }
 
-    /// Runs; filters `status`, `agent`, `thread`, `external_id`, `user`, `created_after`, `created_before`.
+    /// Runs; filters `status`, `agent`, `thread`, `external_id`, `user`, `parent`, `created_after`, `created_before`.
     pub async fn runs_list(&self, page: ListOptions) -> Result<List<Run>, Error> {
         self.list(&["runs"], page.into_query()).await
     }

@@ -457,6 +457,9 @@ impl AgentConfig {
         }
         check_tools(&self.tools)?;
         self.response_format.check()?;
+        if !self.user_visibility.messages {
+            return Err(Problem::invalid("/user_visibility/messages", "is not for agents to set"));
+        }
         if self.run_budget.is_some() {
             return Err(Problem::invalid("/run_budget", "this release has no budgets yet: leave it null"));
         }

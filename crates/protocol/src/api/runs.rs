@@ -9,7 +9,7 @@ use super::{
 use super::{check_external_id, check_metadata, present};
 use crate::event::{Event, Pending, RunResult};
 use crate::message::{Content, Message, Metadata};
-use crate::{AgentId, MessageId, Money, Problem, RunId, ThreadId, Timestamp, Usage, UserId};
+use crate::{AgentId, CallId, MessageId, Money, Problem, RunId, ThreadId, Timestamp, Usage, UserId};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -19,7 +19,7 @@ pub enum RunStatus {
     Queued,
     /// The loop runs.
     Running,
-    /// It waits for a person.
+    /// It waits for a person, or for a run of another agent.
     Suspended,
     /// Terminal.
     Completed,
@@ -63,11 +63,30 @@ impl RunStatus {
 /// What made a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RunSource {
-    /// `api`.
+    /// `api`, or `run`: it carries out a call of another run.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The schedule, when that made it.
+    /// The run or the schedule that made it.
     pub id: Option<String>,
+    /// The call that it carries out.
+    pub call: Option<CallId>,
+}
+
+impl RunSource {
+    /// Somebody who asked for it.
+    pub fn api() -> Self {
+        Self { kind: "api".into(), id: None, call: None }
+    }
+
+    /// A call of another run.
+    pub fn call(parent: RunId, call: CallId) -> Self {
+        Self { kind: "run".into(), id: Some(parent.to_string()), call: Some(call) }
+    }
+
+    /// The run that made it, if one did.
+    pub fn parent(&self) -> Option<RunId> {
+        self.id.as_deref().filter(|_| self.kind == "run").and_then(|id| id.parse().ok())
+    }
 }
 
 /// One execution of an agent on a thread.
@@ -131,7 +150,7 @@ pub struct Run {
     pub created_at: Timestamp,
     /// When its loop began.
     pub started_at: Option<Timestamp>,
-    /// Since when it waits for a person.
+    /// Since when it waits.
     pub suspended_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,

@@ -81,6 +81,8 @@ pub enum Tool {
     Http(HttpTool),
     /// Tools of an MCP server.
     Mcp(McpTools),
+    /// Another agent of the tenant.
+    Agent(AgentTool),
     /// Something that this server does itself.
     Builtin(BuiltinTool),
 }
@@ -232,6 +234,31 @@ pub struct McpOverride {
     pub timeout_ms: Option<i64>,
 }
 
+/// Another agent, which works on what it is told in a run and a thread of its own. The run that calls it waits, suspended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentTool {
+    /// `[a-zA-Z0-9_-]{1,64}`, unique in the agent.
+    pub name: String,
+    /// The agent's name, or its id. Its active version answers, as of the call.
+    pub agent: String,
+    /// For the model; at most 4096 characters. `null` = in the product's words.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Whether it is carried out.
+    #[serde(default = "auto")]
+    pub policy: Policy,
+    /// What its arguments change about that: the first rule that matches; at most 32.
+    #[serde(default)]
+    pub policy_rules: Vec<PolicyRule>,
+    /// How deep runs may call runs by this tool: 1 to 8. A run that was called so often itself is not offered it.
+    #[serde(default = "two")]
+    pub max_depth: i32,
+    /// How much of an answer the model sees: 1 024 to 262 144; `null` = as `limits.max_tool_result_bytes`.
+    #[serde(default)]
+    pub max_result_bytes: Option<i64>,
+}
+
 words! {
     /// What this server does itself.
     Builtin {
@@ -272,6 +299,9 @@ fn a_day() -> i64 {
 fn half_a_minute() -> i64 {
     30_000
 }
+fn two() -> i32 {
+    2
+}
 
 impl Tool {
     /// What the model can call by it.
@@ -279,6 +309,7 @@ impl Tool {
         match self {
             Tool::Client(tool) => vec![&tool.name],
             Tool::Http(tool) => vec![&tool.name],
+            Tool::Agent(tool) => vec![&tool.name],
             // Its server has the last word about that.
             Tool::Mcp(tools) => tools.overrides.values().filter_map(|tool| tool.rename.as_deref()).collect(),
             Tool::Builtin(tool) => match tool.name {
@@ -292,6 +323,7 @@ impl Tool {
         match self {
             Tool::Client(tool) => vec![(tool.policy, &tool.policy_rules)],
             Tool::Http(tool) => vec![(tool.policy, &tool.policy_rules)],
+            Tool::Agent(tool) => vec![(tool.policy, &tool.policy_rules)],
             Tool::Builtin(tool) => vec![(tool.policy, &tool.policy_rules)],
             Tool::Mcp(tools) => {
                 let of = |tool: &'_ McpOverride| tool.policy.unwrap_or(tools.policy);
@@ -317,7 +349,7 @@ impl Tool {
                 let output = tool.output_schema.as_ref().map(|schema| ("output_schema", schema));
                 std::iter::once(("parameters", &tool.parameters)).chain(output).collect()
             }
-            Tool::Mcp(_) | Tool::Builtin(_) => Vec::new(),
+            Tool::Mcp(_) | Tool::Agent(_) | Tool::Builtin(_) => Vec::new(),
         }
     }
 
@@ -373,6 +405,17 @@ impl Tool {
                     }
                 }
                 Ok(())
+            }
+            Tool::Agent(tool) => {
+                check_tool_name(&format!("{at}/name"), &tool.name)?;
+                if let Some(description) = &tool.description {
+                    check_words(&format!("{at}/description"), description, 4096)?;
+                }
+                if tool.agent.is_empty() || tool.agent.len() > 64 || tool.agent.contains('\0') {
+                    return Err(Problem::invalid(format!("{at}/agent"), "must be an agent's name or id"));
+                }
+                bounds("max_result_bytes", tool.max_result_bytes.unwrap_or(1_024), 1_024, 262_144)?;
+                bounds("max_depth", tool.max_depth.into(), 1, 8)
             }
             Tool::Builtin(_) => Ok(()),
         }

@@ -1,13 +1,14 @@
 //! Calls of tools.
 
-use headwater_protocol::api::{ApprovalKind, ApprovalStatus, Remember};
-use headwater_protocol::event::Actor;
-use headwater_protocol::{ApprovalId, ArtifactId, CallId, RunId, Timestamp};
+use headwater_protocol::api::{ApprovalKind, ApprovalStatus, Remember, RunStatus};
+use headwater_protocol::event::{Actor, RunResult};
+use headwater_protocol::{AgentId, ApprovalId, ArtifactId, CallId, Money, Problem, RunId, Timestamp, Usage};
 use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
+use super::runs::usage;
 use super::{UserScopedStorage, maybe_time, maybe_word, time, word};
 use crate::StoreError;
 
@@ -28,6 +29,8 @@ pub struct StoredCall {
     pub status: String,
     /// What a person was asked about it last.
     pub approval: Option<StoredApproval>,
+    /// The run that carries it out.
+    pub sub_run: Option<SubRun>,
     /// What was answered.
     pub output: Option<serde_json::Value>,
     /// The whole, where `output` is an excerpt.
@@ -59,6 +62,27 @@ impl StoredCall {
             .or(approval.map(|approval| &approval.args))
             .or(self.args.as_ref())
     }
+}
+
+/// A run of another agent that carries out a call.
+#[derive(Debug, Clone)]
+pub struct SubRun {
+    /// The run.
+    pub run: RunId,
+    /// Its agent, and the version of that.
+    pub agent: (AgentId, i32),
+    /// Where it stands.
+    pub status: RunStatus,
+    /// What it came to.
+    pub result: Option<RunResult>,
+    /// Why it failed.
+    pub error: Option<Problem>,
+    /// Tokens so far.
+    pub usage: Usage,
+    /// Money so far; `None` once a call had no price.
+    pub cost: Option<Money>,
+    /// Whether some call's usage was proven only in part.
+    pub cost_estimated: bool,
 }
 
 /// What whoever goes on with a run has to know of a question about one of its calls.
@@ -134,7 +158,22 @@ fn call(row: &Row) -> Result<StoredCall, StoreError> {
         }),
     };
     let started = maybe_time(row, "started_at")?;
+    let sub_run = match row.try_get::<_, Option<Uuid>>("sub_run")? {
+        None => None,
+        Some(id) => Some(SubRun {
+            run: RunId::from_uuid(id),
+            agent: (AgentId::from_uuid(row.try_get("sub_agent")?), row.try_get("sub_agent_version")?),
+            status: RunStatus::parse(row.try_get("sub_status")?)
+                .ok_or_else(|| StoreError::Corrupt("the status of a run".into()))?,
+            result: row.try_get::<_, Option<Json<_>>>("sub_result")?.map(|Json(result)| result),
+            error: row.try_get::<_, Option<Json<_>>>("sub_error")?.map(|Json(error)| error),
+            usage: usage(&row.try_get::<_, Vec<i64>>("sub_usage")?),
+            cost: row.try_get::<_, Option<i64>>("sub_cost")?.map(Money),
+            cost_estimated: row.try_get("sub_cost_estimated")?,
+        }),
+    };
     Ok(StoredCall {
+        sub_run,
         approval,
         started: started.zip(row.try_get("started_ago_ms")?),
         args: json("args")?,
@@ -159,8 +198,11 @@ impl UserScopedStorage {
                           coalesce(c.expires_at <= clock_timestamp(), false) AS late, c.started_at,
                           (extract(epoch FROM clock_timestamp() - c.started_at) * 1000)::bigint AS started_ago_ms,
                           c.approval_id, a.kind AS approval_kind, a.args AS asked_args, a.status AS approval_status, a.args_hash, a.edited_args, a.comment, a.remember,
-                          a.decided_by
+                          a.decided_by, k.run_id AS sub_run, k.agent_id AS sub_agent, k.agent_version AS sub_agent_version, k.status AS sub_status,
+                          k.result AS sub_result, k.error AS sub_error, k.usage AS sub_usage, k.cost_nano_usd AS sub_cost,
+                          k.cost_estimated AS sub_cost_estimated
                    FROM headwater.tool_calls c
+                   LEFT JOIN headwater.runs k ON k.tenant_id = c.tenant_id AND k.parent_call = c.call_id
                    LEFT JOIN headwater.approvals a ON a.tenant_id = c.tenant_id AND a.approval_id = c.approval_id
                    WHERE c.run_id = $1 AND ($2::int IS NULL OR c.step = $2) ORDER BY c.step, c.position";
         self.query(sql, &[&run.uuid(), &step]).await?.iter().map(call).collect()

@@ -16,8 +16,8 @@ use super::{Page, UserScopedStorage, maybe_time, metadata, time, word};
 use crate::StoreError;
 use crate::commit::LeaseToken;
 
-/// Calls that a run waits for, each with the approval that it waits for first.
-type Waits = Vec<(Uuid, Option<Uuid>)>;
+/// Calls that a run waits for, each with the approval that it waits for first, or the run that carries it out.
+type Waits = Vec<(Uuid, Option<Uuid>, Option<Uuid>)>;
 
 /// Which runs to list. Each `None` is "any".
 #[derive(Debug, Default)]
@@ -32,6 +32,8 @@ pub struct RunFilter {
     pub external_id: Option<String>,
     /// Of this user.
     pub user: Option<UserId>,
+    /// Carrying out calls of this run.
+    pub parent: Option<RunId>,
     /// Inclusive.
     pub created_after: Option<Timestamp>,
     /// Exclusive.
@@ -58,6 +60,8 @@ pub struct RunForLoop {
     pub run: Run,
     /// Its place in the thread.
     pub ord: i64,
+    /// How many runs are above it.
+    pub depth: i32,
     /// What its agent lets users see.
     pub visibility: Visibility,
     /// What it sets otherwise than its agent.
@@ -86,12 +90,14 @@ pub struct RunForEnd {
     pub author: Author,
     /// Whether some call's usage was proven only in part.
     pub cost_estimated: bool,
+    /// The run of which it carries out a call.
+    pub parent: Option<RunId>,
 }
 
 const COLUMNS: &str = "r.run_id, r.thread_id, r.user_id, r.agent_id, r.agent_version, r.model, r.external_id, r.status, r.tail, \
     r.input_messages, r.attempt, r.steps, r.priority, r.on_conflict, r.on_disconnect, r.after_run, r.result, r.error, r.usage, \
     r.cost_nano_usd, r.cost_estimated, r.metadata, r.cancel_requested_at, r.created_at, r.started_at, r.suspended_at, r.finished_at, \
-    r.visibility, r.woken";
+    r.visibility, r.woken, r.parent_run, r.parent_call";
 
 /// Five counts as they are stored, as a usage.
 pub(crate) fn usage(counts: &[i64]) -> Usage {
@@ -130,7 +136,10 @@ fn run(row: &Row) -> Result<(Run, Visibility), StoreError> {
         },
         as_of_seq: row.try_get::<_, i64>("tail")? as u64,
         input_messages: row.try_get::<_, Vec<Uuid>>("input_messages")?.into_iter().map(MessageId::from_uuid).collect(),
-        source: RunSource { kind: "api".into(), id: None },
+        source: match (row.try_get::<_, Option<Uuid>>("parent_run")?, row.try_get::<_, Option<Uuid>>("parent_call")?) {
+            (Some(parent), Some(call)) => RunSource::call(RunId::from_uuid(parent), CallId::from_uuid(call)),
+            _ => RunSource::api(),
+        },
         attempt: row.try_get("attempt")?,
         steps: row.try_get("steps")?,
         priority: word(row, "priority")?,
@@ -173,6 +182,7 @@ impl UserScopedStorage {
                AND ($3::uuid IS NULL OR r.thread_id = $3) AND ($4::text IS NULL OR r.external_id = $4)
                AND {of_user} AND ($6::timestamptz IS NULL OR r.created_at >= $6)
                AND ($7::timestamptz IS NULL OR r.created_at < $7) AND ($8::uuid IS NULL OR {after} $8)
+               AND ($10::uuid IS NULL OR r.parent_run = $10)
              ORDER BY {order} LIMIT $9"
         );
         let rows = self
@@ -188,6 +198,7 @@ impl UserScopedStorage {
                     &filter.created_before.map(|at| at.0),
                     &page.after,
                     &page.limit,
+                    &filter.parent.map(RunId::uuid),
                 ],
             )
             .await?;
@@ -209,8 +220,10 @@ impl UserScopedStorage {
                         (SELECT array_agg(e.events ORDER BY e.seq_from) FROM headwater.run_events e
                          WHERE e.tenant_id = r.tenant_id AND e.run_id = r.run_id) END AS events,
                     CASE WHEN r.status = 'suspended' THEN
-                        (SELECT jsonb_agg(jsonb_build_array(c.call_id, CASE WHEN c.status = 'asked' THEN c.approval_id END)
+                        (SELECT jsonb_agg(jsonb_build_array(c.call_id, CASE WHEN c.status = 'asked' THEN c.approval_id END,
+                                              CASE WHEN c.status = 'pending' THEN k.run_id END)
                                           ORDER BY c.step, c.position) FROM headwater.tool_calls c
+                         LEFT JOIN headwater.runs k ON k.tenant_id = c.tenant_id AND k.parent_call = c.call_id
                          WHERE c.tenant_id = r.tenant_id AND c.run_id = r.run_id AND c.status IN ('asked', 'pending'))
                     END AS waits_for
              FROM headwater.runs r WHERE r.run_id = $1"
@@ -223,18 +236,18 @@ impl UserScopedStorage {
         let fold = fold(segments.as_deref().unwrap_or_default())?;
         let messages = stored.into_iter().map(|stored| stored.into_message(&run, &fold)).collect();
         let waits_for: Option<Json<Waits>> = row.try_get("waits_for")?;
-        let pending = waits_for
-            .map(|Json(waits_for)| waits_for)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(call, approval)| Pending::of_call(CallId::from_uuid(call), approval.map(ApprovalId::from_uuid)));
+        let pending =
+            waits_for.map(|Json(waits_for)| waits_for).unwrap_or_default().into_iter().map(|(call, approval, run)| {
+                let (approval, run) = (approval.map(ApprovalId::from_uuid), run.map(RunId::from_uuid));
+                Pending::of_call(CallId::from_uuid(call), approval, run)
+            });
         Ok(Some(Snapshot { run, visibility, messages, pending: pending.collect() }))
     }
 
     /// All that the loop needs to begin or end a run.
     pub async fn run_for_loop(&self, id: RunId) -> Result<Option<RunForLoop>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS}, r.ord, r.overrides, v.config FROM headwater.runs r
+            "SELECT {COLUMNS}, r.ord, r.depth, r.overrides, v.config FROM headwater.runs r
              JOIN headwater.agent_versions v ON v.tenant_id = r.tenant_id AND v.agent_id = r.agent_id AND v.version = r.agent_version
              WHERE r.run_id = $1"
         );
@@ -243,12 +256,13 @@ impl UserScopedStorage {
         let (run, visibility) = run(row)?;
         let Json(overrides) = row.try_get("overrides")?;
         let Json(config) = row.try_get("config")?;
-        Ok(Some(RunForLoop { run, ord: row.try_get("ord")?, visibility, overrides, config }))
+        let (ord, depth) = (row.try_get("ord")?, row.try_get("depth")?);
+        Ok(Some(RunForLoop { run, ord, depth, visibility, overrides, config }))
     }
 
     /// What is needed to end a run, whatever the rest of its row says.
     pub async fn run_for_end(&self, id: RunId) -> Result<Option<RunForEnd>, StoreError> {
-        let sql = "SELECT thread_id, user_id, agent_id, ord, cost_estimated FROM headwater.runs WHERE run_id = $1";
+        let sql = "SELECT thread_id, user_id, agent_id, ord, cost_estimated, parent_run FROM headwater.runs WHERE run_id = $1";
         let rows = self.query(sql, &[&id.uuid()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let author = Author {
@@ -257,7 +271,8 @@ impl UserScopedStorage {
             agent: AgentId::from_uuid(row.try_get("agent_id")?),
             ord: row.try_get("ord")?,
         };
-        Ok(Some(RunForEnd { author, cost_estimated: row.try_get("cost_estimated")? }))
+        let parent = row.try_get::<_, Option<Uuid>>("parent_run")?.map(RunId::from_uuid);
+        Ok(Some(RunForEnd { author, cost_estimated: row.try_get("cost_estimated")?, parent }))
     }
 
     /// Takes a run away from its owner in order to end it, and remembers for whom, if for
@@ -284,6 +299,12 @@ impl UserScopedStorage {
             }
         }
         Err(StoreError::Unavailable("the run keeps changing hands".into()))
+    }
+
+    /// Wakes a run if one that carries out a call of it has ended. `true`: somebody is to go on with it.
+    pub async fn run_wake_parent(&self, parent: RunId) -> Result<bool, StoreError> {
+        let rows = self.query("SELECT headwater.wake_parent($1)", &[&parent.uuid()]).await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
     /// Somebody at this replica reads a run that is to end when its last reader has gone.
@@ -331,7 +352,7 @@ impl UserScopedStorage {
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get::<_, Json<_>>(1)?.0))).collect()
     }
 
-    /// Runs of a thread or of a user that are not terminal.
+    /// Runs of a thread or of a user that are not terminal, and those that carry out calls of runs of the thread.
     pub async fn runs_live(
         &self,
         thread: Option<ThreadId>,
@@ -339,8 +360,15 @@ impl UserScopedStorage {
     ) -> Result<Vec<(RunId, UserId)>, StoreError> {
         let rows = self
             .query(
-                "SELECT run_id, user_id FROM headwater.runs WHERE status NOT IN ('completed', 'failed', 'cancelled')
-                 AND ($1::uuid IS NULL OR thread_id = $1) AND ($2::uuid IS NULL OR user_id = $2) ORDER BY ord DESC",
+                "WITH RECURSIVE reached AS (
+                     SELECT run_id, user_id, status, ord, depth FROM headwater.runs
+                     WHERE ($1::uuid IS NULL OR thread_id = $1) AND ($2::uuid IS NULL OR user_id = $2)
+                       AND ($1::uuid IS NOT NULL OR status NOT IN ('completed', 'failed', 'cancelled'))
+                     UNION
+                     SELECT k.run_id, k.user_id, k.status, k.ord, k.depth
+                     FROM reached b JOIN headwater.runs k ON k.parent_run = b.run_id WHERE $1::uuid IS NOT NULL
+                 ) SELECT run_id, user_id FROM reached WHERE status NOT IN ('completed', 'failed', 'cancelled')
+                   ORDER BY depth, ord DESC",
                 &[&thread.map(ThreadId::uuid), &user.map(UserId::uuid)],
             )
             .await?;

@@ -22,7 +22,7 @@ pub struct ThreadFilter {
 
 /// A thread and what happens on it: the first of its runs that is not terminal.
 const SELECT: &str = "SELECT * FROM (
-    SELECT t.thread_id, t.user_id, t.external_id, t.title, t.metadata, t.created_at, t.updated_at, a.run_id AS active_run,
+    SELECT t.thread_id, t.parent_run, t.user_id, t.external_id, t.title, t.metadata, t.created_at, t.updated_at, a.run_id AS active_run,
            CASE WHEN a.status IS NULL THEN 'idle' WHEN a.status = 'suspended' THEN 'suspended' ELSE 'busy' END AS status
     FROM headwater.threads t
     LEFT JOIN LATERAL (SELECT r.run_id, r.status FROM headwater.runs r
@@ -79,14 +79,14 @@ impl UserScopedStorage {
         self.query(&sql, &[&id.uuid()]).await?.first().map(thread).transpose()
     }
 
-    /// A page of threads.
+    /// A page of threads, without those that runs of other agents write to.
     pub async fn thread_list(&self, filter: &ThreadFilter, page: Page) -> Result<Vec<Thread>, StoreError> {
         let (after, order) = page.order("thread_id");
         let user = filter.user.or(self.scope.user).map(UserId::uuid);
         let of_user = if user.is_some() { "user_id = $3" } else { "$3::uuid IS NULL" };
         let sql = format!(
             "{SELECT} WHERE ($1::text IS NULL OR external_id = $1) AND ($2::text[] IS NULL OR status = ANY ($2))
-             AND {of_user} AND ($4::uuid IS NULL OR {after} $4) ORDER BY {order} LIMIT $5"
+             AND parent_run IS NULL AND {of_user} AND ($4::uuid IS NULL OR {after} $4) ORDER BY {order} LIMIT $5"
         );
         let rows = self.query(&sql, &[&filter.external_id, &filter.status, &user, &page.after, &page.limit]).await?;
         rows.iter().map(thread).collect()

@@ -24,6 +24,7 @@ let stream = null;
 let answers = new Map(); // message id → what shows it
 let calls = new Map(); // call id → call, as client.js has it
 let blocks = new Map(); // call id → what shows it
+let followed = new Map(); // run id → the stream of a run that carries out a call
 
 // ── The conversation ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -32,23 +33,23 @@ function element(name, text, properties = {}) {
   return Object.assign(document.createElement(name), { textContent: text, ...properties });
 }
 
-function say(role, text) {
+function say(role, text, home = $("conversation")) {
   const article = element("article", "");
   article.dataset.role = role;
   const words = element("div", text, { className: "text" });
   article.append(element("h3", role === "user" ? "You" : "Agent"), words);
-  $("conversation").append(article);
+  home.append(article);
   article.scrollIntoView({ block: "end" });
   return { article, words, reasoning: null };
 }
 
-function answer(message) {
-  if (!answers.has(message)) answers.set(message, say("assistant", ""));
+function answer(message, home) {
+  if (!answers.has(message)) answers.set(message, say("assistant", "", home));
   return answers.get(message);
 }
 
-function reasoning(message) {
-  const shown = answer(message);
+function reasoning(message, home) {
+  const shown = answer(message, home);
   if (!shown.reasoning) {
     const details = element("details", "");
     shown.reasoning = element("div", "");
@@ -66,11 +67,11 @@ function whole(node, text) {
 /** Builds what one sees out of events, and nothing else: whoever replays them sees the same. */
 const show = {
   "run.queued": (event) => keep(event.thread, event.run),
-  "message.started": (event) => event.role === "assistant" && answer(event.message),
-  "message.delta": (event) => answer(event.message).words.append(event.delta),
-  "message.completed": (event) => event.role === "assistant" && whole(answer(event.message).words, event.text),
-  "reasoning.delta": (event) => reasoning(event.message).append(event.delta),
-  "reasoning.completed": (event) => whole(reasoning(event.message), event.text),
+  "message.started": (event, home) => event.role === "assistant" && answer(event.message, home),
+  "message.delta": (event, home) => answer(event.message, home).words.append(event.delta),
+  "message.completed": ({ role, message, text }, home) => role === "assistant" && whole(answer(message, home).words, text),
+  "reasoning.delta": (event, home) => reasoning(event.message, home).append(event.delta),
+  "reasoning.completed": (event, home) => whole(reasoning(event.message, home), event.text),
   // The model call is made again: what it had said is void.
   "step.reset": (event) => event.messages.forEach((message) => {
     answers.get(message)?.article.remove();
@@ -83,14 +84,29 @@ const show = {
 function onEvent(event) {
   show[event.type]?.(event);
   showCalls(callsAfter(calls, event));
+  if (event.type === "sub_run.started") follow(event);
   log(event);
   count();
 }
 
+/** What another agent does for a call shows inside of that, and what it asks is decided there. */
+function follow({ call, sub_run: run }) {
+  if (followed.has(run) || !blocks.has(call)) return;
+  const home = blocks.get(call).below;
+  const event = (event) => {
+    if (!event.type.startsWith("run.")) show[event.type]?.(event, home); // How it ended the call itself tells
+    showCalls(callsAfter(calls, event));
+    if (event.type === "sub_run.started") follow(event);
+  };
+  const reset = (snapshot) => onReset(snapshot, home);
+  followed.set(run, new RunStream(api, { event, reset }));
+  void followed.get(run).attach(run);
+}
+
 /** The log is no longer whole; the snapshot holds all that it told. */
-function onReset(snapshot) {
+function onReset(snapshot, home) {
   for (const message of snapshot.messages.filter((message) => message.role === "assistant")) {
-    whole(answer(message.id).words, textOf(message));
+    whole(answer(message.id, home).words, textOf(message));
   }
   const others = [...calls].filter(([, call]) => call.run !== snapshot.id);
   showCalls(new Map([...others, ...callsOf(snapshot.messages, snapshot.pending)]));
@@ -147,14 +163,14 @@ function beginCall(call) {
   const state = element("span", "", { className: "state" });
   const title = element("h4", "");
   title.append(element("code", call.name), " ", state);
-  const [args, progress, questions, input, result] = Array.from({ length: 5 }, () => element("div", ""));
+  const [args, progress, below, questions, input, result] = Array.from({ length: 6 }, () => element("div", ""));
   // Beside the fields, not in them: it stays when what was asked has been decided elsewhere.
   const alert = element("p", "", { className: "alert", hidden: true });
   alert.setAttribute("role", "alert");
-  section.append(title, args, progress, questions, input, result, alert);
+  section.append(title, args, progress, below, questions, input, result, alert);
   answer(call.message).article.append(section);
   section.scrollIntoView({ block: "nearest" });
-  return { section, state, args, progress, questions, input, result, alert };
+  return { section, state, args, progress, below, questions, input, result, alert };
 }
 
 /** Makes the content anew if `key` says that it differs. */
@@ -370,6 +386,8 @@ function complain(words) {
 function forget() {
   stream?.close();
   stream = null;
+  for (const other of followed.values()) other.close();
+  followed = new Map();
   complain("");
   $("events").replaceChildren();
 }

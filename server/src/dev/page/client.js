@@ -191,7 +191,7 @@ const TYPES = [
   "message.started", "message.delta", "message.completed",
   "reasoning.started", "reasoning.delta", "reasoning.completed",
   "tool.started", "tool.args.delta", "tool.args", "tool.progress", "tool.completed", "tool.failed", "tool.denied",
-  "approval.requested", "approval.resolved",
+  "sub_run.started", "sub_run.finished", "approval.requested", "approval.resolved",
   "cost.estimated", "cost.settled", "budget.warning", "throttled", "artifact", "custom", "hidden",
   "stream.caught_up", "stream.closing", "stream.reset",
 ];
@@ -403,6 +403,7 @@ const CHANGES = {
   // Once more after an approval with other arguments: the last ones are those that it is called with.
   "tool.args": (call, { args }) => ({ args, state: call.state === "writing" ? "called" : call.state }),
   "tool.progress": (_, { progress, total, message }) => ({ state: "running", progress: { progress, total, message } }),
+  "sub_run.started": (_, { sub_run }) => ({ state: "running", sub_run }),
   "tool.completed": (_, { output, artifact }) => ({ state: "completed", output, artifact }),
   "tool.failed": (_, { error }) => ({ state: "failed", error }),
   "tool.denied": (_, { by, comment }) => ({ state: "denied", by, comment }),

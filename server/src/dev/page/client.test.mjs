@@ -164,6 +164,14 @@ const resolved = (call, decision, more = {}) => ({
   comment: null, remember: "call", ...more,
 });
 const suspendedFor = (...pending) => ({ type: "run.suspended", reason: "x", pending });
+test("a call that another agent works on is under way, and says in which run", () => {
+  const begun = callsAfter(reduce([started("a", "ask")]), { type: "sub_run.started", call: "a", sub_run: "run_2", agent: "agt_1" });
+  assert.equal(begun.get("a").state, "running");
+  assert.equal(begun.get("a").sub_run, "run_2");
+  const pending = [{ type: "sub_run", call: "a", run: "run_2" }];
+  assert.equal(callsAfter(begun, { type: "run.suspended", pending }), begun, "nobody here is waited for");
+});
+
 const reduce = (events, calls = new Map()) => events.reduce(callsAfter, calls);
 const states = (calls) => [...calls.values()].map((call) => call.state);
 

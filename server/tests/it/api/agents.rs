@@ -115,7 +115,12 @@ async fn settings_are_bounded_and_what_is_not_built_is_refused() {
         (json!({"truncation": "sometimes"}), "/truncation"),
         (json!({"user_overrides": ["tools"]}), "/user_overrides/0"),
         (json!({"tools": [{"type": "builtin", "name": "search"}]}), "/tools/0"),
-        (json!({"tools": [{"type": "agent", "name": "writer", "agent": "writer"}]}), "/tools/0/type"),
+        (json!({"tools": [{"type": "agent", "name": "writer", "agent": ""}]}), "/tools/0/agent"),
+        (
+            json!({"tools": [{"type": "agent", "name": "writer", "agent": "writer", "max_depth": 9}]}),
+            "/tools/0/max_depth",
+        ),
+        (json!({"tools": [{"type": "wasm", "name": "parse", "module": "mod_1"}]}), "/tools/0/type"),
         (json!({"run_budget": {"limit": {"usd": "1"}}}), "/run_budget"),
     ] {
         let mut config = config;

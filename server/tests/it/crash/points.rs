@@ -24,6 +24,8 @@ fn of_the_loop(sql: &str) -> bool {
         "run_cancel",
         "tool_calls",
         "answer_calls(",
+        "wake_parent(",
+        "active_version",
     ]
     .iter()
     .any(|part| sql.contains(part))
@@ -101,6 +103,8 @@ enum Story {
     Cancelled,
     /// The model calls a tool of the application's, which answers when it sees that.
     Called,
+    /// The model calls another agent.
+    Delegated,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,16 +121,20 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
     let lane = match story {
         Story::Plain => Lane::always(Reply::tokens(3).delay_each(5)),
         Story::Called => Lane::calling("pick", "{}", Reply::tokens(3).delay_each(5)),
+        Story::Delegated => Lane::calling("ask", r#"{"input":"go"}"#, Reply::tokens(3).delay_each(5)),
         Story::Steered | Story::Cancelled => Lane::always(Reply::tokens(3).gated_by(&gate)),
     };
-    ground.tenant.agent_with(&lane, json!({"tools": [{"type": "client", "name": "pick"}]})).await;
+    let helper = Lane::always(Reply::text("done"));
+    let tools = json!([{"type": "client", "name": "pick"}, {"type": "agent", "name": "ask", "agent": "helper"}]);
+    ground.tenant.agent_with(&lane, json!({ "tools": tools })).await;
+    ground.tenant.api.put("/v1/agents/helper", json!({"model": helper.model()})).await;
     let pid = first.process.pid();
     first.tap.arm(n, moment, if fate == Fate::Killed { Act::Kill(pid) } else { Act::Pause(pid) });
 
     let run = first.ask(&alice, "/v1/runs", &json!({"agent": "assistant", "input": "one"})).await;
     let thread = run["thread"].as_str().expect("a thread").to_owned();
     match story {
-        Story::Plain => {}
+        Story::Plain | Story::Delegated => {}
         Story::Called => {
             // Whoever writes the run: its readers see the call, and see it again if the step was done again.
             let mut reader = Stream::open(&alice.key, &id(&run), None).await;
@@ -188,7 +196,7 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
             assert_eq!(said, [question, answer.clone(), more, answer], "{what}");
             2
         }
-        Story::Called => {
+        Story::Called | Story::Delegated => {
             assert_eq!(ended["status"], "completed", "{what}");
             assert_eq!(said, [question, line("assistant", ""), line("tool", ""), answer], "{what}");
             2
@@ -199,6 +207,17 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
         }
     };
     assert!(lane.requests().len() <= steps + 1, "{what}: {} calls of the model", lane.requests().len());
+    if story == Story::Delegated {
+        let below = alice.key.get(&format!("/v1/runs?parent={run}")).await.ok(200);
+        let [below] = below["data"].as_array().expect("a list").as_slice() else { panic!("{what}: {below}") };
+        assert_eq!(below["status"], "completed", "{what}");
+        assert_consistent(&alice, &id(below)).await;
+        let told = log.iter().filter(|event| event["type"] == "sub_run.finished").count();
+        assert_eq!(told, 1, "{what}");
+        let tokens = |run: &Value| run["usage"]["total_tokens"].as_u64();
+        assert!(tokens(&ended) > tokens(below), "{what}: what it spent is its parent's too");
+        assert!(helper.requests().len() <= 2, "{what}: {} calls of the other model", helper.requests().len());
+    }
     let hit = first.tap.was_hit();
     if fate == Fate::Paused && hit {
         // The zombie wakes up, and what it had on its way arrives.
@@ -216,7 +235,8 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
         assert_eq!(now, log, "{what}: nothing was added");
     }
     let runs = alice.key.get("/v1/runs?limit=100").await.ok(200);
-    let expected = 1 + usize::from(fate == Fate::Paused && hit);
+    let each = if story == Story::Delegated { 2 } else { 1 };
+    let expected = each * (1 + usize::from(fate == Fate::Paused && hit));
     assert_eq!(runs["data"].as_array().expect("a list").len(), expected, "{what}: one run for one request");
     hit
 }
@@ -227,7 +247,7 @@ async fn tell_all(story: Story, fate: Fate) {
         let mut points = 0;
         while tell(&ground, story, fate, points + 1, moment).await {
             points += 1;
-            assert!(points < 40, "a run does not end");
+            assert!(points < 60, "a run does not end");
         }
         assert!(points >= 2, "{story:?} {moment:?}: the tap counts what it should");
     }
@@ -253,6 +273,16 @@ async fn killed_at_each_statement_of_a_run_that_is_cancelled() {
 #[tokio::test]
 async fn killed_at_each_statement_of_a_run_that_calls() {
     tell_all(Story::Called, Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn killed_at_each_statement_of_a_run_that_calls_an_agent() {
+    tell_all(Story::Delegated, Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn paused_at_each_statement_of_a_run_that_calls_an_agent() {
+    tell_all(Story::Delegated, Fate::Paused).await;
 }
 
 #[tokio::test]

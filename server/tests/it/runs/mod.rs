@@ -10,6 +10,7 @@ mod mcp;
 mod resume;
 mod retention;
 mod structured;
+mod sub_runs;
 mod threads;
 mod tickets;
 mod tools;

@@ -50,7 +50,10 @@ async fn a_call_is_answered_and_the_run_goes_on() {
     reader.until("run.suspended").await;
     let found = suspended(&alice, &run).await;
     let [call] = waits_for(&found).try_into().expect("one call");
-    assert_eq!(found["pending"][0], json!({"type": "input", "approval": null, "call": call, "budget": null}));
+    assert_eq!(
+        found["pending"][0],
+        json!({"type": "input", "approval": null, "call": call, "run": null, "budget": null})
+    );
     assert!(found["suspended_at"].is_string());
     let parts = &found["messages"][1]["content"];
     assert_eq!(parts[1], json!({"type": "tool_call", "call": call, "name": "pick", "args": {"file": "a.txt"}}));
