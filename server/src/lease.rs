@@ -160,6 +160,9 @@ impl Lease {
                 if let Err(error) = unscoped.sweep_readers().await {
                     tracing::warn!(%error, "readers at lost processes could not be forgotten; tried again in an hour");
                 }
+                if let Err(error) = unscoped.sweep_uploads().await {
+                    tracing::warn!(%error, "uploads that nobody has used could not be forgotten; tried again in an hour");
+                }
                 if let Err(error) = unscoped.sweep_requests().await {
                     tracing::warn!(%error, "old requests could not be forgotten; tried again in an hour");
                 }

@@ -77,6 +77,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(approvals::approvals_list))
         .routes(routes!(approvals::approvals_get))
         .routes(routes!(approvals::approvals_decide))
+        .routes(routes!(artifacts::artifacts_create))
         .routes(routes!(artifacts::artifacts_get))
         .routes(routes!(artifacts::artifacts_content))
         // What agents remember, and what their tools need to know

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use headwater_protocol::api::{Agent, AgentConfig, OnConflict, OnDisconnect, Overrides, Run, RunSource, RunStatus};
 use headwater_protocol::event::{EventBody, Visibility, render};
-use headwater_protocol::message::{Metadata, Part};
-use headwater_protocol::{CallId, MessageId, Money, RunId, TenantId, ThreadId, Timestamp, Usage, UserId};
+use headwater_protocol::message::{Metadata, Part, artifacts_of};
+use headwater_protocol::{ArtifactId, CallId, MessageId, Money, RunId, TenantId, ThreadId, Timestamp, Usage, UserId};
 use headwater_store::commit::{LeaseToken, segment_header};
 use headwater_store::create::{NewRun, NewRunParams, RunIdempotency, RunOfCall};
 use headwater_stream::presence::grace;
@@ -54,6 +54,9 @@ pub struct NewRunRequest {
     /// What a repeated request must find again.
     pub idempotency: Option<RunIdempotency>,
 }
+
+/// How many runs there may be below one that nobody has called, in all of the tree of them.
+pub const MAX_BELOW: i32 = 256;
 
 /// A call that a new run carries out.
 #[derive(Debug, Clone, Copy)]
@@ -208,10 +211,12 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
         start,
         started_to: events.len() as u64,
         max_queued,
+        artifacts: artifacts_of(&request.content).map(ArtifactId::uuid).collect(),
         source: request.of_call.map(|of| RunOfCall {
             parent_run: of.parent.uuid(),
             parent_call: of.call.uuid(),
             depth: of.depth,
+            max_below: MAX_BELOW,
         }),
         created_at: at.0,
         idempotency: request.idempotency,

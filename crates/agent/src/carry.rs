@@ -67,11 +67,10 @@ pub(crate) fn abandon(
     });
     let ends = open.flat_map(|call| {
         let row = rows.iter().find(|row| row.call == call);
-        let sub_run = row.filter(|row| row.status == "pending").and_then(|row| row.sub_run.as_ref());
-        let finished = sub_run.filter(|sub| sub.status.is_terminal()).map(|sub| sub_runs::finished(call, sub));
+        let finished = row.map(sub_runs::told).unwrap_or_default();
         let answered = row.filter(|row| row.has_ended()).map(ended);
         let end = answered.unwrap_or_else(|| EventBody::ToolFailed { call, error: error.clone(), duration_ms: 0 });
-        finished.into_iter().chain([end])
+        finished.into_iter().chain([end]).collect::<Vec<_>>()
     });
     (questions.chain(ends).collect(), serde_json::to_value(&error).ok())
 }
@@ -139,11 +138,11 @@ impl RunState<'_> {
             if rows.iter().all(StoredCall::has_ended) {
                 return self.finish_calls(called, &rows, turn).await.map(After::Step);
             }
-            if rows.iter().any(sub_runs::is_due) {
+            if sub_runs::due(&rows, self.at_once()).next().is_some() {
                 Box::pin(self.see_to_sub_runs(&rows, &mut called, turn)).await?;
                 continue;
             }
-            if rows.iter().any(|row| row.status == "ready") {
+            if rows.iter().any(|row| row.status == "ready" && !sub_runs::is_one(row)) {
                 Box::pin(self.perform(&rows, &mut called, turn)).await?;
                 continue;
             }
@@ -216,7 +215,9 @@ impl RunState<'_> {
 
     async fn suspend(&mut self, rows: &[StoredCall], turn: Turn) -> Result<(), WriteError> {
         let Turn { mut events, mut writes } = turn;
-        let open: Vec<&StoredCall> = rows.iter().filter(|row| !row.has_ended()).collect();
+        // A call of an agent that is not to begin yet waits for those that have.
+        let is_waited_for = |row: &&StoredCall| row.status == "asked" || row.status == "pending";
+        let open: Vec<&StoredCall> = rows.iter().filter(is_waited_for).collect();
         let approval =
             |row: &StoredCall| row.approval.as_ref().filter(|_| row.status == "asked").map(|approval| approval.id);
         let run = |row: &StoredCall| row.sub_run.as_ref().filter(|_| row.status == "pending").map(|sub| sub.run);

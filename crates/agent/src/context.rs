@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
-use headwater_llm::{GatewayLlmService, ModelCall, ModelMessage, ModelTool};
+use headwater_llm::{GatewayLlmService, ModelCall, ModelMessage, ModelTool, attachment_tokens};
 use headwater_protocol::api::{AgentConfig, Truncation};
 use headwater_protocol::event::Role;
 use headwater_protocol::message::{Part, text_of};
 use headwater_protocol::{ErrorCode, Problem};
 use headwater_store::scoped::HistoryMessage;
+
+use crate::attachments;
 
 /// What a message costs beside its words, in tokens: roles and separators. OpenAI's own count is 3 to 4.
 const PER_MESSAGE: u64 = 4;
@@ -34,7 +36,8 @@ pub async fn context(
         }
         let mut for_model = ModelMessage::new(message.role, text_of(&message.content));
         for_model.calls = message.content.iter().filter_map(call).collect();
-        if !for_model.text.is_empty() || !for_model.calls.is_empty() {
+        attachments::attach(llm, &config.model, &message.content, &mut for_model);
+        if !for_model.text.is_empty() || !for_model.calls.is_empty() || !for_model.attachments.is_empty() {
             messages.push(for_model);
         }
     }
@@ -63,6 +66,7 @@ pub async fn context(
             let tokens = llm.estimator().tokens(&message.text).await;
             message.tokens = Some(tokens);
             size += llm.estimator().scale(&config.model, tokens, message.text.len()) + PER_MESSAGE;
+            size += message.attachments.iter().map(attachment_tokens).sum::<u64>();
             for call in &message.calls {
                 for text in [call.name.as_str(), &call.args] {
                     size += llm.estimator().count(&config.model, text).await + PER_MESSAGE;
@@ -86,7 +90,9 @@ pub async fn context(
 }
 
 fn bytes_of(message: &ModelMessage) -> usize {
-    message.text.len() + message.calls.iter().map(|call| call.name.len() + call.args.len()).sum::<usize>()
+    let shown: u64 = message.attachments.iter().map(attachment_tokens).sum();
+    let shown = usize::try_from(shown).unwrap_or(usize::MAX);
+    shown + message.text.len() + message.calls.iter().map(|call| call.name.len() + call.args.len()).sum::<usize>()
 }
 
 /// A call as the model made it.

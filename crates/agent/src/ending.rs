@@ -160,8 +160,9 @@ async fn closing(
     let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: run.cost_estimated };
     events.extend(close_open(run.author, fold, rows, ending.by(), &mut writes));
     for event in &events {
-        if let EventBody::SubRunFinished { usage, cost, .. } = event {
+        if let EventBody::SubRunFinished { usage, cost, estimated, .. } = event {
             totals.add(*usage, *cost);
+            totals.estimated |= estimated;
         }
     }
     let (settled, rows) = lost::settle(runtime, run.author, fold, "failed", &mut totals).await;

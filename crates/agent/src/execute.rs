@@ -3,7 +3,7 @@
 //! Per step: context from the thread, a model call written to the log as it comes, the tools it calls, then the next step.
 //! A step without tool calls is the last one.
 
-use headwater_llm::{ModelRequest, ModelTool};
+use headwater_llm::{ModelRequest, ModelTool, Place};
 use headwater_protocol::api::{AgentConfig, RunStatus, Tool};
 use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role, RunResult, Visibility};
 use headwater_protocol::message::Part;
@@ -377,11 +377,14 @@ impl RunState<'_> {
                 }
             }
         };
-        let context = context::context(llm, &self.config, &self.tools.for_model(), history).await;
-        Ok(context.map(|mut messages| {
-            messages.extend(self.repair.as_deref().map(structured::again));
-            self.request(step, messages)
-        }))
+        let history = self.read_files(history).await?;
+        let mut messages = match context::context(llm, &self.config, &self.tools.for_model(), history).await {
+            Ok(messages) => messages,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let place = self.show(&mut messages).await?;
+        messages.extend(self.repair.as_deref().map(structured::again));
+        Ok(Ok(ModelRequest { place, ..self.request(step, messages) }))
     }
 
     /// Whether the model is asked once more for an answer that fits.
@@ -474,6 +477,7 @@ impl RunState<'_> {
             parallel_tool_calls: config.parallel_tool_calls,
             timeouts: config.timeouts,
             max_queue_ms: config.limits.max_queue_ms.max(0) as u64,
+            place: Place::default(),
         }
     }
 

@@ -10,7 +10,7 @@
 //! | [`runtime`] | accepting and starting runs, and letting go of them |
 //! | `cancel`, `claim` | ending runs because somebody asks; taking over what nobody owns |
 //! | [`accept`] | a new run and its first events |
-//! | [`context`] | what the model is shown of the thread |
+//! | [`context`], `attachments` | what the model is shown of the thread: words, pictures, files |
 //! | `execute` | the loop |
 //! | `step` | one model call, written to the log |
 //! | `calls`, `carry` | the calls that a model makes, and what is decided about each; seeing them through to their ends |
@@ -24,6 +24,7 @@
 //! | `slots` | how many runs of a tenant are under way |
 
 pub mod accept;
+mod attachments;
 mod calls;
 mod cancel;
 mod carry;
@@ -49,6 +50,7 @@ mod toolbox;
 mod watch;
 
 pub use accept::{Accepted, NewRunRequest, OfCall, ThreadTarget};
+pub use attachments::is_text;
 pub use calls::{args_hash, check_args, check_format, check_tools};
 pub use mcp_call::{check_server, look as look_at_mcp_server};
 pub use runtime::{AgentRuntime, RuntimeOptions, RuntimeParts};

@@ -31,10 +31,10 @@ use crate::execute::RunState;
 use crate::runtime::AgentRuntime;
 use crate::step::Called;
 use crate::toolbox::{Ability, Means};
-use crate::{http_call, mcp_call, memory};
+use crate::{http_call, mcp_call, memory, sub_runs};
 
 /// The largest answer that an event holds, in bytes of its JSON.
-const LARGEST: usize = headwater_protocol::event::MAX_EVENT_BYTES - 8192;
+pub(crate) const LARGEST: usize = headwater_protocol::event::MAX_EVENT_BYTES - 8192;
 /// What a call may take beside its own timeout: it ends by that, in its own words, or by this.
 const GRACE: Duration = Duration::from_millis(500);
 /// How long a server is told that a call was given up.
@@ -222,8 +222,8 @@ impl RunState<'_> {
         let (mut errands, mut done, mut risky) = (Vec::new(), Vec::new(), HashSet::new());
         let (progress, mut told) = mpsc::channel(64);
         // No more than go out at once: what is written down as begun has begun.
-        let at_once = usize::try_from(self.config.limits.max_parallel_tool_calls).unwrap_or(1).max(1);
-        for row in rows.iter().filter(|row| row.status == "ready").take(at_once) {
+        let at_once = self.at_once();
+        for row in rows.iter().filter(|row| row.status == "ready" && !sub_runs::is_one(row)).take(at_once) {
             let errand = match self.errand(row, &progress) {
                 Ok(errand) => errand,
                 Err(problem) => {
@@ -271,6 +271,11 @@ impl RunState<'_> {
             risky.remove(&done.call);
             self.report(Turn::default(), done, called).await?;
         }
+    }
+
+    /// How many calls may be under way.
+    pub(crate) fn at_once(&self) -> usize {
+        usize::try_from(self.config.limits.max_parallel_tool_calls).unwrap_or(1).max(1)
     }
 
     /// What is called, and with what. The arguments are those that were decided on, or the call is not made.

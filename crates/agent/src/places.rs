@@ -1,7 +1,7 @@
-//! Room for large answers of tools.
+//! Room for what is large.
 //!
-//! Owns how many of them are in memory at once: [`PLACES`], one for each tenant at a time. A tenant whose tools answer slowly
-//! makes itself wait, and those few others that share its place.
+//! Owns how much of a kind is in memory at once, and how that is shared: a tenant has one of a few shares for itself, and what
+//! takes long there makes that tenant wait, and those few others that have the same one.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -9,26 +9,23 @@ use std::sync::Arc;
 use headwater_protocol::TenantId;
 use tokio::sync::Semaphore;
 
-/// With [`MAX_ARTIFACT_BYTES`](headwater_protocol::api::MAX_ARTIFACT_BYTES) each.
-const PLACES: usize = 32;
-
-/// The places. Which is a tenant's differs from process to process.
+/// Shares of some room. Which is a tenant's differs from process to process.
 #[derive(Debug)]
 pub(crate) struct Places {
     hasher: RandomState,
-    places: [Arc<Semaphore>; PLACES],
-}
-
-impl Default for Places {
-    fn default() -> Self {
-        Self { hasher: RandomState::new(), places: std::array::from_fn(|_| Arc::new(Semaphore::new(1))) }
-    }
+    shares: Vec<Arc<Semaphore>>,
 }
 
 impl Places {
+    /// So many shares, with so many places each.
+    pub(crate) fn new(shares: usize, places: usize) -> Self {
+        let shares = (0..shares).map(|_| Arc::new(Semaphore::new(places))).collect();
+        Self { hasher: RandomState::new(), shares }
+    }
+
     /// A tenant's.
     pub(crate) fn of(&self, tenant: TenantId) -> Arc<Semaphore> {
-        let at = self.hasher.hash_one(tenant) as usize % PLACES;
-        self.places[at].clone()
+        let at = self.hasher.hash_one(tenant) as usize % self.shares.len();
+        self.shares[at].clone()
     }
 }

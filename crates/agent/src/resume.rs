@@ -91,7 +91,7 @@ impl RunState<'_> {
         let reason = match (died, fold.suspended_at) {
             (true, _) => "takeover",
             (false, Some(_)) if calls.iter().any(|call| is_decided(call, &fold)) => "decision",
-            (false, Some(_)) if calls.iter().any(sub_runs::is_due) => "sub_run",
+            (false, Some(_)) if sub_runs::due(&calls, self.at_once()).next().is_some() => "sub_run",
             (false, Some(_)) => "input",
             (false, None) => "handover",
         };

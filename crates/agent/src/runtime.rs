@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use futures_util::FutureExt as _;
 use headwater_guard::Guard;
 use headwater_llm::GatewayLlmService;
-use headwater_protocol::api::{AgentConfig, RunStatus};
+use headwater_protocol::api::{AgentConfig, MAX_UPLOAD_BYTES, RunStatus};
 use headwater_protocol::event::{Actor, ActorKind, Visibility};
 use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, TenantId, UserId};
@@ -86,8 +86,13 @@ pub(crate) struct Inner {
     pub(crate) slots: Slots,
     /// Runs that this process works on or keeps waiting.
     pub(crate) live: DashMap<RunId, Live>,
-    /// Where large answers of tools are read.
+    /// Where large answers of tools are read: one at a time for each share,
+    /// [`MAX_ARTIFACT_BYTES`](headwater_protocol::api::MAX_ARTIFACT_BYTES) each.
     pub(crate) places: Places,
+    /// Where uploads are read: two at a time, [`MAX_UPLOAD_BYTES`](headwater_protocol::api::MAX_UPLOAD_BYTES) each.
+    uploads: Places,
+    /// Where what models are shown lies while they are asked, in KiB: as much as one call may show, for each share.
+    pub(crate) shown: Places,
     /// Cancelled, and replaced, when the runs under way are let go of.
     hold: Mutex<CancellationToken>,
     /// Nothing new is begun.
@@ -150,7 +155,9 @@ impl AgentRuntime {
                 options,
                 slots,
                 live: DashMap::new(),
-                places: Places::default(),
+                places: Places::new(32, 1),
+                uploads: Places::new(16, 2),
+                shown: Places::new(16, MAX_UPLOAD_BYTES >> 10),
                 hold,
                 draining,
             }),
@@ -160,6 +167,11 @@ impl AgentRuntime {
     /// Runs that this process works on or keeps waiting.
     pub fn live_runs(&self) -> usize {
         self.inner.live.len()
+    }
+
+    /// Where a tenant's uploads are read. Each takes a place for as long as it is in memory.
+    pub fn upload_places(&self, tenant: TenantId) -> Arc<tokio::sync::Semaphore> {
+        self.inner.uploads.of(tenant)
     }
 
     /// Accepts a run and begins it. Goes on in a task of its own, so that a caller who leaves changes nothing.
@@ -503,7 +515,9 @@ fn refusal(reason: &str, mut details: serde_json::Map<String, serde_json::Value>
         "already_exists" => (ErrorCode::AlreadyExists, "this external_id is taken"),
         "thread_busy" => (ErrorCode::ThreadBusy, "a run of this thread is not finished"),
         "too_many_runs" => (ErrorCode::TooManyRuns, "too many runs wait on this thread"),
+        "artifact_gone" => (ErrorCode::InvalidValue, "a picture or a file of the input is not there any more"),
         "called_before" => (ErrorCode::AlreadyExists, "another run carries out this call"),
+        "too_many_below" => (ErrorCode::TooManyRuns, "the run at the top has as many runs below it as it may have"),
         "nobody_waits" => (ErrorCode::RunFinished, "the call is over"),
         "idempotency_mismatch" => (ErrorCode::IdempotencyMismatch, "this Idempotency-Key was used for another request"),
         _ => (ErrorCode::Internal, "the run was refused for a reason nobody knows"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use headwater_protocol::api::{Agent, Effect, OnConflict, OnDisconnect, Overrides, RunStatus};
 use headwater_protocol::event::{Actor, EventBody, problem_for_user};
 use headwater_protocol::message::{Metadata, Part};
-use headwater_protocol::{AgentId, ErrorCode, Problem, RunId, Scope, TenantId, Timestamp, UserId};
+use headwater_protocol::{AgentId, CallId, ErrorCode, Problem, RunId, Scope, TenantId, Timestamp, UserId};
 use headwater_store::scoped::{StoredCall, SubRun};
 use headwater_stream::{RunIdentity, WriteError};
 use serde_json::Value;
@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::accept::{Accepted, NewRunRequest, OfCall, ThreadTarget};
 use crate::carry::Turn;
 use crate::execute::RunState;
-use crate::perform::{Answered, Done, bounded, change};
+use crate::perform::{Answered, Done, LARGEST, bounded, change};
 use crate::runtime::AgentRuntime;
 use crate::step::Called;
 use crate::toolbox::{AGENT, Means};
@@ -26,22 +26,46 @@ use crate::toolbox::{AGENT, Means};
 /// How often an agent is read anew that is changed at the same time.
 const READS: usize = 3;
 
-/// Whether something is to be done about a call: its run is to begin, or has ended, or is gone.
-pub(crate) fn is_due(row: &StoredCall) -> bool {
-    let is_over = || row.sub_run.as_ref().is_none_or(|sub| sub.status.is_terminal());
-    row.kind.as_deref() == Some(AGENT) && (row.status == "ready" || row.status == "pending" && is_over())
+/// Whether a call is one of an agent.
+pub(crate) fn is_one(row: &StoredCall) -> bool {
+    row.kind.as_deref() == Some(AGENT)
+}
+
+/// The calls about which something is to be done: whose run has ended or is gone, and whose run is to begin, as long as no
+/// more than so many are under way.
+pub(crate) fn due(rows: &[StoredCall], at_once: usize) -> impl Iterator<Item = &StoredCall> {
+    let is_over = |row: &&StoredCall| row.sub_run.as_ref().is_none_or(|sub| sub.status.is_terminal());
+    let pending = || rows.iter().filter(|row| is_one(row) && row.status == "pending");
+    let room = at_once.saturating_sub(pending().filter(|row| !is_over(row)).count());
+    let begin = rows.iter().filter(|row| is_one(row) && row.status == "ready").take(room);
+    pending().filter(is_over).chain(begin)
+}
+
+/// What the log of a run that ends has to tell of a call's run that it has not told: nothing of one that goes on.
+pub(crate) fn told(row: &StoredCall) -> Vec<EventBody> {
+    let Some(sub) = row.sub_run.as_ref().filter(|sub| sub.status.is_terminal()) else { return Vec::new() };
+    match row.status.as_str() {
+        "pending" => vec![finished(row.call, sub)],
+        // Made by an owner that died before it could say so.
+        "ready" => vec![started(row.call, sub.run, sub.agent), finished(row.call, sub)],
+        _ => Vec::new(),
+    }
+}
+
+fn started(call: CallId, run: RunId, (agent, agent_version): (AgentId, i32)) -> EventBody {
+    EventBody::SubRunStarted { call, sub_run: run, agent, agent_version }
 }
 
 /// The end of a run that carried out a call, as its parent's log tells it.
-pub(crate) fn finished(call: headwater_protocol::CallId, sub: &SubRun) -> EventBody {
-    let SubRun { run, status, usage, cost, .. } = *sub;
-    EventBody::SubRunFinished { call, sub_run: run, status, usage, cost }
+fn finished(call: CallId, sub: &SubRun) -> EventBody {
+    let SubRun { run, status, usage, cost, cost_estimated: estimated, .. } = *sub;
+    EventBody::SubRunFinished { call, sub_run: run, status, usage, cost, estimated }
 }
 
 /// What a run that has ended comes to, as the answer of a tool.
 fn answer(sub: Option<&SubRun>) -> Result<Answered, Problem> {
     let failed = |words: String| Err(Problem::new(ErrorCode::ToolError, words));
-    let Some(sub) = sub else { return failed("the agent's run was erased before it had ended".into()) };
+    let Some(sub) = sub else { return failed("the agent's run was erased".into()) };
     match (sub.status, &sub.result) {
         (RunStatus::Completed, Some(result)) => {
             let output = result.json.clone().unwrap_or_else(|| Value::from(result.text.as_str()));
@@ -90,7 +114,7 @@ impl AgentRuntime {
 /// What came of asking for a run.
 enum Begun {
     /// It is there.
-    Yes { run: RunId, agent: AgentId, version: i32 },
+    Yes(RunId, (AgentId, i32)),
     /// Another one carries out the call.
     Before,
     /// It cannot be.
@@ -100,7 +124,8 @@ enum Begun {
 impl RunState<'_> {
     /// Counts what a run has spent that carried out a call.
     pub(crate) fn count_sub_run(&mut self, event: &EventBody) {
-        if let EventBody::SubRunFinished { usage, cost, .. } = event {
+        if let EventBody::SubRunFinished { usage, cost, estimated, .. } = event {
+            self.estimated |= estimated;
             self.usage = self.usage.plus(*usage);
             self.cost = self.cost.zip(*cost).map(|(mine, its)| mine.plus(its));
         }
@@ -114,16 +139,15 @@ impl RunState<'_> {
         mut turn: Turn,
     ) -> Result<(), WriteError> {
         let mut refused = Vec::new();
-        for row in rows.iter().filter(|row| is_due(row) && row.status == "ready") {
+        for row in due(rows, self.at_once()).filter(|row| row.status == "ready") {
             let begun = match &row.sub_run {
                 // Begun before, by an owner that died before it could say so.
-                Some(sub) => Begun::Yes { run: sub.run, agent: sub.agent.0, version: sub.agent.1 },
+                Some(sub) => Begun::Yes(sub.run, sub.agent),
                 None => self.begin_sub_run(row).await?,
             };
             match begun {
-                Begun::Yes { run, agent, version } => {
-                    let (call, agent_version) = (row.call, version);
-                    turn.events.push(EventBody::SubRunStarted { call, sub_run: run, agent, agent_version });
+                Begun::Yes(run, agent) => {
+                    turn.events.push(started(row.call, run, agent));
                     turn.writes.call_changes.push(change(row.call, "pending"));
                 }
                 Begun::Before => {}
@@ -137,8 +161,8 @@ impl RunState<'_> {
             let done = Done { call, outcome: Err(problem), took: Duration::ZERO };
             self.report(Turn::default(), done, called).await?;
         }
-        for row in rows.iter().filter(|row| is_due(row) && row.status == "pending") {
-            let most = self.tools.find(&row.name).map_or(usize::MAX, |ability| ability.max_result_bytes);
+        for row in due(rows, self.at_once()).filter(|row| row.status == "pending") {
+            let most = self.tools.find(&row.name).map_or(LARGEST, |ability| ability.max_result_bytes.min(LARGEST));
             let outcome = answer(row.sub_run.as_ref()).map(|answered| bounded(answered, most));
             let took = u64::try_from(Timestamp::now().ms() - row.created_at.ms()).unwrap_or_default();
             let done = Done { call: row.call, outcome, took: Duration::from_millis(took) };
@@ -146,7 +170,6 @@ impl RunState<'_> {
             if let Some(sub) = &row.sub_run {
                 let event = finished(row.call, sub);
                 self.count_sub_run(&event);
-                self.estimated |= sub.cost_estimated;
                 called.usage = called.usage.plus(sub.usage);
                 called.cost = called.cost.zip(sub.cost).map(|(mine, its)| mine.plus(its));
                 turn.events.push(event);
@@ -212,16 +235,21 @@ impl RunState<'_> {
                 idempotency: None,
             });
             let problem = match asked.await {
-                Ok(Accepted::New { run, .. }) => return Ok(Ok(Begun::Yes { run: run.id, agent: id, version })),
+                Ok(Accepted::New { run, .. }) => return Ok(Ok(Begun::Yes(run.id, (id, version)))),
                 Ok(Accepted::Replay { .. } | Accepted::Steered(_)) => return Ok(Ok(Begun::Before)),
                 Err(problem) => problem,
             };
             match problem.code {
                 ErrorCode::AlreadyExists => return Ok(Ok(Begun::Before)),
                 ErrorCode::AgentNotFound => return Ok(Err(problem)),
-                // Another process begins it: this one goes on with nothing that is not under way.
+                // This process begins nothing more: another one goes on with the run from here.
                 ErrorCode::Draining => {
-                    self.hold.cancelled().await;
+                    let parts = &self.runtime.inner.parts;
+                    let unscoped = parts.store.unscoped("gives back what it cannot go on with");
+                    match unscoped.release_run(parts.replica.id(), identity.tenant, identity.run).await {
+                        Ok(_) => parts.bus.claim_now().await,
+                        Err(error) => tracing::warn!(%error, "a run is not handed over before its process ends"),
+                    }
                     return Err(WriteError::Fenced);
                 }
                 ErrorCode::Unavailable => tokio::select! {
@@ -229,7 +257,8 @@ impl RunState<'_> {
                     () = self.hold.cancelled() => return Err(WriteError::Fenced),
                 },
                 ErrorCode::TooManyRuns => {
-                    let words = "the agent cannot be called now: too many runs are waiting";
+                    let why = problem.detail.unwrap_or_default();
+                    let words = format!("the agent cannot be called now: {why}");
                     return Ok(Ok(Begun::Not(Problem::new(ErrorCode::ToolLimit, words))));
                 }
                 code => {

@@ -25,6 +25,7 @@ pub(crate) struct Call {
     url: Url,
     accept: &'static str,
     body: Option<Bytes>,
+    media_type: HeaderValue,
     key: Option<HeaderValue>,
     last_event_id: Option<u64>,
     extra_time: Duration,
@@ -57,6 +58,7 @@ impl Call {
             url,
             accept: "application/json",
             body: None,
+            media_type: HeaderValue::from_static("application/json"),
             key: None,
             last_event_id: None,
             extra_time: Duration::ZERO,
@@ -72,6 +74,13 @@ impl Call {
             serde_json::to_vec(body).map_err(|error| Error::Config(format!("the body is no JSON: {error}")))?.into(),
         );
         Ok(self)
+    }
+
+    /// Sends these bytes, of this kind.
+    pub(crate) fn upload(url: Url, content: Bytes, media_type: &str, options: Options) -> Result<Self, Error> {
+        let media_type = HeaderValue::from_str(media_type)
+            .map_err(|_| Error::Config("a media type is written in visible ASCII".into()))?;
+        Ok(Self { key: Some(options.key()?), body: Some(content), media_type, ..Self::new(Method::POST, url) })
     }
 
     /// Asks for bytes instead of an object.
@@ -110,7 +119,7 @@ impl Call {
             headers.insert("last-event-id", HeaderValue::from(id));
         }
         if self.body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(CONTENT_TYPE, self.media_type.clone());
         }
         Ok(headers)
     }

@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use bpe_openai::Tokenizer;
 use headwater_protocol::ModelCallId;
+use headwater_protocol::message::Detail;
 use tokio::sync::OnceCell;
 
 use crate::event::Estimate;
 use crate::prices::{Prices, cost, dearest};
-use crate::request::ModelRequest;
+use crate::request::{Attachment, ModelRequest, Shown};
 
 /// Texts up to this many bytes together are counted in place, which takes at most a few milliseconds.
 const IN_PLACE_BYTES: usize = 64 * 1024;
@@ -30,6 +31,22 @@ const FALLBACK_MAX_OUTPUT_TOKENS: u32 = 4096;
 /// However full the window seems to be (our count is a guess for most models), this much room is left for an answer.
 const MIN_OUTPUT_TOKENS: u64 = 1024;
 const EXACT_PPM: u32 = 1_000_000;
+
+/// What a picture costs: by OpenAI's rule for its models of 2024 and 2025, a glance 85 tokens, and in full 85 with 170 for each
+/// of at most 8 squares of 512 pixels. Its size in pixels is not looked at: the largest counts.
+const GLANCE_TOKENS: u64 = 85;
+const PICTURE_TOKENS: u64 = 85 + 8 * 170;
+/// What a PDF costs is not known before: a page is some tens of KB, and costs its words and a picture.
+const PDF_BYTES_PER_TOKEN: u64 = 20;
+
+/// What an attachment costs, as far as that can be guessed.
+pub fn attachment_tokens(attachment: &Attachment) -> u64 {
+    match attachment.shown {
+        Shown::Image(Detail::Low) => GLANCE_TOKENS,
+        Shown::Image(Detail::Auto | Detail::High) => PICTURE_TOKENS,
+        Shown::File(_) => PICTURE_TOKENS + attachment.size_bytes / PDF_BYTES_PER_TOKEN,
+    }
+}
 
 /// Counts tokens and turns them into money.
 #[derive(Debug)]
@@ -132,9 +149,12 @@ impl CostEstimator {
             bytes = bytes.saturating_add(text.len());
             to_count.push(Arc::from(text));
         }
+        let attachments = request.messages.iter().flat_map(|message| &message.attachments);
+        let shown = attachments.map(attachment_tokens).fold(0, u64::saturating_add);
         let raw = known.saturating_add(self.tokens_of_all(to_count).await);
         let messages = request.messages.len() as u64 + u64::from(request.instructions.is_some());
-        let overhead = messages.saturating_mul(TOKENS_PER_MESSAGE).saturating_add(TOKENS_PER_CALL);
+        let overhead =
+            messages.saturating_mul(TOKENS_PER_MESSAGE).saturating_add(TOKENS_PER_CALL).saturating_add(shown);
         let input_tokens = self.scale(model, raw, bytes).saturating_add(overhead);
         let most = match self.prices.token_factor_ppm(model) {
             EXACT_PPM => input_tokens,

@@ -32,11 +32,11 @@ mod retry;
 pub mod service;
 pub mod sse;
 
-pub use estimate::CostEstimator;
+pub use estimate::{CostEstimator, attachment_tokens};
 pub use event::{Estimate, LlmEvent, Outcome, Settlement};
 pub use ledger::{Hold, Ledger, OpenLedger, Reservation};
 pub use permit::{ConcurrencyLimiter, Permit};
 pub use prices::{ModelFacts, Prices};
 pub use provider::{MaxTokensField, Protocol, ProviderConfig};
-pub use request::{CallContext, ModelCall, ModelMessage, ModelRequest, ModelTool};
+pub use request::{Attachment, CallContext, ModelCall, ModelMessage, ModelRequest, ModelTool, Place, Shown};
 pub use service::{GatewayError, GatewayLlmService, GatewayOptions};

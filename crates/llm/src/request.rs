@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use headwater_protocol::api::{Fallback, ReasoningEffort, ResponseFormat, Timeouts, ToolChoice};
 use headwater_protocol::event::Role;
-use headwater_protocol::{AgentId, CallId, RunId, TenantId, UserId};
+use headwater_protocol::message::Detail;
+use headwater_protocol::{AgentId, ArtifactId, CallId, RunId, TenantId, UserId};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 /// For whom a model is called, and how the call is stopped.
@@ -41,6 +44,32 @@ pub struct ModelMessage {
     pub calls: Vec<ModelCall>,
     /// Which call a tool's message answers.
     pub answers: Option<CallId>,
+    /// What a user's message shows beside its words.
+    pub attachments: Vec<Attachment>,
+}
+
+/// A picture or a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// Where it is kept.
+    pub artifact: ArtifactId,
+    /// What it is to the model.
+    pub shown: Shown,
+    /// What it is.
+    pub media_type: Arc<str>,
+    /// How large it is.
+    pub size_bytes: u64,
+    /// All of it; nothing before it is read.
+    pub content: Bytes,
+}
+
+/// How a model sees an attachment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// As a picture.
+    Image(Detail),
+    /// As a file of this name.
+    File(Option<String>),
 }
 
 /// A call of a tool, as the model made it.
@@ -75,7 +104,7 @@ impl ModelTool {
 impl ModelMessage {
     /// A message whose tokens nobody has counted yet.
     pub fn new(role: Role, text: impl Into<Arc<str>>) -> Self {
-        Self { role, text: text.into(), tokens: None, calls: Vec::new(), answers: None }
+        Self { role, text: text.into(), tokens: None, calls: Vec::new(), answers: None, attachments: Vec::new() }
     }
 
     /// What a tool answered to a call.
@@ -119,6 +148,19 @@ pub struct ModelRequest {
     pub timeouts: Timeouts,
     /// How long the call may wait for permits, over all its attempts. 0 = not at all.
     pub max_queue_ms: u64,
+    /// The place in memory of what the messages show: given back when the call is over.
+    pub place: Place,
+}
+
+/// A share of a process' room for attachments, held as long as a request.
+#[derive(Debug, Clone, Default)]
+pub struct Place(pub Option<Arc<OwnedSemaphorePermit>>);
+
+impl PartialEq for Place {
+    /// Where a request lies is nothing of what it asks.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl ModelRequest {
@@ -141,6 +183,7 @@ impl ModelRequest {
             parallel_tool_calls: true,
             timeouts: Timeouts::default(),
             max_queue_ms: 60_000,
+            place: Place::default(),
         }
     }
 }

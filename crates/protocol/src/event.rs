@@ -201,7 +201,14 @@ pub enum EventBody {
     SubRunStarted { call: CallId, sub_run: RunId, agent: AgentId, agent_version: i32 },
     /// That run has ended. What it used and cost counts as this run's too.
     #[serde(rename = "sub_run.finished")]
-    SubRunFinished { call: CallId, sub_run: RunId, status: RunStatus, usage: Usage, cost: Option<Money> },
+    SubRunFinished {
+        call: CallId,
+        sub_run: RunId,
+        status: RunStatus,
+        usage: Usage,
+        cost: Option<Money>,
+        estimated: bool,
+    },
     /// A call was answered. `artifact` is the whole where `output` is an excerpt.
     #[serde(rename = "tool.completed")]
     ToolCompleted { call: CallId, output: Option<serde_json::Value>, artifact: Option<ArtifactId>, duration_ms: u64 },
@@ -498,8 +505,8 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
         E::MessageStarted { .. } | E::MessageDelta { .. } | E::MessageCompleted { .. } if !visible.messages => {
             E::Hidden {}
         }
-        E::SubRunFinished { call, sub_run, status, usage, cost: c } => {
-            E::SubRunFinished { call, sub_run, status, usage, cost: cost(c) }
+        E::SubRunFinished { call, sub_run, status, usage, cost: c, estimated } => {
+            E::SubRunFinished { call, sub_run, status, usage, cost: cost(c), estimated }
         }
         E::Artifact { .. } if !visible.tool_output => E::Hidden {},
         E::ToolArgs { call, args } => E::ToolArgs { call, args: args.filter(|_| visible.tool_args) },
@@ -604,7 +611,8 @@ fn tool_problem_for_user(problem: Problem, visible: Visibility) -> Problem {
 pub fn message_for_user(mut message: Message, visible: Visibility) -> Message {
     use crate::message::Part;
     message.content.retain(|part| visible.reasoning || !matches!(part, Part::Reasoning { .. }));
-    message.content.retain(|part| visible.messages || !matches!(part, Part::Text { .. }));
+    let said = |part: &Part| matches!(part, Part::Text { .. } | Part::Image { .. } | Part::File { .. });
+    message.content.retain(|part| visible.messages || !said(part));
     for part in &mut message.content {
         match part {
             Part::ToolCall { args, .. } if !visible.tool_args => *args = None,
@@ -615,7 +623,11 @@ pub fn message_for_user(mut message: Message, visible: Visibility) -> Message {
                 }
                 *error = error.take().map(|error| Box::new(tool_problem_for_user(*error, visible)));
             }
-            Part::ToolCall { .. } | Part::Text { .. } | Part::Reasoning { .. } => {}
+            Part::ToolCall { .. }
+            | Part::Text { .. }
+            | Part::Image { .. }
+            | Part::File { .. }
+            | Part::Reasoning { .. } => {}
         }
     }
     message

@@ -71,6 +71,9 @@ pub struct NewRunParams {
     pub started_to: u64,
     /// How many runs may wait on the thread.
     pub max_queued: i32,
+    /// What the input shows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Uuid>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub source: Option<RunOfCall>,
     pub created_at: jiff::Timestamp,
@@ -87,6 +90,8 @@ pub struct RunOfCall {
     pub parent_call: Uuid,
     /// How many runs are above the new one.
     pub depth: i32,
+    /// How many there may be below the one at the top.
+    pub max_below: i32,
 }
 
 /// What a repeated request must find again.
@@ -126,7 +131,7 @@ pub enum Created {
     /// It was refused, for a reason the API has a code for.
     Refused {
         /// `not_found`, `user_blocked`, `agent_changed`, `already_exists`, `thread_busy`, `too_many_runs`,
-        /// `idempotency_mismatch`; of a run that carries out a call: `called_before`, `nobody_waits`.
+        /// `idempotency_mismatch`, `artifact_gone`; of a run that carries out a call: `called_before`, `nobody_waits`, `too_many_below`.
         reason: String,
         /// What the reason is about: `existing`, `param`, `active_run`, `limit`.
         details: serde_json::Map<String, serde_json::Value>,
@@ -167,8 +172,9 @@ impl Work for NewRun {
     }
 
     fn order(batch: &mut [Queued<Self>]) {
-        // Threads are locked in this order by every batch, so that two of them cannot wait for each other.
-        batch.sort_by_key(|item| item.work.params.thread_id);
+        // Threads are locked in this order by every batch, so that two of them cannot wait for each other; before them the
+        // runs of which calls are carried out, as everybody locks first a run and then a thread.
+        batch.sort_by_key(|item| (item.work.params.source.is_none(), item.work.params.thread_id));
     }
 
     fn is_late(&self) -> bool {

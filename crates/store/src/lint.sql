@@ -23,7 +23,7 @@ WITH ours AS (
     ('replica_retire', @dispatch_text@), ('claim_runs', @dispatch_text@), ('sweep', @dispatch_text@), ('sweep_requests', @dispatch_text@),
     ('cancel_run', @dispatch_text@), ('release_run', @dispatch_text@), ('purge_threads', @dispatch_text@),
     ('purge_thread', @dispatch_text@), ('purge_user', @dispatch_text@), ('schema_version', @dispatch_text@),
-    ('replica_count', @dispatch_text@), ('replica_runs', @dispatch_text@), ('run_tails', @dispatch_text@), ('reader_here', @dispatch_text@), ('reader_gone', @dispatch_text@), ('sweep_readers', @dispatch_text@), ('wake_expired', @dispatch_text@), ('sweep_sub_runs', @dispatch_text@),
+    ('replica_count', @dispatch_text@), ('replica_runs', @dispatch_text@), ('run_tails', @dispatch_text@), ('reader_here', @dispatch_text@), ('reader_gone', @dispatch_text@), ('sweep_readers', @dispatch_text@), ('wake_expired', @dispatch_text@), ('sweep_sub_runs', @dispatch_text@), ('sweep_uploads', @dispatch_text@),
     ('tenant_keys_after', @dispatch_text@), ('tenant_key_rewrap', @dispatch_text@),
     ('retention_due', @dispatch_text@), ('erase_kept', @dispatch_text@), ('compact_run', @append_text@), ('partition_in_use', @append_text@),
     ('drop_partitions', @owner_text@)
@@ -43,7 +43,7 @@ WITH ours AS (
         ('run_cancels', 'tenant_wall'), ('run_cancels', 'of_user'), ('run_inputs', 'tenant_wall'), ('run_inputs', 'of_user'),
         ('run_readers', 'tenant_wall'), ('run_readers', 'of_user'), ('tool_calls', 'tenant_wall'), ('tool_calls', 'of_user'),
         ('approvals', 'tenant_wall'), ('approvals', 'of_user'), ('memory', 'tenant_wall'), ('memory', 'of_user'),
-        ('artifacts', 'tenant_wall'), ('artifacts', 'of_user'),
+        ('artifacts', 'tenant_wall'), ('artifacts', 'of_user'), ('artifact_uses', 'tenant_wall'), ('artifact_uses', 'of_user'),
         ('tenant_keys', 'tenant_wall'), ('tenant_keys', 'of_tenant'), ('secrets', 'tenant_wall'), ('secrets', 'of_tenant'), ('mcp_servers', 'tenant_wall'), ('mcp_servers', 'of_tenant'),
         ('run_events_kept', 'tenant_wall'), ('run_events_kept', 'of_tenant'),
         ('run_events', 'tenant_wall'), ('run_events', 'of_tenant')) AS wall (t, p)
@@ -55,7 +55,8 @@ WITH ours AS (
         ('runs', 'dispatch_erases'), ('threads', 'dispatch_locks'), ('users', 'dispatch_locks'), ('idempotency', 'dispatch_forgets'),
         ('idempotency', 'dispatch_sees_old'), ('run_cancels', 'dispatch_asks'), ('run_readers', 'dispatch_asks'),
         ('run_readers', 'dispatch_forgets'), ('run_readers', 'dispatch_sees_old'), ('tool_calls', 'dispatch_wakes'),
-        ('tenant_keys', 'dispatch_rewraps')) AS service (t, p)
+        ('tenant_keys', 'dispatch_rewraps'), ('artifacts', 'dispatch_sees_old'), ('artifacts', 'dispatch_forgets'),
+        ('artifacts', 'dispatch_finds'), ('artifacts', 'dispatch_erases'), ('artifact_uses', 'dispatch_finds')) AS service (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM
         unnest(ARRAY['threads', 'messages', 'run_steps', 'tickets', 'run_events', 'users', 'agents', 'agent_versions',
                      'idempotency', 'usage_calls', 'run_cancels', 'run_inputs', 'run_readers', 'run_events_kept']) AS t, unnest(ARRAY['dispatch_erases', 'dispatch_finds']) AS p
@@ -118,7 +119,7 @@ UNION ALL
 SELECT 'the server''s grants are not those of the list', t.name FROM tables t LEFT JOIN (VALUES
         ('tenants', 'rw'), ('users', 'raw'), ('agents', 'raw'), ('agent_versions', 'ra'), ('threads', 'raw'), ('runs', 'raw'),
         ('messages', 'raw'), ('run_steps', 'ra'), ('usage_calls', 'ra'), ('idempotency', 'rad'), ('tickets', 'raw'),
-        ('run_cancels', 'rawd'), ('run_inputs', 'rad'), ('tool_calls', 'raw'), ('approvals', 'raw'), ('artifacts', 'ra'), ('memory', 'rawd'), ('tenant_keys', 'ra'),
+        ('run_cancels', 'rawd'), ('run_inputs', 'rad'), ('tool_calls', 'raw'), ('approvals', 'raw'), ('artifacts', 'ra'), ('artifact_uses', 'ra'), ('memory', 'rawd'), ('tenant_keys', 'ra'),
         ('secrets', 'rawd'), ('mcp_servers', 'rawd'), ('run_events', 'r'), ('run_events_kept', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
     WHERE coalesce(may.what, '') <> concat(
         CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'SELECT') THEN 'r' END,

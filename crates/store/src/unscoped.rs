@@ -385,6 +385,19 @@ impl Unscoped {
         self.one("SELECT headwater.sweep_sub_runs()", &[]).await
     }
 
+    /// Forgets uploads that no message has used in time; returns how many.
+    pub async fn sweep_uploads(&self) -> Result<i64, StoreError> {
+        const BITE: i32 = 100;
+        let mut total = 0;
+        loop {
+            let count: i64 = self.one("SELECT headwater.sweep_uploads($1)", &[&BITE]).await?;
+            total += count;
+            if count < i64::from(BITE) {
+                return Ok(total);
+            }
+        }
+    }
+
     /// Forgets readers at replicas that are gone.
     pub async fn sweep_readers(&self) -> Result<(), StoreError> {
         self.call("SELECT headwater.sweep_readers()", &[]).await?;

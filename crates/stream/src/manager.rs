@@ -161,28 +161,26 @@ impl MessageStreamManager {
     /// # Errors
     /// When the database is away.
     pub async fn wait_for_end(&self, scope: Scope, run: RunId, at_most: Duration) -> Result<(), StoreError> {
-        self.wait_until(scope, run, at_most, RunStatus::is_terminal).await
+        self.wait_until(scope, run, at_most, false).await
     }
 
-    /// The same until it has ended or waits for somebody.
+    /// The same until it has ended or waits for somebody, itself or in a run below it.
     ///
     /// # Errors
     /// When the database is away.
     pub async fn wait_for_rest(&self, scope: Scope, run: RunId, at_most: Duration) -> Result<(), StoreError> {
-        self.wait_until(scope, run, at_most, |status| status.is_terminal() || status == RunStatus::Suspended).await
+        self.wait_until(scope, run, at_most, true).await
     }
 
-    async fn wait_until(
-        &self,
-        scope: Scope,
-        run: RunId,
-        at_most: Duration,
-        enough: fn(RunStatus) -> bool,
-    ) -> Result<(), StoreError> {
+    async fn wait_until(&self, scope: Scope, run: RunId, at_most: Duration, or_rest: bool) -> Result<(), StoreError> {
         let until = Instant::now() + at_most;
         let storage = self.inner.store.scoped(scope);
         // Under the scope, before anything of this process is looked at: how long a foreign run takes is nobody's business.
-        if storage.run_get(run).await?.is_none_or(|(run, _)| enough(run.status)) {
+        let enough = async || match storage.run_get(run).await? {
+            Some((found, _)) if found.status == RunStatus::Suspended && or_rest => storage.run_waits(run).await,
+            found => Ok(found.is_none_or(|(found, _)| found.status.is_terminal())),
+        };
+        if enough().await? {
             return Ok(());
         }
         let channel = ChannelRef::new(&self.inner, run);
@@ -195,7 +193,7 @@ impl MessageStreamManager {
             }
             // While the run is written here its ring tells; else the table does.
             let live = channel.is_live();
-            if !live && storage.run_get(run).await?.is_none_or(|(run, _)| enough(run.status)) {
+            if !live && enough().await? {
                 return Ok(());
             }
             let poll = Instant::now() + self.inner.options.remote_poll;

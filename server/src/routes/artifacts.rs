@@ -1,24 +1,32 @@
-//! `/v1/artifacts`: what tools answered that is too large for an event, or is no text.
+//! `/v1/artifacts`: what tools answered that is too large for an event, or is no text; and what users upload to show it to a
+//! model.
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use headwater_protocol::api::Artifact;
-use headwater_protocol::{ArtifactId, ErrorCode, Problem};
-use headwater_store::StoreError;
+use headwater_protocol::api::{Artifact, MAX_UPLOAD_BYTES};
+use headwater_protocol::message::{check_filename, check_media_type};
+use headwater_protocol::{ArtifactId, ErrorCode, Problem, Scope};
 use headwater_store::scoped::UserScopedStorage;
+use headwater_store::{StoreError, pool};
 use http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    RANGE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
+use std::time::Duration;
 
-use super::{id, missing};
+use super::body::Once;
+use super::{attachments, created, id, missing};
 use crate::auth::Caller;
 use crate::error::ApiError;
+use crate::http::body::read_body;
+use crate::http::idempotency::mismatch;
+use crate::http::{ApiQuery, BodyLimit};
 use crate::wiring::AppState;
 
 /// How much of it is in memory for each reader, however slow.
@@ -29,6 +37,73 @@ async fn find(storage: &UserScopedStorage, caller: &Caller, text: &str) -> Resul
     let found = storage.artifact_get(artifact).await?;
     let shown = found.filter(|(_, visibility)| visibility.tool_output || !caller.sees_as_user());
     shown.map(|(found, _)| (artifact, found)).ok_or_else(|| missing("artifact"))
+}
+
+/// How to call an upload.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct UploadQuery {
+    /// At most 255 characters, without `/`.
+    pub filename: Option<String>,
+}
+
+/// How long all of an upload may take.
+const UPLOAD: Duration = Duration::from_secs(120);
+
+/// Keeps what is sent, to be shown to a model in a message. It is forgotten after a day in which no message uses it.
+#[utoipa::path(post, path = "/v1/artifacts", tag = "artifacts", params(UploadQuery),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "At most 8 MiB, with its own Content-Type"),
+    responses((status = 201, body = Artifact), (status = "default", body = Problem)))]
+pub async fn artifacts_create(
+    State(state): State<AppState>,
+    caller: Caller,
+    ApiQuery(query): ApiQuery<UploadQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    caller.require("threads:write")?;
+    check_filename("query:filename", query.filename.as_deref()).map_err(|problem| {
+        ApiError::invalid_request("query:filename", problem.detail.as_deref().unwrap_or_default())
+    })?;
+    let (parts, body) = request.into_parts();
+    let media_type = media_type(&parts.headers)?;
+    let caller = caller.into_user(&state).await?;
+    let user = caller.user.known().ok_or_else(|| missing("user"))?;
+    let of = attachments::For { tenant: caller.tenant, user, as_user: caller.sees_as_user() };
+    let place = attachments::place(&state, caller.tenant).await?;
+    let reading = read_body(&parts.headers, body, BodyLimit(MAX_UPLOAD_BYTES));
+    let late = |_| ApiError::new(ErrorCode::RequestTimeout, "the upload took too long");
+    let content = tokio::time::timeout(UPLOAD, reading).await.map_err(late)??;
+    if content.is_empty() {
+        return Err(ApiError::invalid_request("body", "must not be empty"));
+    }
+    let asked = [media_type.as_bytes(), query.filename.as_deref().unwrap_or_default().as_bytes(), &content].map(digest);
+    let once = Once::of(&state, &caller, &parts, &asked.concat())?;
+    let stored = attachments::store(&state, of, query.filename.as_deref(), &media_type, &content, once.key()).await?;
+    drop((content, place));
+    let (artifact, replayed) = match stored {
+        pool::Once::Done(artifact) => (artifact, false),
+        pool::Once::Replay(object) => (id(&object, "artifact")?, true),
+        pool::Once::Mismatch => return Err(mismatch()),
+    };
+    let storage = state.store.scoped(Scope { tenant: caller.tenant, user: Some(user) });
+    let (found, _) = storage.artifact_get(artifact).await?.ok_or_else(|| missing("artifact"))?;
+    Ok(created(&found, &format!("/v1/artifacts/{artifact}"), replayed))
+}
+
+fn digest(bytes: &[u8]) -> Vec<u8> {
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref().to_vec()
+}
+
+fn media_type(headers: &HeaderMap) -> Result<String, ApiError> {
+    let unsupported = |words: &str| ApiError::new(ErrorCode::UnsupportedMediaType, words);
+    if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(unsupported("the body must not be compressed"));
+    }
+    let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let said = said.ok_or_else(|| unsupported("an upload needs its own Content-Type"))?;
+    check_media_type("header:content-type", said).map_err(|_| unsupported("the Content-Type is no media type"))?;
+    Ok(said.to_owned())
 }
 
 /// What an artifact is.
@@ -87,7 +162,7 @@ pub async fn artifacts_content(
     let headers = response.headers_mut();
     // Written by whoever it may be: saved, and never shown as a page of this server.
     headers.insert(CONTENT_TYPE, HeaderValue::from_str(&found.media_type).unwrap_or(OCTETS));
-    headers.insert(CONTENT_DISPOSITION, text(&format!("attachment; filename=\"{id}\"")));
+    headers.insert(CONTENT_DISPOSITION, disposition(&id.to_string(), found.filename.as_deref()));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -98,6 +173,21 @@ pub async fn artifacts_content(
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     Ok(response)
+}
+
+/// To be saved, under the name that it has. What is not ASCII is written as RFC 6266 (5.2) has it, beside a name that is.
+fn disposition(id: &str, filename: Option<&str>) -> HeaderValue {
+    let Some(name) = filename else { return text(&format!("attachment; filename=\"{id}\"")) };
+    let plain = |c: char| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '%') { c } else { '_' };
+    let ascii: String = name.chars().map(plain).collect();
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            other => encoded.push_str(&format!("%{other:02X}")),
+        }
+    }
+    text(&format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}"))
 }
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");

@@ -7,6 +7,7 @@ use dashmap::DashSet;
 use headwater_protocol::{ErrorCode, Problem};
 use headwater_store::pool::Idempotency;
 use headwater_store::unscoped::OperatorOnce;
+use http::request::Parts;
 use http::{HeaderMap, Method};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -97,6 +98,18 @@ pub struct Once {
 }
 
 impl Once {
+    /// Of a request whose body is not JSON. `asked`: all that tells it from another one.
+    ///
+    /// # Errors
+    /// As [`ApiBody::idempotency`].
+    pub fn of(state: &AppState, caller: &Caller, parts: &Parts, asked: &[u8]) -> Result<Self, ApiError> {
+        let Some(key) = idempotency_key(&parts.headers)? else { return Ok(Self::default()) };
+        let actor = caller.actor_id();
+        let running = state.in_progress.enter(actor, &key)?;
+        let fingerprint = fingerprint(&parts.method, parts.uri.path(), asked).to_vec();
+        Ok(Self { key: Some(Idempotency { actor, key, fingerprint }), _running: Some(running) })
+    }
+
     /// What to remember in the transaction of the effect.
     pub fn key(&self) -> Option<&Idempotency> {
         self.key.as_ref()

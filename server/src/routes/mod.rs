@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod approvals;
 pub mod artifacts;
+pub mod attachments;
 pub mod body;
 pub mod calls;
 pub mod dev;

@@ -7,10 +7,12 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_agent::{Accepted, NewRunRequest, ThreadTarget};
+use headwater_llm::Shown;
 use headwater_protocol::api::{
     Agent, CancelParams, EventPage, InlineThread, List, Run, RunParams, RunSnapshot, Ticket,
 };
 use headwater_protocol::event::{Actor, Event, render_for};
+use headwater_protocol::message::InputPart;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, ThreadId, Timestamp, UserId};
 use headwater_store::create::RunIdempotency;
 use headwater_store::pool::{Idempotency, Once};
@@ -23,7 +25,7 @@ use serde::Deserialize;
 use super::body::ApiBody;
 use super::lists::{ListQuery, list, words};
 use super::streams::AnswerTo;
-use super::{REPLAYED, agents, created, id, missing, streams};
+use super::{REPLAYED, agents, attachments, created, id, missing, streams};
 use crate::auth::{Caller, CallerKind};
 use crate::error::ApiError;
 use crate::http::idempotency::mismatch;
@@ -115,6 +117,7 @@ pub async fn thread_runs_create(
     caller.require("runs:write")?;
     let storage = state.store.scoped(caller.scope());
     let thread = storage.thread_get(id(&thread, "thread")?).await?.ok_or_else(|| missing("thread"))?;
+    super::threads::check_own(&thread)?;
     create(state, caller, to, wait, body, Some((thread.id, thread.user))).await
 }
 
@@ -209,10 +212,17 @@ async fn accept(
     thread: Option<(ThreadId, UserId)>,
     once: Option<&Idempotency>,
 ) -> Result<Accepted, ApiError> {
+    let mut parts = Some(params.input.clone().into_parts("/input")?);
+    let mut content = Vec::new();
     // An agent that is changed between reading it and accepting the run is read again.
     for _ in 0..3 {
         let agent = agent_for(state, caller, params).await?;
-        let request = request(state, caller, user, params, agent, thread, once)?;
+        let mut request = request(state, caller, user, params, agent, thread, once)?;
+        if let Some(parts) = parts.take() {
+            let of = attachments::For { tenant: caller.tenant, user, as_user: caller.sees_as_user() };
+            content = attachments::keep(state, of, parts).await?;
+        }
+        request.content.clone_from(&content);
         match state.runtime.create(request).await {
             Err(problem) if problem.extra.contains_key("agent_changed") => {
                 state.forget_agent(caller.tenant, &params.agent).await;
@@ -295,6 +305,18 @@ fn request(
     for fallback in &effective.fallbacks {
         state.llm.check_model(&fallback.model)?;
     }
+    let parts = params.input.clone().into_parts("/input")?;
+    for (at, part) in &parts {
+        let shown = match part {
+            InputPart::Text { .. } => continue,
+            InputPart::Image { detail, .. } => Shown::Image(*detail),
+            InputPart::File { .. } => continue,
+        };
+        if !state.llm.takes(&effective.model, &shown) {
+            let words = format!("{} cannot be shown pictures", effective.model);
+            return Err(Problem::new(ErrorCode::UnsupportedByModel, words).with("param", at.clone()).into());
+        }
+    }
     let on_conflict = params.on_conflict.unwrap_or(agent.config.on_conflict);
     let on_disconnect = params.on_disconnect.unwrap_or(agent.config.on_disconnect);
     let disconnect_grace_ms = params.disconnect_grace_ms.unwrap_or(agent.config.disconnect_grace_ms);
@@ -311,7 +333,7 @@ fn request(
             Some((thread, _)) => ThreadTarget::Existing(thread),
             None => ThreadTarget::New { external_id, metadata },
         },
-        content: params.input.clone().into_parts("/input")?,
+        content: Vec::new(),
         on_conflict,
         on_disconnect,
         disconnect_grace_ms,

@@ -5,8 +5,8 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use headwater_protocol::api::{List, MessageParams, Thread, ThreadSettings, check_metadata};
 use headwater_protocol::event::{Role, message_for_user};
-use headwater_protocol::message::Message;
-use headwater_protocol::{ErrorCode, MessageId, Problem, ThreadId, Timestamp, UserId};
+use headwater_protocol::message::{InputPart, Message};
+use headwater_protocol::{ErrorCode, MessageId, Problem, Scope, ThreadId, Timestamp, UserId};
 use headwater_store::StoreError;
 use headwater_store::pool::Once;
 use headwater_store::scoped::ThreadFilter;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::body::ApiBody;
 use super::lists::{ListQuery, list, words};
-use super::{created, id, missing, no_content, taken};
+use super::{attachments, created, id, missing, no_content, taken};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::http::idempotency::mismatch;
@@ -49,6 +49,17 @@ pub struct MessagesQuery {
 async fn find(state: &AppState, caller: &Caller, text: &str) -> Result<Thread, ApiError> {
     let thread = state.store.scoped(caller.scope()).thread_get(id(text, "thread")?).await?;
     thread.ok_or_else(|| missing("thread"))
+}
+
+/// Refuses to change what a run of another agent writes to: its user would speak to an agent past the one that called it.
+///
+/// # Errors
+/// `forbidden`.
+pub fn check_own(thread: &Thread) -> Result<(), ApiError> {
+    match thread.parent_run {
+        None => Ok(()),
+        Some(run) => Err(Problem::new(ErrorCode::Forbidden, format!("this thread belongs to a call of {run}")).into()),
+    }
 }
 
 /// A user named in a filter, by id or external id. One that is not there matches nothing.
@@ -156,6 +167,7 @@ pub async fn threads_delete(
 ) -> Result<Response, ApiError> {
     caller.require("threads:write")?;
     let thread = find(&state, &caller, &thread).await?;
+    check_own(&thread)?;
     super::runs::cancel_live(&state, caller.scope(), Some(thread.id), None).await?;
     if state.store.scoped(caller.scope()).thread_delete(thread.id).await? {
         Ok(no_content())
@@ -175,6 +187,7 @@ pub async fn messages_create(
 ) -> Result<Response, ApiError> {
     caller.require("threads:write")?;
     let thread = find(&state, &caller, &thread).await?;
+    check_own(&thread)?;
     let params: MessageParams = body.parse()?;
     check_metadata(&params.metadata)?;
     match params.role {
@@ -185,9 +198,14 @@ pub async fn messages_create(
         }
         Role::Tool => return Err(Problem::invalid("/role", "must be user or assistant").into()),
     }
-    let content = params.content.into_parts("/content")?;
-    let storage = state.store.scoped(caller.scope());
+    let parts = params.content.into_parts("/content")?;
+    if params.role == Role::Assistant && parts.iter().any(|(_, part)| !matches!(part, InputPart::Text { .. })) {
+        return Err(Problem::invalid("/content", "of an assistant's message must be text").into());
+    }
+    let storage = state.store.scoped(Scope { tenant: caller.tenant, user: Some(thread.user) });
     let guard = body.idempotency(&state, &caller)?;
+    let of = attachments::For { tenant: caller.tenant, user: thread.user, as_user: caller.sees_as_user() };
+    let content = attachments::keep(&state, of, parts).await?;
     let imported = storage
         .message_import(thread.id, params.role, &content, &params.metadata, Timestamp::now(), guard.key())
         .await?

@@ -82,12 +82,27 @@ impl Client {
         self.delete(&["memory", key]).await
     }
 
+    /// Uploads something that a message is to show: at most 8 MiB. It is forgotten after a day in which no message shows it.
+    pub async fn artifacts_create(
+        &self,
+        content: impl Into<Bytes>,
+        media_type: &str,
+        filename: Option<&str>,
+        options: Options,
+    ) -> Result<Artifact, Error> {
+        let mut url = self.url(&["artifacts"])?;
+        if let Some(filename) = filename {
+            url.query_pairs_mut().append_pair("filename", filename);
+        }
+        self.send(Call::upload(url, content.into(), media_type, options)?).await
+    }
+
     /// What an artifact is.
     pub async fn artifacts_get(&self, artifact: ArtifactId) -> Result<Artifact, Error> {
         self.get(&["artifacts", &artifact.to_string()]).await
     }
 
-    /// What is in it: at most 4 MiB.
+    /// What is in it: at most 8 MiB.
     pub async fn artifacts_content(&self, artifact: ArtifactId) -> Result<Bytes, Error> {
         let url = self.url(&["artifacts", &artifact.to_string(), "content"])?;
         self.send_raw(&Call::new(Method::GET, url).bytes()).await

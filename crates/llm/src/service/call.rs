@@ -63,6 +63,11 @@ pub(super) fn stream(
                 }
             };
 
+            let mut shown = request.messages.iter().flat_map(|message| &message.attachments);
+            if last.is_some() && !shown.all(|attachment| gateway.takes(choice.model, &attachment.shown)) {
+                continue 'models;
+            }
+
             // Estimate.
             // Boxed, as is what follows: an answer that is being read takes no place for how it was asked for.
             let estimating = Box::pin(gateway.estimator.estimate(choice.model, choice.max_output_tokens, &request));

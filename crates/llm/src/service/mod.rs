@@ -153,6 +153,11 @@ impl GatewayLlmService {
         self.0.prices.facts(model)
     }
 
+    /// Whether a model can be shown this; one of which nothing is known is not doubted.
+    pub fn takes(&self, model: &str, shown: &crate::Shown) -> bool {
+        self.0.takes(model, shown)
+    }
+
     /// The limiter of a provider.
     pub fn limiter(&self, provider: &str) -> Option<&ConcurrencyLimiter> {
         self.0.providers.get(provider).map(|registered| &registered.limiter)
@@ -184,6 +189,16 @@ impl std::fmt::Debug for GatewayLlmService {
 }
 
 impl Gateway {
+    fn takes(&self, model: &str, shown: &crate::Shown) -> bool {
+        let Some(facts) = self.prices.facts(model) else { return true };
+        let takes = |modality: &str| facts.input_modalities.iter().any(|known| known == modality);
+        match shown {
+            crate::Shown::Image(_) => takes("image"),
+            // Where files are taken, a page is looked at as a picture.
+            crate::Shown::File(_) => takes("file") || takes("image"),
+        }
+    }
+
     /// The model's provider, and its id there.
     fn find<'a>(&self, model: &'a str) -> Result<(&Registered, &'a str), Problem> {
         let not_found = |detail: String| Problem::new(ErrorCode::ModelNotFound, detail);

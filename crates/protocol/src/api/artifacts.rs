@@ -9,7 +9,12 @@ pub const MAX_ARTIFACT_BYTES: usize = 4 << 20;
 /// What the artifacts of one tenant come to at most, in bytes. Beyond, a tool's answer is its excerpt alone.
 pub const MAX_ARTIFACTS_BYTES: i64 = 1 << 30;
 
-/// Something that a tool answered. What is in it is at `/v1/artifacts/{artifact}/content`.
+/// The largest picture or file in a message, in bytes, and all of them in one together.
+pub const MAX_UPLOAD_BYTES: usize = 8 << 20;
+/// How many pictures and files a message shows.
+pub const MAX_ATTACHMENTS: usize = 16;
+
+/// Something that a tool answered, or that a user has uploaded to show it to a model. What is in it is at `/v1/artifacts/{artifact}/content`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Artifact {
     /// Its id.
@@ -18,7 +23,7 @@ pub struct Artifact {
     pub object: String,
     /// The user it belongs to.
     pub user: UserId,
-    /// The run that made it.
+    /// The run that made it; `null` for an upload.
     pub run: Option<RunId>,
     /// The call that made it.
     pub call: Option<CallId>,

@@ -30,6 +30,9 @@ pub struct Thread {
     pub user: UserId,
     /// The tenant's own id for it.
     pub external_id: Option<String>,
+    /// Of a thread that a run of another agent writes to, the run that called it. It is read only, and goes with that run's
+    /// own.
+    pub parent_run: Option<RunId>,
     /// A title.
     pub title: Option<String>,
     /// What happens on it.

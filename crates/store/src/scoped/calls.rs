@@ -199,7 +199,8 @@ impl UserScopedStorage {
                           (extract(epoch FROM clock_timestamp() - c.started_at) * 1000)::bigint AS started_ago_ms,
                           c.approval_id, a.kind AS approval_kind, a.args AS asked_args, a.status AS approval_status, a.args_hash, a.edited_args, a.comment, a.remember,
                           a.decided_by, k.run_id AS sub_run, k.agent_id AS sub_agent, k.agent_version AS sub_agent_version, k.status AS sub_status,
-                          k.result AS sub_result, k.error AS sub_error, k.usage AS sub_usage, k.cost_nano_usd AS sub_cost,
+                          CASE WHEN c.status = 'pending' THEN k.result END AS sub_result,
+                          CASE WHEN c.status = 'pending' THEN k.error END AS sub_error, k.usage AS sub_usage, k.cost_nano_usd AS sub_cost,
                           k.cost_estimated AS sub_cost_estimated
                    FROM headwater.tool_calls c
                    LEFT JOIN headwater.runs k ON k.tenant_id = c.tenant_id AND k.parent_call = c.call_id

@@ -1,8 +1,8 @@
 //! Messages of threads.
 
 use headwater_protocol::event::{Role, Visibility};
-use headwater_protocol::message::{Message, Metadata, Part};
-use headwater_protocol::{AgentId, MessageId, RunId, ThreadId, Timestamp};
+use headwater_protocol::message::{Message, Metadata, Part, artifacts_of};
+use headwater_protocol::{AgentId, ArtifactId, MessageId, RunId, ThreadId, Timestamp};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
@@ -59,6 +59,7 @@ impl UserScopedStorage {
         at: Timestamp,
         idempotency: Option<&Idempotency>,
     ) -> Result<Option<Result<Once<MessageId>, RunId>>, StoreError> {
+        let shown: Vec<Uuid> = artifacts_of(content).map(ArtifactId::uuid).collect();
         let id = MessageId::new();
         let mut client = self.store.client().await?;
         let tx = client.transaction().await?;
@@ -86,6 +87,9 @@ impl UserScopedStorage {
             .await?;
         if let Some(row) = active {
             return Ok(Some(Err(RunId::from_uuid(row.try_get(0)?))));
+        }
+        if !shown.is_empty() {
+            tx.query("SELECT headwater.use_artifacts($1, $2)", &[&Json(&shown), &thread.uuid()]).await?;
         }
         tx.query(
             "WITH t AS (UPDATE headwater.threads SET last_ord = last_ord + 1, updated_at = $6 WHERE thread_id = $2

@@ -19,7 +19,7 @@ mod users;
 
 pub use agents::{AgentChange, Changed};
 pub use approvals::{ApprovalFilter, Decided, Ruling};
-pub use artifacts::NewArtifact;
+pub use artifacts::{NewArtifact, NewUpload};
 pub use calls::{Answered, CallAnswer, StoredApproval, StoredCall, SubRun};
 pub use events::{EventRange, LogPage};
 pub use mcp::{McpKept, McpLook, StoredMcpServer};

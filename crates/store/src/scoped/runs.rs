@@ -301,6 +301,21 @@ impl UserScopedStorage {
         Err(StoreError::Unavailable("the run keeps changing hands".into()))
     }
 
+    /// Whether a run waits for somebody, itself or one of those that carry out its calls: for an answer, or for a decision.
+    pub async fn run_waits(&self, id: RunId) -> Result<bool, StoreError> {
+        let sql = "WITH RECURSIVE waiting AS (
+                       SELECT run_id FROM headwater.runs WHERE run_id = $1 AND status = 'suspended'
+                       UNION
+                       SELECT k.run_id FROM waiting w
+                       JOIN headwater.tool_calls c ON c.run_id = w.run_id AND c.status = 'pending' AND c.kind = 'agent'
+                       JOIN headwater.runs k ON k.tenant_id = c.tenant_id AND k.parent_call = c.call_id AND k.status = 'suspended'
+                   )
+                   SELECT EXISTS (SELECT 1 FROM waiting w JOIN headwater.tool_calls c ON c.run_id = w.run_id
+                                  WHERE c.status = 'asked' OR c.status = 'pending' AND c.kind IS DISTINCT FROM 'agent')";
+        let rows = self.query(sql, &[&id.uuid()]).await?;
+        rows.first().map_or(Ok(false), |row| row.try_get(0).map_err(StoreError::from))
+    }
+
     /// Wakes a run if one that carries out a call of it has ended. `true`: somebody is to go on with it.
     pub async fn run_wake_parent(&self, parent: RunId) -> Result<bool, StoreError> {
         let rows = self.query("SELECT headwater.wake_parent($1)", &[&parent.uuid()]).await?;

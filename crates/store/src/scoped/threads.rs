@@ -37,6 +37,7 @@ fn thread(row: &Row) -> Result<Thread, StoreError> {
         object: "thread".into(),
         user: UserId::from_uuid(row.try_get("user_id")?),
         external_id: row.try_get("external_id")?,
+        parent_run: row.try_get::<_, Option<uuid::Uuid>>("parent_run")?.map(RunId::from_uuid),
         title: row.try_get("title")?,
         status: match status {
             "idle" => ThreadStatus::Idle,

@@ -1,11 +1,12 @@
 //! Artifacts: whose they are, how they are read, and how much of them there may be.
 
 use headwater_protocol::api::MAX_ARTIFACTS_BYTES;
-use headwater_protocol::{ArtifactId, CallId, Scope};
+use headwater_protocol::{ArtifactId, CallId, Scope, ThreadId};
 use headwater_store::UserScopedStorage;
-use headwater_store::scoped::NewArtifact;
+use headwater_store::create::Created;
+use headwater_store::scoped::{NewArtifact, NewUpload};
 
-use crate::support::{Owned, World, tenant};
+use crate::support::{Owned, World, new_run, tenant};
 
 async fn put(storage: &UserScopedStorage, run: &Owned, content: &[u8]) -> (ArtifactId, bool) {
     let id = ArtifactId::new();
@@ -46,4 +47,52 @@ async fn a_tenant_keeps_so_much_and_no_more() {
     assert!(!put(&ours, &run, b"xxx").await.1, "there is room for two bytes");
     assert!(put(&ours, &run, b"xx").await.1);
     assert!(put(&other, &theirs, b"xxx").await.1, "another tenant has its own room");
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_uses_is_forgotten() {
+    let world = World::new().await;
+    let ours = world.store.scoped(Scope { tenant: world.acme.id, user: None });
+    let upload = async |content: &'static [u8]| {
+        let id = ArtifactId::new();
+        let (filename, media_type) = (Some("a.txt"), "text/plain");
+        let new = NewUpload { id, user: world.acme.user, filename, media_type, sha256: &[7; 32], content };
+        assert!(ours.upload_put(new, None).await.expect("the database answers").is_some());
+        id
+    };
+    let (unused, used, fresh) = (upload(b"unused").await, upload(b"used").await, upload(b"fresh").await);
+    let show = |artifacts: Vec<ArtifactId>| {
+        let mut new = new_run(&world.acme, None);
+        new.params.artifacts = artifacts.into_iter().map(ArtifactId::uuid).collect();
+        let thread = ThreadId::from_uuid(new.params.thread_id);
+        let created = world.creator.create(new);
+        async move { (thread, created.await.expect("the worker answers")) }
+    };
+    let (thread, created) = show(vec![used]).await;
+    assert!(matches!(created, Created::Yes { .. }), "{created:?}");
+    let age = |hours: u32| {
+        format!(
+            "UPDATE headwater.artifacts SET created_at = created_at - interval '{hours} hours' WHERE filename = 'a.txt' AND content <> 'fresh'"
+        )
+    };
+    let admin = world.database.admin().await;
+    admin.execute(&age(24)).await.expect("a day passes");
+    assert_eq!(world.unscoped().sweep_uploads().await.expect("sweeps"), 0, "not at the very moment");
+    let (_, created) = show(vec![used, unused]).await;
+    assert!(matches!(&created, Created::Refused { reason, .. } if reason == "artifact_gone"), "{created:?}");
+    let (_, created) = show(vec![used, fresh]).await;
+    assert!(matches!(created, Created::Yes { .. }), "{created:?}");
+    admin.execute(&age(2)).await.expect("two hours pass");
+    assert_eq!(world.unscoped().sweep_uploads().await.expect("sweeps"), 1);
+    let there = async |id| world.storage().artifact_get(id).await.expect("reads").is_some();
+    assert_eq!((there(unused).await, there(used).await, there(fresh).await), (false, true, true));
+    // Two threads show it; it stays until neither is there.
+    assert!(world.storage().thread_delete(thread).await.expect("erases"));
+    assert!(there(used).await);
+    // And no other user's message may show it.
+    let mut new = new_run(&world.acme, None);
+    new.user = world.acme.other;
+    new.params.artifacts = vec![used.uuid()];
+    let created = world.creator.create(new).await.expect("the worker answers");
+    assert!(matches!(&created, Created::Refused { reason, .. } if reason == "artifact_gone"), "{created:?}");
 }

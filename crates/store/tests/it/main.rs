@@ -12,5 +12,6 @@ mod log;
 mod matrix;
 mod retention;
 mod simulation;
+mod sub_runs;
 mod support;
 mod wall;

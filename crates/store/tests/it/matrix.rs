@@ -18,6 +18,7 @@ headwater.agent_versions           | 1 1 - -  | 1 1 - -  | 1 1 - -    | 0 ! - - 
 headwater.agents                   | 1 1 1 -  | 1 1 1 -  | 1 1 1 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.api_keys                 | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.approvals                | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
+headwater.artifact_uses            | 1 0 - -  | 1 0 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
 headwater.artifacts                | 1 1 - -  | 1 1 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
 headwater.idempotency              | 1 1 - 1  | 1 1 - 1  | 1 1 - 1    | 0 ! - 0      | 0 ! - 0
 headwater.mcp_servers              | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
@@ -65,6 +66,7 @@ const DATA: &[&str] = &[
     "tool_calls",
     "approvals",
     "artifacts",
+    "artifact_uses",
     "memory",
     "tenant_keys",
     "secrets",
@@ -153,6 +155,10 @@ impl Person {
                 "tenant_id, artifact_id, user_id, run_id, media_type, size_bytes, sha256, content, created_at",
                 format!("'{tenant}', '{}', '{user}', '{run}', 'm', 1, '\\x00', '\\x00', now()", own("artifact")),
             ),
+            "artifact_uses" => (
+                "tenant_id, artifact_id, thread_id, user_id",
+                format!("'{tenant}', '{}', '{thread}', '{user}'", id("artifact", self.user)),
+            ),
             "memory" => ("tenant_id, user_id, key, value, updated_at", format!("'{tenant}', '{user}', 'key {n}', '1', now()")),
             "tenant_keys" => ("tenant_id, wrapped, created_at", format!("'{tenant}', '\\x00', now()")),
             "mcp_servers" => (
@@ -168,7 +174,8 @@ impl Person {
             other => panic!("no row is written for headwater.{other}: add it here and to the table above"),
         };
         // There is one for each tenant, and a second is no error.
-        let else_nothing = if table == "tenant_keys" { " ON CONFLICT DO NOTHING" } else { "" };
+        let else_nothing =
+            if matches!(table, "tenant_keys" | "artifact_uses") { " ON CONFLICT DO NOTHING" } else { "" };
         format!("INSERT INTO headwater.{table} ({columns}) VALUES ({values}){else_nothing}")
     }
 
@@ -183,7 +190,7 @@ impl Person {
             }
             "users" | "usage_calls" | "memory" => own("user_id", "user"),
             "idempotency" => own("actor", "user"),
-            "threads" => own("thread_id", "thread"),
+            "threads" | "artifact_uses" => own("thread_id", "thread"),
             "messages" => own("message_id", "message"),
             "tickets" => own("ticket_id", "ticket"),
             _ => own("run_id", "run"),

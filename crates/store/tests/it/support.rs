@@ -183,6 +183,7 @@ pub(crate) fn new_run(tenant: &Tenant, thread: Option<ThreadId>) -> NewRun {
         start: true,
         started_to: 2,
         max_queued: 8,
+        artifacts: Vec::new(),
         source: None,
         created_at: Timestamp::now().0,
         idempotency: None,

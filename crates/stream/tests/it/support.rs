@@ -145,6 +145,7 @@ impl World {
             start: true,
             started_to: 3,
             max_queued: 8,
+            artifacts: Vec::new(),
             source: None,
             created_at: at.0,
             idempotency: None,

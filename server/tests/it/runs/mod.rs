@@ -1,6 +1,7 @@
 //! Runs from outside: what is written, read again, cut, cancelled, and what a model can do to them.
 
 mod approvals;
+mod attachments;
 mod busy;
 mod cancel;
 mod disconnect;

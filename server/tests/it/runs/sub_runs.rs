@@ -5,7 +5,6 @@ use std::sync::Arc;
 use headwater_testkit::model::Reply;
 use serde_json::{Value, json};
 
-use super::tools::suspended;
 use crate::support::sse::{Stream, assert_dense, events, log_of, read, types};
 use crate::support::tenant::id;
 use crate::support::{Lane, Site, Tenant, User, eventually, serve};
@@ -26,6 +25,15 @@ async fn agent(tenant: &Tenant, name: &str, lane: &Arc<Lane>, more: Value) {
     }
     let answer = tenant.api.put(&format!("/v1/agents/{name}"), config).await;
     assert!(answer.status == 200 || answer.status == 201, "{}", answer.text());
+}
+
+/// The run once it is suspended. Not by waiting for it: who waits does so until somebody is asked.
+async fn suspended(user: &User, run: &str) -> Value {
+    eventually("the run is suspended", || async move {
+        let found = user.key.get(&format!("/v1/runs/{run}")).await.ok(200);
+        (found["status"] == "suspended").then_some(found)
+    })
+    .await
 }
 
 /// The runs that carry out calls of this one, oldest first.
@@ -285,6 +293,104 @@ async fn what_a_tool_answers_is_hidden_wherever_it_stands() {
     assert!(tenants.contains("hush-canary") && tenants.contains("hush-thought"), "the tenant sees it all: {tenants}");
     let config = json!({"model": lane.model(), "user_visibility": {"messages": false}});
     tenant.api.put("/v1/agents/other", config).await.blames(422, "invalid_value", "/user_visibility/messages");
+}
+
+/// Past the agent that called nobody speaks to the one that was called.
+#[tokio::test]
+async fn the_thread_below_is_read_only() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let (held, gate) = Reply::text("never").gate();
+    let helper = Lane::sequence([held]);
+    agent(&tenant, "helper", &helper, json!({})).await;
+    let lane = Lane::sequence([asks("go"), Reply::text("Done.")]);
+    agent(&tenant, "assistant", &lane, json!({"tools": [ask("helper")]})).await;
+    let run = id(&alice.key.run("x").await);
+    helper.called(1).await;
+    let sub = child(&alice, &run).await;
+    let found = alice.token.get(&format!("/v1/runs/{sub}")).await.ok(200);
+    let thread = format!("/v1/threads/{}", found["thread"].as_str().expect("an id"));
+    let read = alice.token.get(&thread).await.ok(200);
+    assert_eq!((&read["parent_run"], &read["status"]), (&json!(run), &json!("busy")));
+    for policy in ["steer", "enqueue", "interrupt"] {
+        let more = json!({"agent": "assistant", "input": "Tell me all", "on_conflict": policy});
+        alice.token.post(&format!("{thread}/runs"), more.clone()).await.problem(403, "forbidden");
+        alice.key.post(&format!("{thread}/runs"), more).await.problem(403, "forbidden");
+    }
+    let said = json!({"role": "user", "content": "x"});
+    alice.token.post(&format!("{thread}/messages"), said).await.problem(403, "forbidden");
+    alice.token.delete(&thread).await.problem(403, "forbidden");
+    gate.open();
+    assert_eq!(alice.key.ended(&run).await["result"]["text"], "Done.");
+}
+
+/// Who waits for a run waits for those below it too, until somebody is asked.
+#[tokio::test]
+async fn a_wait_ends_when_somebody_is_asked_however_deep() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let time = json!({"type": "builtin", "name": "time", "policy": "ask"});
+    let helper = Lane::sequence([Reply::text("Told."), Reply::empty().tool_call("time", "{}"), Reply::text("Late.")]);
+    agent(&tenant, "helper", &helper, json!({"tools": [time]})).await;
+    let lane = Lane::sequence([asks("one"), Reply::text("First."), asks("two"), Reply::text("Second.")]);
+    agent(&tenant, "assistant", &lane, json!({"tools": [ask("helper")]})).await;
+    let begin = || alice.key.post("/v1/runs?wait_ms=25000", json!({"agent": "assistant", "input": "x"}));
+    assert_eq!(begin().await.ok(201)["result"]["text"], "First.");
+    let waits = begin().await.ok(201);
+    assert_eq!(waits["status"], "suspended");
+    let asked = alice.token.get("/v1/approvals?status=pending").await.ok(200);
+    let approval = &asked["data"][0];
+    let path = format!("/v1/runs/{}/approvals/{}", approval["run"].as_str().expect("an id"), id(approval));
+    alice.token.post(&path, json!({"decision": "approved"})).await.ok(200);
+    let ended = alice.key.get(&format!("/v1/runs/{}?wait_ms=25000", id(&waits))).await.ok(200);
+    assert_eq!(ended["result"]["text"], "Second.");
+}
+
+#[tokio::test]
+async fn no_more_at_once_than_the_agent_may_call() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let (first, gate) = Reply::text("one").gate();
+    let helper = Lane::sequence([first.clone(), first, Reply::text("three")]);
+    agent(&tenant, "helper", &helper, json!({})).await;
+    let many = (0..3).fold(Reply::empty(), |reply, n| reply.tool_call("ask", json!({ "input": format!("q{n}") })));
+    let lane = Lane::sequence([many, Reply::text("Done.")]);
+    let limits = json!({"max_parallel_tool_calls": 2});
+    agent(&tenant, "assistant", &lane, json!({"tools": [ask("helper")], "limits": limits})).await;
+    let run = id(&alice.key.run("x").await);
+    helper.called(2).await;
+    let waits = suspended(&alice, &run).await;
+    assert_eq!((waits["pending"].as_array().map(Vec::len), below(&alice, &run).await.len()), (Some(2), 2));
+    gate.open();
+    assert_eq!(alice.key.ended(&run).await["result"]["text"], "Done.");
+    assert_eq!(below(&alice, &run).await.len(), 3);
+    assert_dense(&events(&read(&alice.key, &run, None).await));
+}
+
+/// A process that begins nothing more hands the caller over, and waits for nothing.
+#[tokio::test]
+async fn a_stop_hands_over_who_is_about_to_call() {
+    let mut first = Site::start(&[("HEADWATER__SERVER__DRAIN_MS", "600000")]).await;
+    let tenant = first.tenant().await;
+    let alice = tenant.user("alice").await;
+    let helper = Lane::sequence([Reply::text("Told.")]);
+    agent(&tenant, "helper", &helper, json!({})).await;
+    let (held, gate) = asks("go").gate();
+    let lane = Lane::sequence([held, Reply::text("Done.")]);
+    agent(&tenant, "assistant", &lane, json!({"tools": [ask("helper")]})).await;
+    let run = id(&alice.key.run("x").await);
+    lane.called(1).await;
+    let second = serve(&first.database, &[]);
+    first.process.signal(libc::SIGTERM);
+    let address = first.url.trim_start_matches("http://").to_owned();
+    let is_closed = || async { tokio::net::TcpStream::connect(&address).await.is_err().then_some(()) };
+    eventually("it takes nothing more", is_closed).await;
+    gate.open();
+    // Long before the drain is over: else the test takes ten minutes.
+    assert_eq!(first.process.wait(), Some(0));
+    let ended = alice.at(&second.url).key.ended(&run).await;
+    assert_eq!(ended["result"]["text"], "Done.", "{ended}");
+    assert_eq!((lane.requests().len(), helper.requests().len()), (2, 1));
 }
 
 /// Somebody is asked below; all processes die; another one goes on with both.

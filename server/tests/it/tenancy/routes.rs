@@ -173,6 +173,8 @@ pub(super) fn routes() -> Vec<Route> {
         route("GET", "/v1/approvals", all_on_own(200)),
         route("GET", "/v1/approvals/{approval}", all_on_alices(200)),
         with("POST", "/v1/runs/{run}/approvals/{approval}", json!({"decision": "denied"}), all_on_alices(200)),
+        // Of any kind, JSON too.
+        with("POST", "/v1/artifacts", json!({"is": "{alice-private}"}), write_for_a_user),
         route("GET", "/v1/artifacts/{artifact}", all_on_alices(200)),
         route("GET", "/v1/artifacts/{artifact}/content", all_on_alices(200)),
         route("GET", "/v1/memory", user_on_own(200)),

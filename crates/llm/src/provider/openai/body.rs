@@ -3,15 +3,17 @@
 //! Owns the JSON of Chat Completions. Promises that a field which nobody set is not sent, except the three that we always
 //! want: `stream`, usage at its end, and a limit of output. Never copies a message's text but into the body itself.
 
+use base64::display::Base64Display;
 use bytes::Bytes;
 use headwater_protocol::CallId;
 use headwater_protocol::api::{ReasoningEffort, ResponseFormat, ToolChoice};
 use headwater_protocol::event::Role;
+use headwater_protocol::message::Detail;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use super::super::{Ask, MaxTokensField};
-use crate::request::{ModelCall, ModelRequest, ModelTool};
+use crate::request::{Attachment, ModelCall, ModelMessage, ModelRequest, ModelTool, Shown};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -81,11 +83,64 @@ struct Messages<'a>(&'a ModelRequest);
 struct Message<'a> {
     role: &'a str,
     /// `null` where a message consists of calls alone.
-    content: Option<&'a str>,
+    content: Option<Said<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<CallId>,
+}
+
+/// Words, or words with what is shown beside them.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Said<'a> {
+    Words(&'a str),
+    Parts(Vec<Piece<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Piece<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: Image<'a> },
+    File { file: File<'a> },
+}
+
+#[derive(Serialize)]
+struct Image<'a> {
+    url: DataUrl<'a>,
+    detail: Detail,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    filename: &'a str,
+    file_data: DataUrl<'a>,
+}
+
+/// Written as it is encoded: a picture is not held once more for that.
+struct DataUrl<'a>(&'a Attachment);
+
+impl Serialize for DataUrl<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let content = Base64Display::new(&self.0.content, &base64::engine::general_purpose::STANDARD);
+        serializer.collect_str(&format_args!("data:{};base64,{content}", self.0.media_type))
+    }
+}
+
+fn said(message: &ModelMessage) -> Option<Said<'_>> {
+    if message.attachments.is_empty() {
+        let is_said = !message.text.is_empty() || message.calls.is_empty();
+        return is_said.then_some(Said::Words(&message.text));
+    }
+    let words = (!message.text.is_empty()).then_some(Piece::Text { text: &message.text });
+    let shown = message.attachments.iter().map(|attachment| match &attachment.shown {
+        Shown::Image(detail) => Piece::ImageUrl { image_url: Image { url: DataUrl(attachment), detail: *detail } },
+        Shown::File(name) => {
+            Piece::File { file: File { filename: name.as_deref().unwrap_or("file"), file_data: DataUrl(attachment) } }
+        }
+    });
+    Some(Said::Parts(words.into_iter().chain(shown).collect()))
 }
 
 #[derive(Serialize)]
@@ -109,7 +164,7 @@ impl Serialize for Messages<'_> {
         if let Some(instructions) = &request.instructions {
             list.serialize_element(&Message {
                 role: "system",
-                content: Some(instructions),
+                content: Some(Said::Words(instructions)),
                 tool_calls: Vec::new(),
                 tool_call_id: None,
             })?;
@@ -122,7 +177,7 @@ impl Serialize for Messages<'_> {
             };
             list.serialize_element(&Message {
                 role,
-                content: (!message.text.is_empty() || message.calls.is_empty()).then_some(&message.text),
+                content: said(message),
                 tool_calls: message.calls.iter().map(called).collect(),
                 tool_call_id: message.answers,
             })?;
@@ -174,7 +229,9 @@ pub(super) fn render(ask: Ask<'_>, field: MaxTokensField) -> Result<Bytes, serde
         // That it may is every provider's default, and some know no such field.
         parallel_tool_calls: (offers && !request.parallel_tool_calls).then_some(false),
     };
-    let text: usize = request.messages.iter().map(|message| message.text.len() + 40).sum();
+    let shown =
+        |message: &ModelMessage| message.attachments.iter().map(|it| it.content.len() / 3 * 4 + 160).sum::<usize>();
+    let text: usize = request.messages.iter().map(|message| message.text.len() + shown(message) + 40).sum();
     let mut json = Vec::with_capacity(text + request.instructions.as_ref().map_or(0, |text| text.len()) + 256);
     serde_json::to_writer(&mut json, &body)?;
     Ok(json.into())
@@ -197,7 +254,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::request::ModelMessage;
 
     fn rendered(request: &ModelRequest, model_id: &str, field: MaxTokensField) -> Value {
         let ask = Ask { model_id, request, max_output_tokens: 7, input_tokens: 0 };
@@ -245,6 +301,35 @@ mod tests {
                     "type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}, "strict": true}
                 }
             })
+        );
+    }
+
+    #[test]
+    fn what_is_shown_stands_beside_the_words() {
+        let mut message = ModelMessage::new(Role::User, "look");
+        let attachment = |shown, media_type: &str, content: &'static str| Attachment {
+            artifact: headwater_protocol::ArtifactId::new(),
+            shown,
+            media_type: media_type.into(),
+            size_bytes: content.len() as u64,
+            content: content.into(),
+        };
+        message.attachments = vec![
+            attachment(Shown::Image(Detail::Low), "image/png", "png"),
+            attachment(Shown::File(Some("a \"b\".pdf".into())), "application/pdf", "%PDF"),
+        ];
+        let mut silent = message.clone();
+        silent.text = "".into();
+        silent.attachments.truncate(1);
+        let request = ModelRequest::new("x/m", vec![message, silent]);
+        let picture = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n", "detail": "low"}});
+        let file = json!({"filename": "a \"b\".pdf", "file_data": "data:application/pdf;base64,JVBERg=="});
+        assert_eq!(
+            rendered(&request, "m", MaxTokensField::Auto)["messages"],
+            json!([
+                {"role": "user", "content": [{"type": "text", "text": "look"}, picture, {"type": "file", "file": file}]},
+                {"role": "user", "content": [picture]}
+            ])
         );
     }
 

@@ -1,11 +1,14 @@
 -- Runs that carry out a call of another run: an agent calls an agent.
 
--- `parent_call`: the call that it carries out, of the run `parent_run`. `depth`: how many runs are above it.
-ALTER TABLE headwater.runs ADD COLUMN parent_run uuid, ADD COLUMN parent_call uuid, ADD COLUMN depth int NOT NULL DEFAULT 0;
+-- `parent_call`: the call that it carries out, of the run `parent_run`. `depth`: how many runs are above it; `root_run`: the
+-- one at the top of them.
+ALTER TABLE headwater.runs ADD COLUMN parent_run uuid, ADD COLUMN parent_call uuid, ADD COLUMN root_run uuid,
+    ADD COLUMN depth int NOT NULL DEFAULT 0;
 -- A call is carried out once, whoever believes to own the run.
 CREATE UNIQUE INDEX runs_of_call ON headwater.runs (tenant_id, parent_call) WHERE parent_call IS NOT NULL;
+CREATE INDEX runs_of_root ON headwater.runs (root_run) WHERE root_run IS NOT NULL;
 CREATE INDEX runs_of_parent ON headwater.runs (parent_run) WHERE parent_run IS NOT NULL;
-GRANT SELECT (parent_run, parent_call, depth) ON headwater.runs TO @app@, @dispatch@;
+GRANT SELECT (parent_run, parent_call, root_run, depth) ON headwater.runs TO @app@, @dispatch@;
 -- What such a run writes to. Not among the threads that a user has begun, and erased with that of the run above it.
 ALTER TABLE headwater.threads ADD COLUMN parent_run uuid;
 CREATE INDEX threads_of_parent ON headwater.threads (parent_run) WHERE parent_run IS NOT NULL;
@@ -14,7 +17,7 @@ CREATE INDEX tool_calls_of_agents ON headwater.tool_calls (tenant_id, call_id) W
 GRANT SELECT (call_id, kind) ON headwater.tool_calls TO @dispatch@;
 
 -- See 0007_busy_threads.sql. New: a run may carry out a call: `called_before` when another one does, `nobody_waits` when
--- the call is over.
+-- the call is over. What is said may show artifacts: `artifact_gone` when one of them is not there.
 CREATE OR REPLACE FUNCTION headwater.create_run(p_replica uuid, p jsonb, p_first text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -30,6 +33,7 @@ DECLARE
     v_live   int;
     v_starts boolean;
     v_gives_way uuid[];
+    v_root   uuid;
     v_status text;
     r        jsonb;
 BEGIN
@@ -59,6 +63,8 @@ BEGIN
 
     <<checks>> BEGIN
         IF p ? 'parent_call' THEN
+            -- First the user, then runs, then threads: as whoever erases them.
+            PERFORM 1 FROM headwater.users WHERE tenant_id = v_tenant AND user_id = v_user FOR KEY SHARE;
             -- Not for a run that is over. It may end all the same before this is committed, and then the sweep ends this;
             -- erased it is not.
             PERFORM 1 FROM headwater.runs k WHERE k.tenant_id = v_tenant AND k.parent_call = (p->>'parent_call')::uuid;
@@ -66,12 +72,16 @@ BEGIN
                 r := jsonb_build_object('refused', 'called_before');
                 EXIT checks;
             END IF;
-            PERFORM 1 FROM headwater.tool_calls c JOIN headwater.runs b ON b.tenant_id = c.tenant_id AND b.run_id = c.run_id
+            SELECT coalesce(b.root_run, b.run_id) INTO v_root FROM headwater.tool_calls c JOIN headwater.runs b ON b.tenant_id = c.tenant_id AND b.run_id = c.run_id
             WHERE c.tenant_id = v_tenant AND c.call_id = (p->>'parent_call')::uuid AND c.kind = 'agent' AND c.status = 'ready'
               AND b.run_id = (p->>'parent_run')::uuid AND b.user_id = v_user AND b.status = 'running'
             FOR KEY SHARE OF b;
             IF NOT FOUND THEN
                 r := jsonb_build_object('refused', 'nobody_waits');
+                EXIT checks;
+            END IF;
+            IF (SELECT count(*) FROM headwater.runs k WHERE k.root_run = v_root) >= (p->>'max_below')::int THEN
+                r := jsonb_build_object('refused', 'too_many_below');
                 EXIT checks;
             END IF;
         END IF;
@@ -94,6 +104,11 @@ BEGIN
                 r := jsonb_build_object('refused', 'already_exists', 'existing', 'run_' || v_active, 'param', '/external_id');
                 EXIT checks;
             END IF;
+        END IF;
+        IF p ? 'artifacts' AND NOT p ? 'requeued'
+           AND headwater.artifacts_usable(p->'artifacts') <> jsonb_array_length(p->'artifacts') THEN
+            r := jsonb_build_object('refused', 'artifact_gone');
+            EXIT checks;
         END IF;
         IF (p->>'new_thread')::boolean THEN
             v_ord := 1;
@@ -127,6 +142,9 @@ BEGIN
                 IF v_live >= (p->>'max_queued')::int THEN
                     r := jsonb_build_object('refused', 'too_many_runs', 'limit', (p->>'max_queued')::int);
                     EXIT checks;
+                END IF;
+                IF p ? 'artifacts' THEN
+                    PERFORM headwater.use_artifacts(p->'artifacts', v_thread);
                 END IF;
                 INSERT INTO headwater.run_inputs (tenant_id, input_id, run_id, thread_id, user_id, params, segment, created_at)
                 VALUES (v_tenant, v_run, v_active, v_thread, v_user, p, p_first, v_at);
@@ -163,12 +181,15 @@ BEGIN
             WHERE tenant_id = v_tenant AND thread_id = v_thread RETURNING last_ord INTO v_ord;
         END IF;
 
+        IF p ? 'artifacts' THEN
+            PERFORM headwater.use_artifacts(p->'artifacts', v_thread);
+        END IF;
         v_starts := v_after IS NULL AND (p->>'start')::boolean;
         INSERT INTO headwater.messages (tenant_id, message_id, thread_id, user_id, run_id, ord, role, status, content, created_at, completed_at)
         VALUES (v_tenant, (p->>'message_id')::uuid, v_thread, v_user, v_run, v_ord, 'user', 'completed', p->'content', v_at, v_at);
         INSERT INTO headwater.runs (tenant_id, run_id, thread_id, user_id, agent_id, agent_version, ord, status, owner, lease_token,
             tail, model, priority, on_conflict, on_disconnect, disconnect_grace_ms, visibility, overrides, input_messages, after_run, external_id,
-            metadata, parent_run, parent_call, depth, created_at, started_at)
+            metadata, parent_run, parent_call, root_run, depth, created_at, started_at)
         VALUES (v_tenant, v_run, v_thread, v_user, (p->>'agent_id')::uuid, (p->>'agent_version')::int, v_ord,
             CASE WHEN v_starts THEN 'running' ELSE 'queued' END,
             p_replica, (p->>'token')::uuid,
@@ -176,7 +197,7 @@ BEGIN
             p->>'model', p->>'priority', p->>'on_conflict', p->>'on_disconnect',
             coalesce((p->>'disconnect_grace_ms')::bigint, 30000), p->'visibility', p->'overrides',
             ARRAY[(p->>'message_id')::uuid], v_after, p->>'external_id', p->'metadata',
-            (p->>'parent_run')::uuid, (p->>'parent_call')::uuid, coalesce((p->>'depth')::int, 0), v_at, CASE WHEN v_starts THEN v_at END);
+            (p->>'parent_run')::uuid, (p->>'parent_call')::uuid, v_root, coalesce((p->>'depth')::int, 0), v_at, CASE WHEN v_starts THEN v_at END);
         RETURN jsonb_build_object('created', true, 'ord', v_ord, 'after_run', v_after,
                                   'status', CASE WHEN v_starts THEN 'running' ELSE 'queued' END, 'gives_way', v_gives_way);
     END;
@@ -242,7 +263,8 @@ END $$;
 REVOKE ALL ON FUNCTION headwater.sweep_sub_runs FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION headwater.sweep_sub_runs TO @app@;
 
--- See 0006_takeover.sql. New: what was said on behalf of a run of these threads goes with them.
+-- See 0006_takeover.sql. New: what was said on behalf of a run of these threads goes with them, and so do uploads that no
+-- other thread shows.
 CREATE OR REPLACE FUNCTION headwater.purge_threads(p_threads uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -276,6 +298,10 @@ BEGIN
     DELETE FROM headwater.run_inputs WHERE tenant_id = v_tenant AND run_id = ANY (v_runs);
     DELETE FROM headwater.run_readers WHERE tenant_id = v_tenant AND run_id = ANY (v_runs);
     DELETE FROM headwater.messages WHERE tenant_id = v_tenant AND thread_id = ANY (v_threads);
+    DELETE FROM headwater.artifacts a WHERE a.tenant_id = v_tenant AND a.run_id IS NULL
+        AND a.artifact_id IN (SELECT u.artifact_id FROM headwater.artifact_uses u WHERE u.tenant_id = v_tenant AND u.thread_id = ANY (v_threads))
+        AND NOT EXISTS (SELECT 1 FROM headwater.artifact_uses o
+                        WHERE o.tenant_id = v_tenant AND o.artifact_id = a.artifact_id AND NOT o.thread_id = ANY (v_threads));
     DELETE FROM headwater.runs WHERE tenant_id = v_tenant AND thread_id = ANY (v_threads);
     DELETE FROM headwater.threads WHERE tenant_id = v_tenant AND thread_id = ANY (v_threads);
 END $$;
