@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::{
-    agents, approvals, artifacts, calls, dev, docs, health, mcp, memory, runs, secrets, streams, tenants, threads,
-    tokens, usage, users,
+    agents, approvals, artifacts, calls, dev, docs, health, mcp, memory, provider_keys, runs, secrets, streams,
+    tenants, threads, tokens, usage, users,
 };
 use crate::wiring::AppState;
 
@@ -83,6 +83,8 @@ fn api() -> OpenApiRouter<AppState> {
         // What agents remember, and what their tools need to know
         .routes(routes!(memory::memory_list))
         .routes(routes!(memory::memory_get, memory::memory_put, memory::memory_delete))
+        .routes(routes!(provider_keys::provider_keys_put, provider_keys::provider_keys_delete))
+        .routes(routes!(provider_keys::provider_keys_list))
         .routes(routes!(secrets::secrets_list))
         .routes(routes!(secrets::secrets_put, secrets::secrets_delete))
         .routes(routes!(mcp::mcp_servers_create, mcp::mcp_servers_list))

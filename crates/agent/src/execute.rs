@@ -3,7 +3,7 @@
 //! Per step: context from the thread, a model call written to the log as it comes, the tools it calls, then the next step.
 //! A step without tool calls is the last one.
 
-use headwater_llm::{ModelRequest, ModelTool, Place};
+use headwater_llm::{Keys, ModelRequest, ModelTool, Place};
 use headwater_protocol::api::{AgentConfig, RunStatus, Tool};
 use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role, RunResult, Visibility};
 use headwater_protocol::message::Part;
@@ -281,6 +281,12 @@ impl RunState<'_> {
         let identity = self.writer.identity();
         let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
         self.runtime.inner.parts.store.scoped(scope)
+    }
+
+    /// The tenant's own keys at providers.
+    pub(crate) async fn provider_keys(&self) -> Result<Keys, WriteError> {
+        let (parts, tenant) = (&self.runtime.inner.parts, self.writer.identity().tenant);
+        self.through_outage(|| parts.vault.provider_keys(tenant, |provider| parts.llm.provider_host(provider))).await
     }
 
     /// Asks [`patiently`] for what the run cannot go on without.

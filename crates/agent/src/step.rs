@@ -176,6 +176,7 @@ pub(crate) async fn run_step(
     request: ModelRequest,
 ) -> Result<StepEnd, WriteError> {
     let identity = state.writer.identity();
+    let keys = state.provider_keys().await?;
     // A cancel, and the run's own time limit, both end the call.
     let stop = state.cancel.child_token();
     let context = CallContext {
@@ -185,6 +186,7 @@ pub(crate) async fn run_step(
         run: identity.run,
         step,
         cancel: stop.clone(),
+        keys,
     };
     let mut answer = Box::pin(state.runtime.inner.parts.llm.stream(context, request));
     let mut gathered = Gathered {

@@ -37,10 +37,18 @@ impl Failure {
         );
         let mut problem = Problem::new(code, detail);
         if matches!(code, ErrorCode::ProviderAuthFailed | ErrorCode::ProviderQuotaExhausted) {
-            // All keys are the platform's own as yet: no tenant can do anything about it.
+            // Of the platform's own keys no tenant can do anything about it.
             problem = problem.blame(Fault::Server);
         }
         Self { problem, retry: provider, fallback: provider, retry_after: None }
+    }
+
+    /// Of a call with the tenant's own key: what is wrong with that is for the tenant to put right.
+    pub(crate) fn with_own_key(mut self) -> Self {
+        if matches!(self.problem.code, ErrorCode::ProviderAuthFailed | ErrorCode::ProviderQuotaExhausted) {
+            self.problem = self.problem.blame(Fault::Tenant);
+        }
+        self
     }
 
     /// A phase took too long. When all the time is used up there is none left for another attempt.

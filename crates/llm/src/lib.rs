@@ -38,5 +38,5 @@ pub use ledger::{Hold, Ledger, OpenLedger, Reservation};
 pub use permit::{ConcurrencyLimiter, Permit};
 pub use prices::{ModelFacts, Prices};
 pub use provider::{MaxTokensField, Protocol, ProviderConfig};
-pub use request::{Attachment, CallContext, ModelCall, ModelMessage, ModelRequest, ModelTool, Place, Shown};
+pub use request::{Attachment, CallContext, Keys, ModelCall, ModelMessage, ModelRequest, ModelTool, Place, Shown};
 pub use service::{GatewayError, GatewayLlmService, GatewayOptions};

@@ -3,6 +3,7 @@
 //! Owns the provider-neutral request. Promises nothing about its values: those of an agent were checked where it was
 //! written. Never holds a provider's own names; each provider translates.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use headwater_protocol::api::{Fallback, ReasoningEffort, ResponseFormat, Timeout
 use headwater_protocol::event::Role;
 use headwater_protocol::message::Detail;
 use headwater_protocol::{AgentId, ArtifactId, CallId, RunId, TenantId, UserId};
+use secrecy::SecretString;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +30,13 @@ pub struct CallContext {
     pub step: i32,
     /// Ends the call at its next await.
     pub cancel: CancellationToken,
+    /// The tenant's own keys, by provider, used instead of the platform's. `None`: there is one that cannot be used, and then
+    /// the provider is not asked.
+    pub keys: Keys,
 }
+
+/// Keys of a tenant's own at providers.
+pub type Keys = Arc<BTreeMap<String, Option<SecretString>>>;
 
 /// One message of the context.
 #[derive(Debug, Clone, PartialEq, Eq)]

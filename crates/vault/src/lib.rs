@@ -2,16 +2,19 @@
 //!
 //! Owns the keys: one for each tenant, made at its first secret, wrapped by one that is derived from the installation's
 //! master key; AES-256-GCM with random nonces throughout. Each secret is sealed to its tenant, its name and its hosts, so
-//! that a row that is moved or changed does not open. Promises that a value leaves this crate only as a [`SecretString`], for
+//! that a row that is moved or changed does not open; and each key at a model provider to its tenant, provider and host. Promises that a value leaves this crate only as a [`SecretString`], for
 //! a host that it may be sent to, and that no error holds any of it.
 //! Never knows HTTP or a tool.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use headwater_protocol::api::{Secret, SecretParams};
+use headwater_protocol::api::{ProviderKey, ProviderKeyParams, Secret, SecretParams};
 use headwater_protocol::{Scope, TenantId, Timestamp};
-use headwater_store::{Store, StoreError};
+use headwater_store::{Store, StoreError, UserScopedStorage};
+use moka::future::Cache;
 use secrecy::SecretString;
 
 /// Why a secret is not to be had.
@@ -51,10 +54,20 @@ impl std::fmt::Debug for WrappingKey {
     }
 }
 
+/// A tenant's own keys at model providers, by the provider's name. `None`: there is one, and it cannot be used.
+pub type ProviderKeys = Arc<BTreeMap<String, Option<SecretString>>>;
+
+/// How long a process believes what it has read of a tenant's provider keys.
+const BELIEVED: Duration = Duration::from_secs(5);
+/// Of how many tenants it remembers that.
+const REMEMBERED: u64 = 10_000;
+
 /// Keeps secrets. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Vault {
     store: Store,
+    /// Most calls are of tenants that have none: it is not asked for each of them.
+    provider_keys: Cache<TenantId, ProviderKeys>,
     /// What is wrapped from now on; then those that keys may still be wrapped with.
     keys: Arc<[WrappingKey]>,
 }
@@ -65,7 +78,8 @@ const ROTATE: i32 = 500;
 impl Vault {
     /// A vault under this key. What is still under one of the `old` ones is read too.
     pub fn new(store: Store, key: WrappingKey, old: Vec<WrappingKey>) -> Self {
-        Self { store, keys: std::iter::once(key).chain(old).collect() }
+        let provider_keys = Cache::builder().max_capacity(REMEMBERED).time_to_live(BELIEVED).build();
+        Self { store, provider_keys, keys: std::iter::once(key).chain(old).collect() }
     }
 
     /// Keeps a secret, in place of one of the same name.
@@ -75,11 +89,85 @@ impl Vault {
     pub async fn put(&self, tenant: TenantId, name: &str, params: &SecretParams) -> Result<Secret, VaultError> {
         let storage = self.store.scoped(Scope { tenant, user: None });
         let at = Timestamp::now();
-        let new = self.wrap(tenant, &random());
-        let wrapped = storage.tenant_key(&new, at).await?;
-        let key = self.unwrap(tenant, &wrapped)?;
+        let key = self.key_of(tenant, &storage, at).await?;
         let sealed = seal(&key, &secret_label(tenant, name, params.hosts.as_deref()), params.value.as_bytes());
         storage.secret_put(name, &sealed, params.hosts.as_deref(), at).await?.ok_or(VaultError::TooMany)
+    }
+
+    /// Keeps a tenant's own key at a provider, which is at this host now.
+    ///
+    /// # Errors
+    /// As said at [`VaultError`].
+    pub async fn put_provider_key(
+        &self,
+        tenant: TenantId,
+        provider: &str,
+        host: &str,
+        params: &ProviderKeyParams,
+    ) -> Result<ProviderKey, VaultError> {
+        let storage = self.store.scoped(Scope { tenant, user: None });
+        let at = Timestamp::now();
+        let key = self.key_of(tenant, &storage, at).await?;
+        let sealed = seal(&key, &provider_label(tenant, provider, host), params.key.as_bytes());
+        let kept = storage.provider_key_put(provider, &sealed, host, at).await?;
+        self.provider_keys.invalidate(&tenant).await;
+        Ok(kept)
+    }
+
+    /// Forgets one. Whether there was one.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn delete_provider_key(&self, tenant: TenantId, provider: &str) -> Result<bool, VaultError> {
+        let storage = self.store.scoped(Scope { tenant, user: None });
+        let was = storage.provider_key_delete(provider).await?;
+        self.provider_keys.invalidate(&tenant).await;
+        Ok(was)
+    }
+
+    /// A tenant's own keys, as they were a few seconds ago at most. One is usable while its provider is at the host that it
+    /// was given for: `host_of` says where a provider is.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn provider_keys(
+        &self,
+        tenant: TenantId,
+        host_of: impl Fn(&str) -> Option<String>,
+    ) -> Result<ProviderKeys, StoreError> {
+        let read = async {
+            let storage = self.store.scoped(Scope { tenant, user: None });
+            let mut keys = BTreeMap::new();
+            for (provider, found) in storage.provider_keys_sealed().await? {
+                let host = host_of(&provider);
+                let key = host.filter(|host| found.hosts.as_ref().is_some_and(|hosts| hosts.contains(host))).and_then(
+                    |host| {
+                        let key = self.unwrap(tenant, &found.wrapped).ok()?;
+                        let opened = open(&key, &provider_label(tenant, &provider, &host), &found.sealed).ok()?;
+                        String::from_utf8(opened).ok().map(SecretString::from)
+                    },
+                );
+                keys.insert(provider, key);
+            }
+            Ok(Arc::new(keys))
+        };
+        self.provider_keys.try_get_with(tenant, read).await.map_err(|error: Arc<StoreError>| match &*error {
+            StoreError::Contended(words) => StoreError::Contended(words.clone()),
+            StoreError::Unavailable(words) => StoreError::Unavailable(words.clone()),
+            other => StoreError::Corrupt(other.to_string()),
+        })
+    }
+
+    /// The key of a tenant, made if there is none.
+    async fn key_of(
+        &self,
+        tenant: TenantId,
+        storage: &UserScopedStorage,
+        at: Timestamp,
+    ) -> Result<[u8; 32], VaultError> {
+        let new = self.wrap(tenant, &random());
+        let wrapped = storage.tenant_key(&new, at).await?;
+        self.unwrap(tenant, &wrapped)
     }
 
     /// A secret, to be sent to this host.
@@ -139,16 +227,25 @@ fn key_label(tenant: TenantId) -> Vec<u8> {
     [b"headwater tenant key v1".as_slice(), tenant.uuid().as_bytes()].concat()
 }
 
-/// What a secret is bound to. Each part has its length before it, so that no two are alike.
+/// What a secret is bound to.
 fn secret_label(tenant: TenantId, name: &str, hosts: Option<&[String]>) -> Vec<u8> {
-    let mut label = [b"headwater secret v1".as_slice(), tenant.uuid().as_bytes()].concat();
-    let mut add = |part: &str| {
+    let kind = if hosts.is_some() { "hosts" } else { "any" };
+    let hosts = hosts.unwrap_or_default().iter().map(String::as_str);
+    label(b"headwater secret v1", tenant, [name, kind].into_iter().chain(hosts))
+}
+
+/// What a key at a provider is bound to.
+fn provider_label(tenant: TenantId, provider: &str, host: &str) -> Vec<u8> {
+    label(b"headwater provider key v1", tenant, [provider, host].into_iter())
+}
+
+/// Each part has its length before it, so that no two are alike.
+fn label<'a>(kind: &[u8], tenant: TenantId, parts: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    let mut label = [kind, tenant.uuid().as_bytes()].concat();
+    for part in parts {
         label.extend_from_slice(&(part.len() as u64).to_be_bytes());
         label.extend_from_slice(part.as_bytes());
-    };
-    add(name);
-    add(if hosts.is_some() { "hosts" } else { "any" });
-    hosts.unwrap_or_default().iter().for_each(|host| add(host));
+    }
     label
 }
 
@@ -192,6 +289,7 @@ mod tests {
             secret_label(tenant, "SHO", None),
             secret_label(tenant, "SHOP", Some(&hosts)),
             key_label(tenant),
+            provider_label(tenant, "SHOP", "any"),
         ] {
             assert!(matches!(open(&key, &other, &sealed), Err(VaultError::Sealed)));
         }

@@ -337,5 +337,10 @@ pub async fn agent_versions_get(
     responses((status = 200, body = List<Model>), (status = "default", body = Problem)))]
 pub async fn models_list(State(state): State<AppState>, caller: Caller) -> Result<Json<List<Model>>, ApiError> {
     caller.require("agents:read")?;
-    Ok(Json(List::page(state.llm.models(), None)))
+    let own = state.store.scoped(caller.tenant_scope()).provider_key_list().await?;
+    let mut models = state.llm.models();
+    for model in models.iter_mut().filter(|model| own.iter().any(|key| key.provider == model.provider)) {
+        model.key = "tenant".into();
+    }
+    Ok(Json(List::page(models, None)))
 }

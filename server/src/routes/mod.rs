@@ -15,6 +15,7 @@ pub mod health;
 pub mod lists;
 pub mod mcp;
 pub mod memory;
+pub mod provider_keys;
 pub mod runs;
 pub mod secrets;
 pub mod streams;

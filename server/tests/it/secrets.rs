@@ -69,6 +69,86 @@ async fn a_canary_is_nowhere() {
     assert!(log.len() > 10_000, "the log tells everything");
     let line = log.lines().find(|line| line.contains(CANARY));
     assert_eq!(line, None, "in the log");
+    nowhere_in(&site).await;
+}
+
+/// A tenant's own key at a provider goes there, instead of the platform's, and nowhere else.
+#[tokio::test]
+async fn a_key_at_a_provider_is_the_tenants_own() {
+    let platform = ("HEADWATER__PROVIDERS__FAKE__API_KEY_ENV", "FAKE_KEY");
+    let level = ("HEADWATER__LOG__LEVEL", "trace,headwater_store=debug");
+    let site = Site::start(&[platform, ("FAKE_KEY", "sk-platform"), level]).await;
+    let (tenant, other) = (site.tenant().await, site.tenant().await);
+    let (alice, stranger) = (tenant.user("alice").await, other.user("alice").await);
+    let said = format!("Incorrect API key provided: {CANARY}.");
+    let lane = Lane::sequence([
+        Reply::text("one"),
+        Reply::text("two"),
+        Reply::invalid_api_key().error("invalid_api_key", &said),
+        Reply::text("three"),
+        Reply::invalid_api_key(),
+    ]);
+    tenant.agent(&lane).await;
+    other.agent(&lane).await;
+    let kept = tenant.api.put("/v1/provider_keys/fake", json!({ "key": CANARY })).await.ok(200);
+    assert_eq!(
+        (&kept["object"], &kept["provider"], &kept["key"]),
+        (&json!("provider_key"), &json!("fake"), &Value::Null)
+    );
+    let mut told = kept.to_string();
+    let mut run = async |user: &crate::support::User| {
+        let run = id(&user.key.run("x").await);
+        let ended = user.key.ended(&run).await;
+        told += &ended.to_string();
+        told += &String::from_utf8_lossy(&read(&user.key, &run, None).await);
+        ended
+    };
+    assert_eq!(run(&alice).await["status"], "completed");
+    assert_eq!(run(&stranger).await["status"], "completed");
+    let error = run(&alice).await["error"].clone();
+    assert_eq!((&error["code"], &error["fault"]), (&json!("provider_auth_failed"), &json!("tenant")), "{error}");
+    tenant.api.delete("/v1/provider_keys/fake").await.ok(204);
+    assert_eq!(run(&alice).await["status"], "completed");
+    let error = run(&alice).await["error"].clone();
+    assert_eq!((&error["code"], &error["fault"]), (&json!("provider_auth_failed"), &json!("server")), "{error}");
+    let sent: Vec<String> = lane
+        .requests()
+        .iter()
+        .map(|asked| asked.headers.iter().find(|(name, _)| name == "authorization").expect("a key").1.clone())
+        .collect();
+    let (own, platform) = (format!("Bearer {CANARY}"), "Bearer sk-platform".to_owned());
+    assert_eq!(sent, [own.clone(), platform.clone(), own, platform.clone(), platform]);
+
+    tenant.api.put("/v1/provider_keys/fake", json!({ "key": CANARY })).await.ok(200);
+    let listed = tenant.api.get("/v1/provider_keys").await.ok(200);
+    assert_eq!(listed["data"].as_array().map(Vec::len), Some(1), "{listed}");
+    told += &listed.to_string();
+    assert_eq!(other.api.get("/v1/provider_keys").await.ok(200)["data"], json!([]));
+    for (path, body, status) in [
+        ("/v1/provider_keys/nobody", json!({"key": "x"}), 404),
+        ("/v1/provider_keys/scripted", json!({"key": "x"}), 404),
+        ("/v1/provider_keys/fake", json!({"key": ""}), 422),
+        ("/v1/provider_keys/fake", json!({"key": "two words"}), 422),
+        ("/v1/provider_keys/fake", json!({}), 422),
+    ] {
+        assert_eq!(tenant.api.put(path, body).await.status, status, "{path}");
+    }
+    assert!(!told.contains(CANARY), "{told}");
+    let line = site.process.log().lines().find(|line| line.contains(CANARY)).map(str::to_owned);
+    assert_eq!(line, None, "in the log");
+    nowhere_in(&site).await;
+
+    // It was given for a host, and goes to no other.
+    let model = site.environment(&[])["HEADWATER__PROVIDERS__FAKE__BASE_URL"].replace("127.0.0.1", "localhost");
+    let moved = serve(&site.database, &[("HEADWATER__PROVIDERS__FAKE__BASE_URL", &model)]);
+    let there = alice.at(&moved.url);
+    let error = there.key.ended(&id(&there.key.run("x").await)).await["error"].clone();
+    assert_eq!((&error["code"], &error["fault"]), (&json!("provider_auth_failed"), &json!("tenant")), "{error}");
+    assert_eq!(lane.requests().len(), 5, "nobody was asked");
+}
+
+/// That the canary stands in no row, as it is or as hexadecimal digits.
+async fn nowhere_in(site: &Site) {
     let admin = site.database.admin().await;
     let tables = "SELECT format('SELECT count(*) FROM %s t WHERE t::text LIKE ''%%canary-in%%'' OR t::text LIKE ''%%63616e6172%%''', oid::regclass)
                   FROM pg_class WHERE relnamespace = 'headwater'::regnamespace AND relkind = 'r'";

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use headwater_protocol::api::{
-    Artifact, List, McpServer, McpServerParams, McpTool, MemoryEntry, MemoryParams, Secret, SecretParams,
+    Artifact, List, McpServer, McpServerParams, McpTool, MemoryEntry, MemoryParams, ProviderKey, ProviderKeyParams,
+    Secret, SecretParams,
 };
 use headwater_protocol::{ArtifactId, McpServerId};
 use reqwest::Method;
@@ -25,6 +26,21 @@ impl Client {
     /// Forgets a secret.
     pub async fn secrets_delete(&self, name: &str) -> Result<(), Error> {
         self.delete(&["secrets", name]).await
+    }
+
+    /// Providers at which the tenant has a key of its own.
+    pub async fn provider_keys_list(&self) -> Result<List<ProviderKey>, Error> {
+        self.get(&["provider_keys"]).await
+    }
+
+    /// Keeps the tenant's own key at a provider, to be used instead of the platform's.
+    pub async fn provider_keys_put(&self, provider: &str, params: &ProviderKeyParams) -> Result<ProviderKey, Error> {
+        self.put(&["provider_keys", provider], params).await
+    }
+
+    /// Forgets a key.
+    pub async fn provider_keys_delete(&self, provider: &str) -> Result<(), Error> {
+        self.delete(&["provider_keys", provider]).await
     }
 
     /// Makes an MCP server known, and looks at its tools.

@@ -12,6 +12,7 @@ fn of(tenant: TenantId) -> CallContext {
         run: RunId::new(),
         step: 1,
         cancel: CancellationToken::new(),
+        keys: Default::default(),
     }
 }
 

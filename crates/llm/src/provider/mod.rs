@@ -154,16 +154,26 @@ impl Provider {
         }
     }
 
-    /// Sends the request and waits for the answer's beginning. `deadline` is the end of all attempts together.
+    /// Where it is asked.
+    pub(crate) fn host(&self) -> Option<String> {
+        match self {
+            Self::OpenAi(openai) => openai.host(),
+            Self::Scripted => None,
+        }
+    }
+
+    /// Sends the request and waits for the answer's beginning. `own_key`: instead of the platform's. `deadline` is the end of
+    /// all attempts together.
     pub(crate) async fn open(
         &self,
         prepared: &Prepared,
+        own_key: Option<&SecretString>,
         timeouts: &Timeouts,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         match (self, prepared) {
             (Self::OpenAi(openai), Prepared::OpenAi(body)) => {
-                let answer = openai.open(body, timeouts, deadline).await?;
+                let answer = openai.open(body, own_key, timeouts, deadline).await?;
                 Ok(Answer::OpenAi(Box::new(answer)))
             }
             (_, Prepared::Scripted(script)) => script.open().map(Answer::Scripted),

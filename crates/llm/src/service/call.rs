@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
+use headwater_protocol::api::split_model;
 use headwater_protocol::event::FinishReason;
 use headwater_protocol::{ErrorCode, ModelCallId, Problem};
 use tokio::pin;
@@ -53,6 +54,15 @@ pub(super) fn stream(
         let mut last: Option<Problem> = None;
 
         'models: for choice in Choices::new(&request) {
+            let own_key = match split_model(choice.model).and_then(|(provider, _)| ctx.keys.get(provider)) {
+                None => None,
+                Some(Some(key)) => Some(key),
+                Some(None) => {
+                    let words = "the tenant's key for this provider is of another host: set it anew";
+                    last = Some(Failure::new(ErrorCode::ProviderAuthFailed, words).with_own_key().problem);
+                    continue 'models;
+                }
+            };
             let (registered, model_id) = match gateway.find(choice.model) {
                 Ok(found) => found,
                 // A fallback that does not exist must not hide why it was needed.
@@ -144,7 +154,7 @@ pub(super) fn stream(
 
                 // Call.
                 let sent = Instant::now();
-                let opening = Box::pin(registered.provider.open(&prepared, &request.timeouts, until));
+                let opening = Box::pin(registered.provider.open(&prepared, own_key, &request.timeouts, until));
                 let (failure, forwarded, charged) = match unless(cancelled.as_mut(), opening).await {
                     None => {
                         // The provider has the question, and may have begun to answer it: what it read is paid for.
@@ -159,6 +169,7 @@ pub(super) fn stream(
                     }
                     Some(Err(failure)) => {
                         drop((reservation, permit));
+                        let failure = if own_key.is_some() { failure.with_own_key() } else { failure };
                         (failure, false, false)
                     }
                     Some(Ok(mut answer)) => {

@@ -158,6 +158,11 @@ impl GatewayLlmService {
         self.0.takes(model, shown)
     }
 
+    /// The host at which a provider is asked; `None` for one that there is not, or that is asked nowhere.
+    pub fn provider_host(&self, provider: &str) -> Option<String> {
+        self.0.providers.get(provider).and_then(|registered| registered.provider.host())
+    }
+
     /// The limiter of a provider.
     pub fn limiter(&self, provider: &str) -> Option<&ConcurrencyLimiter> {
         self.0.providers.get(provider).map(|registered| &registered.limiter)

@@ -22,6 +22,7 @@ pub(crate) fn ctx() -> CallContext {
         run: RunId::new(),
         step: 1,
         cancel: CancellationToken::new(),
+        keys: Default::default(),
     }
 }
 

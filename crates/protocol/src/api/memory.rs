@@ -109,3 +109,41 @@ pub fn check_secret_name(name: &str) -> Result<(), Problem> {
         && bytes.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_');
     if good { Ok(()) } else { Err(Problem::invalid("/name", "must match [A-Z][A-Z0-9_]{0,63}")) }
 }
+
+/// A tenant's own key at a model provider: used instead of the platform's. Its value is never shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ProviderKey {
+    /// Always `provider_key`.
+    pub object: String,
+    /// The provider, as it stands in `PROVIDER/model-id`.
+    pub provider: String,
+    /// When it was set last.
+    pub updated_at: Timestamp,
+}
+
+/// A key to keep.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderKeyParams {
+    /// 1 to 1024 visible ASCII characters; never shown again.
+    pub key: String,
+}
+
+impl std::fmt::Debug for ProviderKeyParams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProviderKeyParams").field("key", &"…").finish()
+    }
+}
+
+impl ProviderKeyParams {
+    /// Whether it can be kept, and sent in a header.
+    ///
+    /// # Errors
+    /// What is wrong, without what is secret.
+    pub fn check(&self) -> Result<(), Problem> {
+        if self.key.is_empty() || self.key.len() > 1024 || !self.key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Problem::invalid("/key", "must be 1 to 1024 visible ASCII characters"));
+        }
+        Ok(())
+    }
+}

@@ -1,6 +1,6 @@
 //! What is remembered of a user, and what a tenant keeps sealed.
 
-use headwater_protocol::api::{MAX_MEMORY_ENTRIES, MAX_SECRETS, MemoryEntry, Secret};
+use headwater_protocol::api::{MAX_MEMORY_ENTRIES, MAX_SECRETS, MemoryEntry, ProviderKey, Secret};
 use headwater_protocol::{Timestamp, UserId};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
@@ -22,6 +22,18 @@ pub struct SealedSecret {
 fn entry(row: &Row) -> Result<MemoryEntry, StoreError> {
     let Json(value) = row.try_get("value")?;
     Ok(MemoryEntry { object: "memory".into(), key: row.try_get("key")?, value, updated_at: time(row, "updated_at")? })
+}
+
+fn sealed(row: &Row) -> Result<SealedSecret, StoreError> {
+    Ok(SealedSecret { wrapped: row.try_get("wrapped")?, sealed: row.try_get("sealed")?, hosts: row.try_get("hosts")? })
+}
+
+fn provider_key(row: &Row) -> Result<ProviderKey, StoreError> {
+    Ok(ProviderKey {
+        object: "provider_key".into(),
+        provider: row.try_get("provider")?,
+        updated_at: time(row, "updated_at")?,
+    })
 }
 
 fn secret(row: &Row) -> Result<Secret, StoreError> {
@@ -118,16 +130,47 @@ impl UserScopedStorage {
         Ok(!self.query(sql, &[&name]).await?.is_empty())
     }
 
+    /// Keeps the tenant's own key at a provider.
+    pub async fn provider_key_put(
+        &self,
+        provider: &str,
+        sealed: &[u8],
+        host: &str,
+        at: Timestamp,
+    ) -> Result<ProviderKey, StoreError> {
+        let sql = "INSERT INTO headwater.provider_keys (tenant_id, provider, sealed, host, updated_at)
+                   VALUES (headwater.tenant_id(), $1, $2, $3, $4)
+                   ON CONFLICT (tenant_id, provider) DO UPDATE
+                       SET sealed = excluded.sealed, host = excluded.host, updated_at = excluded.updated_at
+                   RETURNING provider, updated_at";
+        let rows = self.query(sql, &[&provider, &sealed, &host, &at.0]).await?;
+        rows.first().map(provider_key).transpose()?.ok_or_else(|| StoreError::Corrupt("a key is gone".into()))
+    }
+
+    /// The providers at which the tenant has a key of its own, in their order.
+    pub async fn provider_key_list(&self) -> Result<Vec<ProviderKey>, StoreError> {
+        let sql = "SELECT provider, updated_at FROM headwater.provider_keys ORDER BY provider";
+        self.query(sql, &[]).await?.iter().map(provider_key).collect()
+    }
+
+    /// Forgets a key. Whether there was one.
+    pub async fn provider_key_delete(&self, provider: &str) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM headwater.provider_keys WHERE provider = $1 RETURNING provider";
+        Ok(!self.query(sql, &[&provider]).await?.is_empty())
+    }
+
+    /// All of them as they are stored: the provider, and a secret for the one host.
+    pub async fn provider_keys_sealed(&self) -> Result<Vec<(String, SealedSecret)>, StoreError> {
+        let sql = "SELECT p.provider, k.wrapped, p.sealed, ARRAY[p.host] AS hosts FROM headwater.provider_keys p
+                   JOIN headwater.tenant_keys k ON k.tenant_id = p.tenant_id";
+        self.query(sql, &[]).await?.iter().map(|row| Ok((row.try_get("provider")?, sealed(row)?))).collect()
+    }
+
     /// A secret as it is stored.
     pub async fn secret_sealed(&self, name: &str) -> Result<Option<SealedSecret>, StoreError> {
         let sql = "SELECT k.wrapped, s.sealed, s.hosts FROM headwater.secrets s
                    JOIN headwater.tenant_keys k ON k.tenant_id = s.tenant_id WHERE s.name = $1";
         let rows = self.query(sql, &[&name]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(SealedSecret {
-            wrapped: row.try_get("wrapped")?,
-            sealed: row.try_get("sealed")?,
-            hosts: row.try_get("hosts")?,
-        }))
+        rows.first().map(sealed).transpose()
     }
 }

@@ -24,6 +24,7 @@ headwater.idempotency              | 1 1 - 1  | 1 1 - 1  | 1 1 - 1    | 0 ! - 0 
 headwater.mcp_servers              | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.memory                   | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
 headwater.messages                 | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
+headwater.provider_keys            | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.run_cancels              | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
 headwater.run_events               | 1 - - -  | 1 - - -  | 1 - - -    | 0 - - -      | 0 - - -
 headwater.run_events_DAY           | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
@@ -70,6 +71,7 @@ const DATA: &[&str] = &[
     "memory",
     "tenant_keys",
     "secrets",
+    "provider_keys",
     "mcp_servers",
     "run_events",
     "run_events_kept",
@@ -166,6 +168,7 @@ impl Person {
                 format!("'{tenant}', '{}', 'mcp {n}', 'u', '{{}}', 'ok', now(), now()", of_tenant("mcp")),
             ),
             "secrets" => ("tenant_id, name, sealed, updated_at", format!("'{tenant}', 'S{n}', '\\x00', now()")),
+            "provider_keys" => ("tenant_id, provider, sealed, host, updated_at", format!("'{tenant}', 'p{n}', '\\x00', 'h', now()")),
             "run_inputs" => (
                 "tenant_id, input_id, run_id, thread_id, user_id, params, segment, created_at",
                 format!("'{tenant}', '{}', '{run}', '{thread}', '{user}', '{{}}', 's', now()", own("input")),
@@ -184,7 +187,9 @@ impl Person {
         let tenant = self.tenant_id();
         let own = |column: &str, kind: &str| format!("tenant_id = '{tenant}' AND {column} = '{}'", id(kind, self.user));
         match table {
-            "tenants" | "api_keys" | "tenant_keys" | "secrets" | "mcp_servers" => format!("tenant_id = '{tenant}'"),
+            "tenants" | "api_keys" | "tenant_keys" | "secrets" | "provider_keys" | "mcp_servers" => {
+                format!("tenant_id = '{tenant}'")
+            }
             "agents" | "agent_versions" => {
                 format!("tenant_id = '{tenant}' AND agent_id = '{}'", id("agent", self.tenant))
             }
@@ -209,7 +214,7 @@ fn updated(table: &str) -> &'static str {
         "tool_calls" => "output = '1'",
         "approvals" => "comment = 'c'",
         "memory" => "value = '2'",
-        "secrets" | "mcp_servers" => "updated_at = now()",
+        "secrets" | "provider_keys" | "mcp_servers" => "updated_at = now()",
         _ => "tenant_id = tenant_id",
     }
 }
@@ -221,7 +226,14 @@ async fn seed(database: &Database) -> Admin {
             // What belongs to the tenant is there once.
             let of_tenant = matches!(
                 *table,
-                "tenants" | "api_keys" | "agents" | "agent_versions" | "tenant_keys" | "secrets" | "mcp_servers"
+                "tenants"
+                    | "api_keys"
+                    | "agents"
+                    | "agent_versions"
+                    | "tenant_keys"
+                    | "secrets"
+                    | "provider_keys"
+                    | "mcp_servers"
             );
             if !(of_tenant && person.user == OTHER.user) {
                 admin.execute(&person.insert(table, 0)).await.expect("the superuser makes a row");

@@ -89,7 +89,12 @@ fn each_wrong_field_has_a_pointer() {
 #[test]
 fn wrong_input_has_a_pointer_into_its_parts() {
     for (input, pointer, code, words) in [
-        (r#"[{"type":"video","url":"x"}]"#, "/input/0/type", ErrorCode::InvalidValue, "must be `text`, not `video`"),
+        (
+            r#"[{"type":"video","url":"x"}]"#,
+            "/input/0/type",
+            ErrorCode::InvalidValue,
+            "must be one of `text`, `image`, `file`, not `video`",
+        ),
         (r#"["a"]"#, "/input/0", ErrorCode::InvalidValue, "must be a part"),
         (r#"[{"type":"text","txt":"x"}]"#, "/input/0/txt", ErrorCode::UnknownField, "unknown field `txt`"),
         (r#"[{"type":"text","text":"a"},{"type":"text"}]"#, "/input/1/text", ErrorCode::InvalidValue, "is required"),

@@ -182,6 +182,9 @@ pub(super) fn routes() -> Vec<Route> {
         // The key is one that alice alone has.
         route("GET", "/v1/memory/{key}", user_on_alices(200)),
         route("DELETE", "/v1/memory/{key}", user_on_alices(204)),
+        route("GET", "/v1/provider_keys", key_on_own(200)),
+        with("PUT", "/v1/provider_keys/{provider}", json!({"key": "{a-private}"}), key_on_own(200)),
+        route("DELETE", "/v1/provider_keys/{provider}", key_on_object(204)),
         route("GET", "/v1/secrets", key_on_own(200)),
         with("PUT", "/v1/secrets/{name}", json!({"value": "{a-private}"}), key_on_own(200)),
         route("DELETE", "/v1/secrets/{name}", key_on_object(204)),

@@ -147,6 +147,10 @@ impl World {
             self.a.api.put("/v1/secrets/AS", json!({"value": AS})).await.ok(200);
             return format!("/v1/secrets/{}", if method == "PUT" { "WRITTEN" } else { "AS" });
         }
+        if template == "/v1/provider_keys/{provider}" {
+            self.a.api.put("/v1/provider_keys/fake", json!({"key": AS})).await.ok(200);
+            return format!("/v1/provider_keys/{}", if method == "PUT" { "openai" } else { "fake" });
+        }
         let mut server = String::new();
         if template.contains("{server}") {
             let made = json!({"name": unique("mcp"), "url": format!("http://127.0.0.1:1/{AS}")});

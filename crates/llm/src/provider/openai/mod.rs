@@ -60,9 +60,7 @@ impl OpenAi {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         if let Some(key) = &config.api_key {
-            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
-                .map_err(|_| GatewayError::ApiKey { provider: name.to_owned() })?;
-            bearer.set_sensitive(true);
+            let bearer = bearer(key).ok_or_else(|| GatewayError::ApiKey { provider: name.to_owned() })?;
             headers.insert(AUTHORIZATION, bearer);
         }
         let client = connect::client(url.scheme() == "https")
@@ -77,14 +75,26 @@ impl OpenAi {
             .map_err(|error| Problem::new(ErrorCode::Internal, format!("the request cannot be written: {error}")))
     }
 
+    pub(super) fn host(&self) -> Option<String> {
+        self.url.host_str().map(str::to_owned)
+    }
+
     pub(super) async fn open(
         &self,
         prepared: &Prepared,
+        own_key: Option<&SecretString>,
         timeouts: &Timeouts,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let mut request = Request::new(Method::POST, self.url.clone());
         *request.headers_mut() = self.headers.clone();
+        if let Some(key) = own_key {
+            let bearer = bearer(key).ok_or_else(|| {
+                Failure::new(ErrorCode::ProviderAuthFailed, "the key holds characters that cannot be sent")
+            })?;
+            request.headers_mut().insert(AUTHORIZATION, bearer);
+        }
+        let key = own_key.or(self.key.as_ref());
         *request.body_mut() = Some(prepared.body.clone().into());
         let sending = connect::within(Duration::from_millis(timeouts.connect_ms), self.client.execute(request));
         let left = deadline.saturating_duration_since(Instant::now());
@@ -100,7 +110,7 @@ impl OpenAi {
         };
         let status = response.status().as_u16();
         if status != 200 {
-            return Err(self.refused(status, response, left).await);
+            return Err(refused(status, response, left, key).await);
         }
         let is_stream = |value: &HeaderValue| {
             let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
@@ -111,20 +121,26 @@ impl OpenAi {
             let what = "the provider answered 200 with something that is no event stream";
             return Ok(Answer::unreadable(response, Failure::invalid(what)));
         }
-        Ok(Answer::new(response, self.key.clone(), prepared.offers_tools))
+        Ok(Answer::new(response, key.cloned(), prepared.offers_tools))
     }
+}
 
-    async fn refused(&self, status: u16, response: Response, left: Duration) -> Failure {
-        let hint = retry::hint(response.headers());
-        let body = tokio::time::timeout(ERROR_BODY_TIME.min(left), beginning(response)).await.unwrap_or_default();
-        let key = self.key.as_ref().map(ExposeSecret::expose_secret);
-        let mut failure = failure::from_status(status, &body, key);
-        if let Some(hint) = hint {
-            failure.retry_after = Some(hint);
-            failure = failure.with("retry_after_ms", u64::try_from(hint.as_millis()).unwrap_or(u64::MAX));
-        }
-        failure
+/// A key as the header that bears it; `None` when it holds what no header can.
+fn bearer(key: &SecretString) -> Option<HeaderValue> {
+    let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).ok()?;
+    bearer.set_sensitive(true);
+    Some(bearer)
+}
+
+async fn refused(status: u16, response: Response, left: Duration, key: Option<&SecretString>) -> Failure {
+    let hint = retry::hint(response.headers());
+    let body = tokio::time::timeout(ERROR_BODY_TIME.min(left), beginning(response)).await.unwrap_or_default();
+    let mut failure = failure::from_status(status, &body, key.map(ExposeSecret::expose_secret));
+    if let Some(hint) = hint {
+        failure.retry_after = Some(hint);
+        failure = failure.with("retry_after_ms", u64::try_from(hint.as_millis()).unwrap_or(u64::MAX));
     }
+    failure
 }
 
 /// The first bytes of a body, as far as they come.
