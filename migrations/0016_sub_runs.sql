@@ -298,10 +298,17 @@ BEGIN
     DELETE FROM headwater.run_inputs WHERE tenant_id = v_tenant AND run_id = ANY (v_runs);
     DELETE FROM headwater.run_readers WHERE tenant_id = v_tenant AND run_id = ANY (v_runs);
     DELETE FROM headwater.messages WHERE tenant_id = v_tenant AND thread_id = ANY (v_threads);
-    DELETE FROM headwater.artifacts a WHERE a.tenant_id = v_tenant AND a.run_id IS NULL
+    -- Locked in one statement and looked at in the next: a thread that is about to show one is waited for, and then seen.
+    PERFORM 1 FROM headwater.artifacts a WHERE a.tenant_id = v_tenant AND a.run_id IS NULL
         AND a.artifact_id IN (SELECT u.artifact_id FROM headwater.artifact_uses u WHERE u.tenant_id = v_tenant AND u.thread_id = ANY (v_threads))
-        AND NOT EXISTS (SELECT 1 FROM headwater.artifact_uses o
-                        WHERE o.tenant_id = v_tenant AND o.artifact_id = a.artifact_id AND NOT o.thread_id = ANY (v_threads));
+    ORDER BY a.artifact_id FOR UPDATE;
+    WITH gone AS (
+        DELETE FROM headwater.artifacts a WHERE a.tenant_id = v_tenant AND a.run_id IS NULL
+            AND a.artifact_id IN (SELECT u.artifact_id FROM headwater.artifact_uses u WHERE u.tenant_id = v_tenant AND u.thread_id = ANY (v_threads))
+            AND NOT EXISTS (SELECT 1 FROM headwater.artifact_uses o
+                            WHERE o.tenant_id = v_tenant AND o.artifact_id = a.artifact_id AND NOT o.thread_id = ANY (v_threads))
+        RETURNING a.artifact_id
+    ) DELETE FROM headwater.idempotency WHERE tenant_id = v_tenant AND object IN (SELECT 'art_' || artifact_id FROM gone);
     DELETE FROM headwater.runs WHERE tenant_id = v_tenant AND thread_id = ANY (v_threads);
     DELETE FROM headwater.threads WHERE tenant_id = v_tenant AND thread_id = ANY (v_threads);
 END $$;

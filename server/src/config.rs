@@ -75,7 +75,9 @@ pub struct Settings {
     /// `[llm]`
     pub llm: LlmSettings,
     /// `[tools]`
-    pub tools: ToolSettings,
+    pub tools: ReachSettings,
+    /// `[messages]`
+    pub messages: ReachSettings,
     /// `[lease]`
     pub lease: LeaseSettings,
     /// `[log]`
@@ -128,8 +130,10 @@ impl Settings {
         // Waiting is impossible without a limit, but a provider may have one of its own.
         lift("llm.max_waiting_per_tenant", &mut self.llm.max_waiting_per_tenant, CAP);
         // Tool servers of developers run beside this one.
-        if !explicit.contains("tools.allow_networks") {
-            self.tools.allow_networks = "127.0.0.0/8,::1/128".to_owned();
+        for (name, reach) in [("tools", &mut self.tools), ("messages", &mut self.messages)] {
+            if !explicit.contains(&format!("{name}.allow_networks")) {
+                reach.allow_networks = "127.0.0.0/8,::1/128".to_owned();
+            }
         }
         let limits = &mut self.limits;
         for (key, value) in [

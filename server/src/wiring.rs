@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Auth, Caller};
-use crate::config::Settings;
+use crate::config::{ReachSettings, Settings};
 use crate::error::ApiError;
 use crate::http::{EdgeOptions, KnownOrigins, ListenOptions, RateLimits};
 use crate::keys::MasterKey;
@@ -51,6 +51,8 @@ pub struct AppState {
     pub llm: GatewayLlmService,
     /// Calls what tenants name.
     pub guard: Guard,
+    /// Fetches what users name in messages.
+    pub message_guard: Guard,
     /// Keeps what their tools need to know.
     pub vault: Vault,
     /// The runs.
@@ -85,10 +87,10 @@ impl AppState {
     }
 }
 
-/// The client for what tenants name.
-fn guard(settings: &Settings) -> anyhow::Result<Guard> {
-    let allowed = settings.tools.networks().map_err(|text| anyhow::anyhow!("{text} is no network"))?;
-    Guard::new(allowed).map_err(|error| anyhow::anyhow!("no client for tools: {error}"))
+/// The client for what tenants name, or for what users do.
+fn guard(reach: &ReachSettings) -> anyhow::Result<Guard> {
+    let allowed = reach.networks().map_err(|text| anyhow::anyhow!("{text} is no network"))?;
+    Guard::new(allowed).map_err(|error| anyhow::anyhow!("no client for tenants' URLs: {error}"))
 }
 
 /// Where tenants' secrets are kept.
@@ -187,7 +189,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         max_attempts: settings.llm.max_attempts,
         ..GatewayOptions::default()
     })?;
-    let guard = guard(&settings)?;
+    let (guard, message_guard) = (guard(&settings.tools)?, guard(&settings.messages)?);
     let vault = vault(&settings, &master, store.clone())?;
     let runtime = AgentRuntime::new(
         RuntimeParts {
@@ -226,6 +228,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         streams,
         llm,
         guard,
+        message_guard,
         vault,
         runtime: runtime.clone(),
         in_progress: InProgress::default(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use headwater_llm::{GatewayLlmService, ModelCall, ModelMessage, ModelTool, attachment_tokens};
 use headwater_protocol::api::{AgentConfig, Truncation};
 use headwater_protocol::event::Role;
-use headwater_protocol::message::{Part, text_of};
+use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, Problem};
 use headwater_store::scoped::HistoryMessage;
 
@@ -34,9 +34,10 @@ pub async fn context(
             messages.extend(message.content.iter().filter_map(answer));
             continue;
         }
-        let mut for_model = ModelMessage::new(message.role, text_of(&message.content));
+        let (text, attachments) = attachments::said(llm, &config.model, &message.content);
+        let mut for_model = ModelMessage::new(message.role, text);
         for_model.calls = message.content.iter().filter_map(call).collect();
-        attachments::attach(llm, &config.model, &message.content, &mut for_model);
+        for_model.attachments = attachments;
         if !for_model.text.is_empty() || !for_model.calls.is_empty() || !for_model.attachments.is_empty() {
             messages.push(for_model);
         }

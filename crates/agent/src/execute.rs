@@ -383,12 +383,12 @@ impl RunState<'_> {
                 }
             }
         };
-        let history = self.read_files(history).await?;
+        let history = Box::pin(self.read_files(history)).await?;
         let mut messages = match context::context(llm, &self.config, &self.tools.for_model(), history).await {
             Ok(messages) => messages,
             Err(problem) => return Ok(Err(problem)),
         };
-        let place = self.show(&mut messages).await?;
+        let place = Box::pin(self.show(&mut messages)).await?;
         messages.extend(self.repair.as_deref().map(structured::again));
         Ok(Ok(ModelRequest { place, ..self.request(step, messages) }))
     }

@@ -89,9 +89,12 @@ pub(crate) struct Inner {
     /// Where large answers of tools are read: one at a time for each share,
     /// [`MAX_ARTIFACT_BYTES`](headwater_protocol::api::MAX_ARTIFACT_BYTES) each.
     pub(crate) places: Places,
-    /// Where uploads are read: two at a time, [`MAX_UPLOAD_BYTES`](headwater_protocol::api::MAX_UPLOAD_BYTES) each.
+    /// Where uploads are read, in KiB: as much as four of the largest take, for each share.
     uploads: Places,
-    /// Where what models are shown lies while they are asked, in KiB: as much as one call may show, for each share.
+    /// Where what URLs of messages lead to is read: two at a time for each share, of
+    /// [`MAX_UPLOAD_BYTES`](headwater_protocol::api::MAX_UPLOAD_BYTES) each.
+    fetches: Places,
+    /// Where what models are shown lies until they answer, in KiB: as much as four calls may show, for each share.
     pub(crate) shown: Places,
     /// Cancelled, and replaced, when the runs under way are let go of.
     hold: Mutex<CancellationToken>,
@@ -156,8 +159,9 @@ impl AgentRuntime {
                 slots,
                 live: DashMap::new(),
                 places: Places::new(32, 1),
-                uploads: Places::new(16, 2),
-                shown: Places::new(16, MAX_UPLOAD_BYTES >> 10),
+                uploads: Places::new(8, (4 * MAX_UPLOAD_BYTES) >> 10),
+                fetches: Places::new(16, 2),
+                shown: Places::new(8, (4 * MAX_UPLOAD_BYTES) >> 10),
                 hold,
                 draining,
             }),
@@ -169,9 +173,14 @@ impl AgentRuntime {
         self.inner.live.len()
     }
 
-    /// Where a tenant's uploads are read. Each takes a place for as long as it is in memory.
-    pub fn upload_places(&self, tenant: TenantId) -> Arc<tokio::sync::Semaphore> {
+    /// Room for a tenant's uploads, in KiB. Each takes what is there of it for as long as that is in memory.
+    pub fn upload_room(&self, tenant: TenantId) -> Arc<tokio::sync::Semaphore> {
         self.inner.uploads.of(tenant)
+    }
+
+    /// Places for what a tenant's users name by URLs: of each that is large one, for as long as it is in memory.
+    pub fn fetch_places(&self, tenant: TenantId) -> Arc<tokio::sync::Semaphore> {
+        self.inner.fetches.of(tenant)
     }
 
     /// Accepts a run and begins it. Goes on in a task of its own, so that a caller who leaves changes nothing.

@@ -176,7 +176,7 @@ pub(crate) async fn run_step(
     request: ModelRequest,
 ) -> Result<StepEnd, WriteError> {
     let identity = state.writer.identity();
-    let keys = state.provider_keys().await?;
+    let keys = Box::pin(state.provider_keys()).await?;
     // A cancel, and the run's own time limit, both end the call.
     let stop = state.cancel.child_token();
     let context = CallContext {

@@ -38,13 +38,15 @@ const GLANCE_TOKENS: u64 = 85;
 const PICTURE_TOKENS: u64 = 85 + 8 * 170;
 /// What a PDF costs is not known before: a page is some tens of KB, and costs its words and a picture.
 const PDF_BYTES_PER_TOKEN: u64 = 20;
+/// What one is guessed to cost at most: pictures make a file large, and cost no more for that.
+const PDF_TOKENS: u64 = 25_000;
 
 /// What an attachment costs, as far as that can be guessed.
 pub fn attachment_tokens(attachment: &Attachment) -> u64 {
     match attachment.shown {
         Shown::Image(Detail::Low) => GLANCE_TOKENS,
         Shown::Image(Detail::Auto | Detail::High) => PICTURE_TOKENS,
-        Shown::File(_) => PICTURE_TOKENS + attachment.size_bytes / PDF_BYTES_PER_TOKEN,
+        Shown::File(_) => (PICTURE_TOKENS + attachment.size_bytes / PDF_BYTES_PER_TOKEN).min(PDF_TOKENS),
     }
 }
 

@@ -52,7 +52,7 @@ pub struct ModelMessage {
     pub calls: Vec<ModelCall>,
     /// Which call a tool's message answers.
     pub answers: Option<CallId>,
-    /// What a user's message shows beside its words.
+    /// What a user's message shows beside its words, in the order of their places among those.
     pub attachments: Vec<Attachment>,
 }
 
@@ -61,6 +61,8 @@ pub struct ModelMessage {
 pub struct Attachment {
     /// Where it is kept.
     pub artifact: ArtifactId,
+    /// Behind how many bytes of the message's text it stands.
+    pub at: usize,
     /// What it is to the model.
     pub shown: Shown,
     /// What it is.
@@ -156,11 +158,11 @@ pub struct ModelRequest {
     pub timeouts: Timeouts,
     /// How long the call may wait for permits, over all its attempts. 0 = not at all.
     pub max_queue_ms: u64,
-    /// The place in memory of what the messages show: given back when the call is over.
+    /// The place in memory of what the messages show: given back when they are needed no more.
     pub place: Place,
 }
 
-/// A share of a process' room for attachments, held as long as a request.
+/// A share of a process' room for attachments, held as long as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Place(pub Option<Arc<OwnedSemaphorePermit>>);
 
@@ -172,6 +174,12 @@ impl PartialEq for Place {
 }
 
 impl ModelRequest {
+    /// Lets go of what is asked, once it will not be asked again.
+    pub(crate) fn let_go(&mut self) {
+        self.messages = Vec::new();
+        self.place = Place::default();
+    }
+
     /// A question with every default.
     pub fn new(model: impl Into<String>, messages: Vec<ModelMessage>) -> Self {
         Self {

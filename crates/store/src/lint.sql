@@ -56,7 +56,7 @@ WITH ours AS (
         ('idempotency', 'dispatch_sees_old'), ('run_cancels', 'dispatch_asks'), ('run_readers', 'dispatch_asks'),
         ('run_readers', 'dispatch_forgets'), ('run_readers', 'dispatch_sees_old'), ('tool_calls', 'dispatch_wakes'),
         ('tenant_keys', 'dispatch_rewraps'), ('artifacts', 'dispatch_sees_old'), ('artifacts', 'dispatch_forgets'),
-        ('artifacts', 'dispatch_finds'), ('artifacts', 'dispatch_erases'), ('artifact_uses', 'dispatch_finds')) AS service (t, p)
+        ('artifacts', 'dispatch_finds'), ('artifacts', 'dispatch_locks'), ('artifacts', 'dispatch_erases'), ('artifact_uses', 'dispatch_finds')) AS service (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM
         unnest(ARRAY['threads', 'messages', 'run_steps', 'tickets', 'run_events', 'users', 'agents', 'agent_versions',
                      'idempotency', 'usage_calls', 'run_cancels', 'run_inputs', 'run_readers', 'run_events_kept']) AS t, unnest(ARRAY['dispatch_erases', 'dispatch_finds']) AS p
@@ -119,7 +119,7 @@ UNION ALL
 SELECT 'the server''s grants are not those of the list', t.name FROM tables t LEFT JOIN (VALUES
         ('tenants', 'rw'), ('users', 'raw'), ('agents', 'raw'), ('agent_versions', 'ra'), ('threads', 'raw'), ('runs', 'raw'),
         ('messages', 'raw'), ('run_steps', 'ra'), ('usage_calls', 'ra'), ('idempotency', 'rad'), ('tickets', 'raw'),
-        ('run_cancels', 'rawd'), ('run_inputs', 'rad'), ('tool_calls', 'raw'), ('approvals', 'raw'), ('artifacts', 'ra'), ('artifact_uses', 'ra'), ('memory', 'rawd'), ('tenant_keys', 'ra'),
+        ('run_cancels', 'rawd'), ('run_inputs', 'rad'), ('tool_calls', 'raw'), ('approvals', 'raw'), ('artifacts', 'rawd'), ('artifact_uses', 'ra'), ('memory', 'rawd'), ('tenant_keys', 'ra'),
         ('secrets', 'rawd'), ('provider_keys', 'rawd'), ('mcp_servers', 'rawd'), ('run_events', 'r'), ('run_events_kept', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
     WHERE coalesce(may.what, '') <> concat(
         CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'SELECT') THEN 'r' END,

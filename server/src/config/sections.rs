@@ -155,15 +155,15 @@ pub struct LlmSettings {
     pub max_attempts: u32,
 }
 
-/// `[tools]`: what tenants' tools may reach.
+/// `[tools]` and `[messages]`: what tenants' tools may reach, and what URLs in messages may.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ToolSettings {
+pub struct ReachSettings {
     /// Networks beyond the public internet, with commas.
     pub allow_networks: String,
 }
 
-impl ToolSettings {
+impl ReachSettings {
     /// The networks.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
 use super::conn::Shared;
@@ -164,36 +165,82 @@ impl HttpBody for TrackedBody {
     }
 }
 
-/// The whole body, if it is no larger than `limit`.
-pub async fn read_body(headers: &HeaderMap, mut body: Body, limit: BodyLimit) -> Result<Bytes, ApiError> {
-    let BodyLimit(limit) = limit;
-    let too_large = || {
-        ApiError::new(ErrorCode::BodyTooLarge, format!("the body is larger than {limit} bytes"))
-            .with("max_bytes", limit)
-    };
-    let announced =
-        headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit as u64) {
-        return Err(too_large());
+/// A body piece by piece, as long as all of it is no larger than may be.
+struct Pieces {
+    body: Body,
+    limit: usize,
+    count: usize,
+}
+
+impl Pieces {
+    fn new(headers: &HeaderMap, body: Body, BodyLimit(limit): BodyLimit) -> Result<Self, ApiError> {
+        let announced =
+            headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > limit as u64) {
+            return Err(too_large(limit));
+        }
+        Ok(Self { body, limit, count: 0 })
     }
-    let mut first = Bytes::new();
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        while let Some(frame) = self.body.frame().await {
+            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+            self.count += data.len();
+            return if self.count > self.limit { Err(too_large(self.limit)) } else { Ok(Some(data)) };
+        }
+        Ok(None)
+    }
+}
+
+fn too_large(limit: usize) -> ApiError {
+    ApiError::new(ErrorCode::BodyTooLarge, format!("the body is larger than {limit} bytes")).with("max_bytes", limit)
+}
+
+/// The whole body, if it is no larger than `limit`.
+pub async fn read_body(headers: &HeaderMap, body: Body, limit: BodyLimit) -> Result<Bytes, ApiError> {
+    let mut pieces = Pieces::new(headers, body, limit)?;
+    // Most bodies come in one piece, which then is not copied.
+    let Some(first) = pieces.next().await? else { return Ok(Bytes::new()) };
+    let Some(second) = pieces.next().await? else { return Ok(first) };
+    let mut whole = BytesMut::from(first);
+    whole.extend_from_slice(&second);
+    while let Some(data) = pieces.next().await? {
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+/// How long an upload waits for room for its next bytes.
+const ROOM: Duration = Duration::from_secs(10);
+
+/// The whole body of an upload, and the room that it takes: in KiB, taken as the bytes come, so that whoever sends slowly takes
+/// no more than what is there.
+///
+/// # Errors
+/// `body_too_large`; `overloaded` when others take the room; what ended the body.
+pub async fn read_upload(
+    headers: &HeaderMap,
+    body: Body,
+    limit: BodyLimit,
+    room: &Arc<Semaphore>,
+) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
+    let mut pieces = Pieces::new(headers, body, limit)?;
+    let mut held = take(room, 1).await?;
     let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-        if first.len() + whole.len() + data.len() > limit {
-            return Err(too_large());
-        }
-        // Most bodies come in one piece, which then is not copied.
-        if first.is_empty() && whole.is_empty() {
-            first = data;
-            continue;
-        }
-        if whole.is_empty() {
-            whole.extend_from_slice(&std::mem::take(&mut first));
+    while let Some(data) = pieces.next().await? {
+        let missing = pieces.count.div_ceil(1024).saturating_sub(held.num_permits());
+        if missing > 0 {
+            held.merge(take(room, missing).await?);
         }
         whole.extend_from_slice(&data);
     }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
+    Ok((whole.freeze(), held))
+}
+
+async fn take(room: &Arc<Semaphore>, kib: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+    let taking = Arc::clone(room).acquire_many_owned(u32::try_from(kib).unwrap_or(u32::MAX));
+    let taken = tokio::time::timeout(ROOM, taking).await.ok().and_then(Result::ok);
+    taken.ok_or_else(|| ApiError::new(ErrorCode::Overloaded, "too many uploads are under way"))
 }
 
 /// What became of a body that did not end well.

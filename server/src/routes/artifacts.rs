@@ -24,7 +24,7 @@ use super::body::Once;
 use super::{attachments, created, id, missing};
 use crate::auth::Caller;
 use crate::error::ApiError;
-use crate::http::body::read_body;
+use crate::http::body::read_upload;
 use crate::http::idempotency::mismatch;
 use crate::http::{ApiQuery, BodyLimit};
 use crate::wiring::AppState;
@@ -70,17 +70,17 @@ pub async fn artifacts_create(
     let caller = caller.into_user(&state).await?;
     let user = caller.user.known().ok_or_else(|| missing("user"))?;
     let of = attachments::For { tenant: caller.tenant, user, as_user: caller.sees_as_user() };
-    let place = attachments::place(&state, caller.tenant).await?;
-    let reading = read_body(&parts.headers, body, BodyLimit(MAX_UPLOAD_BYTES));
+    let room = state.runtime.upload_room(caller.tenant);
+    let reading = read_upload(&parts.headers, body, BodyLimit(MAX_UPLOAD_BYTES), &room);
     let late = |_| ApiError::new(ErrorCode::RequestTimeout, "the upload took too long");
-    let content = tokio::time::timeout(UPLOAD, reading).await.map_err(late)??;
+    let (content, room) = tokio::time::timeout(UPLOAD, reading).await.map_err(late)??;
     if content.is_empty() {
         return Err(ApiError::invalid_request("body", "must not be empty"));
     }
     let asked = [media_type.as_bytes(), query.filename.as_deref().unwrap_or_default().as_bytes(), &content].map(digest);
     let once = Once::of(&state, &caller, &parts, &asked.concat())?;
     let stored = attachments::store(&state, of, query.filename.as_deref(), &media_type, &content, once.key()).await?;
-    drop((content, place));
+    drop((content, room));
     let (artifact, replayed) = match stored {
         pool::Once::Done(artifact) => (artifact, false),
         pool::Once::Replay(object) => (id(&object, "artifact")?, true),

@@ -11,7 +11,7 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use bytes::Bytes;
 use headwater_agent::is_text;
-use headwater_guard::{Ask, GuardError};
+use headwater_guard::{Ask, Beyond, GuardError};
 use headwater_protocol::api::MAX_UPLOAD_BYTES;
 use headwater_protocol::message::{InputPart, InputSource, Part, Source, check_media_type};
 use headwater_protocol::{ArtifactId, ErrorCode, Problem, Scope, TenantId, UserId};
@@ -26,8 +26,8 @@ use crate::wiring::AppState;
 
 /// How long a URL may take to give all of it.
 const FETCH: Duration = Duration::from_secs(15);
-/// How long a request waits for a place to read something large in.
-const PLACE: Duration = Duration::from_secs(10);
+/// How much of it is read without a place among those that are large.
+const SMALL: usize = 256 << 10;
 
 /// For whom something is kept.
 #[derive(Debug, Clone, Copy)]
@@ -47,21 +47,55 @@ struct Found {
     _place: Option<OwnedSemaphorePermit>,
 }
 
-/// The parts as they are stored.
+/// What was made of the parts of a message.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The parts as they are stored.
+    pub parts: Vec<Part>,
+    /// What was kept for them now.
+    fresh: Vec<ArtifactId>,
+}
+
+impl Kept {
+    /// Forgets what was kept for a message that is not taken. What fails here goes by itself.
+    pub async fn forget(&self, state: &AppState, of: For) {
+        if self.fresh.is_empty() {
+            return;
+        }
+        let storage = state.store.scoped(Scope { tenant: of.tenant, user: Some(of.user) });
+        if let Err(error) = storage.uploads_forget(&self.fresh).await {
+            tracing::debug!(%error, "what a message would have shown is forgotten later");
+        }
+    }
+}
+
+/// Keeps what the parts of a message show.
 ///
 /// # Errors
-/// What is wrong with one of them; `url_not_allowed`; `overloaded` when there is no room to read them in.
-pub async fn keep(state: &AppState, of: For, parts: Vec<(String, InputPart)>) -> Result<Vec<Part>, ApiError> {
-    let (mut kept, mut total) = (Vec::with_capacity(parts.len()), 0);
+/// What is wrong with one of them, and then nothing is kept; `url_not_allowed`.
+pub async fn keep(state: &AppState, of: For, parts: Vec<(String, InputPart)>) -> Result<Kept, ApiError> {
+    let mut kept = Kept::default();
+    match keep_all(state, of, parts, &mut kept).await {
+        Ok(()) => Ok(kept),
+        Err(error) => {
+            kept.forget(state, of).await;
+            Err(error)
+        }
+    }
+}
+
+async fn keep_all(state: &AppState, of: For, parts: Vec<(String, InputPart)>, kept: &mut Kept) -> Result<(), ApiError> {
+    let mut total = 0;
     for (at, part) in parts {
         let (source, is_picture, filename) = match &part {
             InputPart::Text { text } => {
-                kept.push(Part::Text { text: text.clone() });
+                kept.parts.push(Part::Text { text: text.clone() });
                 continue;
             }
             InputPart::Image { source, .. } => (source, true, None),
             InputPart::File { source, filename } => (source, false, filename.as_deref()),
         };
+        let is_fresh = !matches!(source, InputSource::Artifact { .. });
         let (source, called) = match source {
             InputSource::Artifact { artifact } => known(state, of, *artifact, &at, is_picture).await?,
             InputSource::Url { url } => {
@@ -76,31 +110,20 @@ pub async fn keep(state: &AppState, of: For, parts: Vec<(String, InputPart)>) ->
                 (put(state, of, found, filename, &param, is_picture).await?, None)
             }
         };
-        let Source::Artifact { size_bytes, .. } = &source;
+        let Source::Artifact { artifact, size_bytes, .. } = &source;
+        kept.fresh.extend(is_fresh.then_some(*artifact));
         total += size_bytes;
         if total > MAX_UPLOAD_BYTES as u64 {
             let words = format!("with what stands before it, it is more than {MAX_UPLOAD_BYTES} bytes");
             return Err(Problem::invalid(at, words).into());
         }
-        kept.push(match part {
+        kept.parts.push(match part {
             InputPart::Image { detail, .. } => Part::Image { source, detail },
             InputPart::File { filename, .. } => Part::File { source, filename: filename.or(called) },
             InputPart::Text { text } => Part::Text { text },
         });
     }
-    Ok(kept)
-}
-
-/// A place for something large, or a refusal to come back later.
-///
-/// # Errors
-/// `overloaded`.
-pub async fn place(state: &AppState, tenant: TenantId) -> Result<OwnedSemaphorePermit, ApiError> {
-    let places = state.runtime.upload_places(tenant);
-    match tokio::time::timeout(PLACE, places.acquire_owned()).await {
-        Ok(Ok(place)) => Ok(place),
-        Ok(Err(_)) | Err(_) => Err(ApiError::new(ErrorCode::Overloaded, "too many uploads are under way")),
-    }
+    Ok(())
 }
 
 /// Keeps an upload. `None`: the tenant has as much as may be.
@@ -120,7 +143,11 @@ pub async fn store(
     let new = NewUpload { id, user: of.user, filename, media_type, sha256: sha256.as_ref(), content };
     // In the tenant's scope: what all of its users have counts together.
     let storage = state.store.scoped(Scope { tenant: of.tenant, user: None });
-    let full = || Problem::new(ErrorCode::InvalidValue, "this tenant's artifacts take as much room as they may");
+    let full = || {
+        let words = "there is no room for it: the tenant's artifacts, or the user's uploads that no message shows, are as \
+                     many as may be";
+        Problem::new(ErrorCode::InvalidValue, words)
+    };
     Ok(storage.upload_put(new, once).await?.ok_or_else(full)?)
 }
 
@@ -162,7 +189,6 @@ async fn known(
 
 async fn fetch(state: &AppState, tenant: TenantId, url: &str, at: &str) -> Result<Found, ApiError> {
     let url = Url::parse(url).map_err(|_| Problem::invalid(at, "must be a URL"))?;
-    let place = place(state, tenant).await?;
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     let ask = Ask {
@@ -171,10 +197,10 @@ async fn fetch(state: &AppState, tenant: TenantId, url: &str, at: &str) -> Resul
         headers,
         body: None,
         timeout: FETCH,
-        max_bytes: MAX_UPLOAD_BYTES,
-        beyond: None,
+        max_bytes: SMALL,
+        beyond: Some(Beyond { max_bytes: MAX_UPLOAD_BYTES, places: state.runtime.fetch_places(tenant) }),
     };
-    let answer = state.guard.call(ask).await.map_err(|error| match error {
+    let answer = state.message_guard.call(ask).await.map_err(|error| match error {
         GuardError::Refused(refused) => {
             Problem::new(ErrorCode::UrlNotAllowed, refused.to_string()).with("param", at.to_owned())
         }
@@ -190,7 +216,7 @@ async fn fetch(state: &AppState, tenant: TenantId, url: &str, at: &str) -> Resul
     }
     let said = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     check_media_type(at, said).map_err(|_| Problem::invalid(at, "its Content-Type is no media type"))?;
-    Ok(Found { media_type: said.to_owned(), content: answer.body, _place: Some(place) })
+    Ok(Found { media_type: said.to_owned(), content: answer.body, _place: answer.place })
 }
 
 /// Whether a model can be shown it, and it begins like what it is said to be.
@@ -206,8 +232,9 @@ fn check_kind(media_type: &str, content: Option<&[u8]>, at: &str, is_picture: bo
             return Err(Problem::invalid(at, "a picture must be image/png, image/jpeg, image/gif or image/webp"));
         }
         (false, "application/pdf") => begins(b"%PDF"),
-        (false, kind) if is_text(kind) => true,
+        (false, kind) if is_text(kind) => content.is_none_or(|content| std::str::from_utf8(content).is_ok()),
         (false, _) => return Err(Problem::invalid(at, "a file must be text of some kind, or application/pdf")),
     };
-    if as_said { Ok(()) } else { Err(Problem::invalid(at, format!("is no {kind}"))) }
+    let words = || format!("is no {kind}{}", if is_text(&kind) { " in UTF-8" } else { "" });
+    if as_said { Ok(()) } else { Err(Problem::invalid(at, words())) }
 }

@@ -12,7 +12,7 @@ use headwater_protocol::api::{
     Agent, CancelParams, EventPage, InlineThread, List, Run, RunParams, RunSnapshot, Ticket,
 };
 use headwater_protocol::event::{Actor, Event, render_for};
-use headwater_protocol::message::InputPart;
+use headwater_protocol::message::{Content, InputPart, Part};
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, ThreadId, Timestamp, UserId};
 use headwater_store::create::RunIdempotency;
 use headwater_store::pool::{Idempotency, Once};
@@ -138,7 +138,15 @@ async fn create(
     let caller = caller.into_user(&state).await?;
     let user = caller.user.known().ok_or_else(|| missing("user"))?;
     let once = body.idempotency(&state, &caller)?;
-    let accepted = match accept(&state, &caller, user, &params, thread, once.key()).await {
+    // What is shown is kept before the run is: not again for a request that was carried out before.
+    let before = if shows(&params) { earlier(&state, &caller, once.key()).await? } else { None };
+    let accepting = async {
+        match before {
+            Some(before) => Ok(before),
+            None => accept(&state, &caller, user, &params, thread, once.key()).await,
+        }
+    };
+    let accepted = match accepting.await {
         Ok(accepted) => accepted,
         // The first request may have been carried out before whatever refuses this one came about.
         Err(refused) => earlier(&state, &caller, once.key()).await?.ok_or(refused)?,
@@ -204,6 +212,12 @@ enum How {
     Steered,
 }
 
+/// Whether the input shows something beside words.
+fn shows(params: &RunParams) -> bool {
+    let Content::Parts(parts) = &params.input else { return false };
+    parts.iter().any(|part| !matches!(part, InputPart::Text { .. }))
+}
+
 async fn accept(
     state: &AppState,
     caller: &Caller,
@@ -212,17 +226,34 @@ async fn accept(
     thread: Option<(ThreadId, UserId)>,
     once: Option<&Idempotency>,
 ) -> Result<Accepted, ApiError> {
-    let mut parts = Some(params.input.clone().into_parts("/input")?);
-    let mut content = Vec::new();
+    let of = attachments::For { tenant: caller.tenant, user, as_user: caller.sees_as_user() };
+    let parts = params.input.clone().into_parts("/input")?;
+    if shows(params) {
+        // All else is looked at before anything is kept for it.
+        request(state, caller, user, params, agent_for(state, caller, params).await?, thread, once)?;
+    }
+    let kept = attachments::keep(state, of, parts).await?;
+    let accepted = accept_with(state, caller, user, params, thread, once, &kept.parts).await;
+    if !matches!(accepted, Ok(Accepted::New { .. } | Accepted::Steered(_))) {
+        kept.forget(state, of).await;
+    }
+    accepted
+}
+
+async fn accept_with(
+    state: &AppState,
+    caller: &Caller,
+    user: UserId,
+    params: &RunParams,
+    thread: Option<(ThreadId, UserId)>,
+    once: Option<&Idempotency>,
+    content: &[Part],
+) -> Result<Accepted, ApiError> {
     // An agent that is changed between reading it and accepting the run is read again.
     for _ in 0..3 {
         let agent = agent_for(state, caller, params).await?;
         let mut request = request(state, caller, user, params, agent, thread, once)?;
-        if let Some(parts) = parts.take() {
-            let of = attachments::For { tenant: caller.tenant, user, as_user: caller.sees_as_user() };
-            content = attachments::keep(state, of, parts).await?;
-        }
-        request.content.clone_from(&content);
+        request.content = content.to_vec();
         match state.runtime.create(request).await {
             Err(problem) if problem.extra.contains_key("agent_changed") => {
                 state.forget_agent(caller.tenant, &params.agent).await;

@@ -9,7 +9,7 @@ use headwater_protocol::message::{InputPart, Message};
 use headwater_protocol::{ErrorCode, MessageId, Problem, Scope, ThreadId, Timestamp, UserId};
 use headwater_store::StoreError;
 use headwater_store::pool::Once;
-use headwater_store::scoped::ThreadFilter;
+use headwater_store::scoped::{Imported, ThreadFilter};
 use serde::Deserialize;
 
 use super::body::ApiBody;
@@ -205,16 +205,37 @@ pub async fn messages_create(
     let storage = state.store.scoped(Scope { tenant: caller.tenant, user: Some(thread.user) });
     let guard = body.idempotency(&state, &caller)?;
     let of = attachments::For { tenant: caller.tenant, user: thread.user, as_user: caller.sees_as_user() };
-    let content = attachments::keep(&state, of, parts).await?;
-    let imported = storage
-        .message_import(thread.id, params.role, &content, &params.metadata, Timestamp::now(), guard.key())
-        .await?
-        .ok_or_else(|| missing("thread"))?;
+    // What is shown is kept before the message is: not again for one that was taken before.
+    let before = match guard.key() {
+        Some(key) if parts.iter().any(|(_, part)| !matches!(part, InputPart::Text { .. })) => {
+            storage.idempotency_find(key).await?
+        }
+        _ => None,
+    };
+    let kept = match &before {
+        None => attachments::keep(&state, of, parts).await?,
+        Some(_) => attachments::Kept::default(),
+    };
+    let imported = match before {
+        Some(Once::Replay(object)) => Imported::Once(Once::Replay(object)),
+        Some(Once::Done(()) | Once::Mismatch) => Imported::Once(Once::Mismatch),
+        None => {
+            let at = Timestamp::now();
+            storage.message_import(thread.id, params.role, &kept.parts, &params.metadata, at, guard.key()).await?
+        }
+    };
+    if !matches!(imported, Imported::Once(Once::Done(_))) {
+        kept.forget(&state, of).await;
+    }
     let (message, replayed): (MessageId, bool) = match imported {
-        Ok(Once::Done(message)) => (message, false),
-        Ok(Once::Replay(object)) => (id(&object, "message")?, true),
-        Ok(Once::Mismatch) => return Err(mismatch()),
-        Err(active) => {
+        Imported::Once(Once::Done(message)) => (message, false),
+        Imported::Once(Once::Replay(object)) => (id(&object, "message")?, true),
+        Imported::Once(Once::Mismatch) => return Err(mismatch()),
+        Imported::NoThread => return Err(missing("thread")),
+        Imported::ArtifactGone => {
+            return Err(Problem::invalid("/content", "a picture or a file of it is not there any more").into());
+        }
+        Imported::Busy(active) => {
             let problem = Problem::new(ErrorCode::ThreadBusy, "a run of this thread is not finished");
             return Err(problem.with("active_run", active.to_string()).into());
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
-use headwater_protocol::api::split_model;
+use headwater_protocol::api::{Timeouts, split_model};
 use headwater_protocol::event::FinishReason;
 use headwater_protocol::{ErrorCode, ModelCallId, Problem};
 use tokio::pin;
@@ -39,9 +39,10 @@ enum End {
 pub(super) fn stream(
     gateway: Arc<Gateway>,
     ctx: CallContext,
-    request: ModelRequest,
+    mut request: ModelRequest,
 ) -> impl Stream<Item = Result<LlmEvent, Problem>> + Send {
     async_stream::stream! {
+        let timeouts = request.timeouts;
         let cancelled = ctx.cancel.clone().cancelled_owned();
         pin!(cancelled);
         let timer = sleep(Duration::ZERO);
@@ -53,8 +54,9 @@ pub(super) fn stream(
         let mut attempt = 0;
         let mut last: Option<Problem> = None;
 
-        'models: for choice in Choices::new(&request) {
-            let own_key = match split_model(choice.model).and_then(|(provider, _)| ctx.keys.get(provider)) {
+        'models: for Choice { model, max_output_tokens: asked } in choices(&request) {
+            let model = model.as_str();
+            let own_key = match split_model(model).and_then(|(provider, _)| ctx.keys.get(provider)) {
                 None => None,
                 Some(Some(key)) => Some(key),
                 Some(None) => {
@@ -63,7 +65,7 @@ pub(super) fn stream(
                     continue 'models;
                 }
             };
-            let (registered, model_id) = match gateway.find(choice.model) {
+            let (registered, model_id) = match gateway.find(model) {
                 Ok(found) => found,
                 // A fallback that does not exist must not hide why it was needed.
                 Err(_) if last.is_some() => continue 'models,
@@ -74,19 +76,19 @@ pub(super) fn stream(
             };
 
             let mut shown = request.messages.iter().flat_map(|message| &message.attachments);
-            if last.is_some() && !shown.all(|attachment| gateway.takes(choice.model, &attachment.shown)) {
+            if last.is_some() && !shown.all(|attachment| gateway.takes(model, &attachment.shown)) {
                 continue 'models;
             }
 
             // Estimate.
             // Boxed, as is what follows: an answer that is being read takes no place for how it was asked for.
-            let estimating = Box::pin(gateway.estimator.estimate(choice.model, choice.max_output_tokens, &request));
+            let estimating = Box::pin(gateway.estimator.estimate(model, asked, &request));
             let Some(Estimated { mut estimate, max_output_tokens }) = unless(cancelled.as_mut(), estimating).await else {
                 return;
             };
             let ask = Ask { model_id, request: &request, max_output_tokens, input_tokens: estimate.input_tokens };
-            let prepared = match registered.provider.prepare(ask) {
-                Ok(prepared) => prepared,
+            let mut prepared = match registered.provider.prepare(ask) {
+                Ok(prepared) => Some(prepared),
                 Err(_) if last.is_some() => continue 'models,
                 Err(problem) => {
                     yield Err(problem);
@@ -96,7 +98,7 @@ pub(super) fn stream(
             let mut attempts = Attempts::new(gateway.retry);
             let mut is_told = false;
 
-            loop {
+            while let Some(question) = &prepared {
                 attempt += 1;
                 estimate.attempt = attempt;
                 if !is_told {
@@ -137,7 +139,7 @@ pub(super) fn stream(
                 queue_left = queue_left.saturating_sub(queued);
                 let until = match deadline {
                     Some(until) => until + queued,
-                    None => later(Instant::now(), request.timeouts.total_ms),
+                    None => later(Instant::now(), timeouts.total_ms),
                 };
                 deadline = Some(until);
 
@@ -154,7 +156,7 @@ pub(super) fn stream(
 
                 // Call.
                 let sent = Instant::now();
-                let opening = Box::pin(registered.provider.open(&prepared, own_key, &request.timeouts, until));
+                let opening = Box::pin(registered.provider.open(question, own_key, &timeouts, until));
                 let (failure, forwarded, charged) = match unless(cancelled.as_mut(), opening).await {
                     None => {
                         // The provider has the question, and may have begun to answer it: what it read is paid for.
@@ -175,31 +177,43 @@ pub(super) fn stream(
                     Some(Ok(mut answer)) => {
                         // Stream.
                         let mut metered = Metered::new(sent, ms(queued));
-                        let watch = Watch { request: &request, sent, until };
+                        let watch = Watch { timeouts, sent, until };
                         timer.as_mut().reset(watch.first_token().0);
                         let end = loop {
                             match race(cancelled.as_mut(), timer.as_mut(), answer.next()).await {
                                 Raced::Done(Ok(Piece::Text(delta))) => {
                                     if metered.text(&delta) {
                                         timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                        // From here on it is not asked again, however it ends.
+                                        prepared = None;
+                                        request.let_go();
                                     }
                                     yield Ok(LlmEvent::Text(delta));
                                 }
                                 Raced::Done(Ok(Piece::Reasoning(delta))) => {
                                     if metered.reasoning(&delta) {
                                         timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                        // From here on it is not asked again, however it ends.
+                                        prepared = None;
+                                        request.let_go();
                                     }
                                     yield Ok(LlmEvent::Reasoning(delta));
                                 }
                                 Raced::Done(Ok(Piece::ToolCall { index, name })) => {
                                     if metered.text(&name) {
                                         timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                        // From here on it is not asked again, however it ends.
+                                        prepared = None;
+                                        request.let_go();
                                     }
                                     yield Ok(LlmEvent::ToolCall { index, name });
                                 }
                                 Raced::Done(Ok(Piece::ToolArgs { index, delta })) => {
                                     if metered.text(&delta) {
                                         timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                        // From here on it is not asked again, however it ends.
+                                        prepared = None;
+                                        request.let_go();
                                     }
                                     yield Ok(LlmEvent::ToolArgs { index, delta });
                                 }
@@ -249,7 +263,7 @@ pub(super) fn stream(
                 let next = attempts.next(&failure, forwarded, left);
                 if next != Next::GiveUp {
                     tracing::warn!(
-                        run.id = %ctx.run, tenant.id = %ctx.tenant, gen_ai.request.model = choice.model, attempt,
+                        run.id = %ctx.run, tenant.id = %ctx.tenant, gen_ai.request.model = model, attempt,
                         code = failure.problem.code.as_str(), ?next, "model call failed, going on"
                     );
                 }
@@ -278,61 +292,41 @@ pub(super) fn stream(
     }
 }
 
-/// The models of a request in their order.
-struct Choices<'a> {
-    request: &'a ModelRequest,
-    at: usize,
-}
-
-struct Choice<'a> {
-    model: &'a str,
+struct Choice {
+    model: String,
     max_output_tokens: Option<u32>,
 }
 
-impl<'a> Choices<'a> {
-    fn new(request: &'a ModelRequest) -> Self {
-        Self { request, at: 0 }
-    }
-}
-
-impl<'a> Iterator for Choices<'a> {
-    type Item = Choice<'a>;
-
-    fn next(&mut self) -> Option<Choice<'a>> {
-        let request = self.request;
-        let choice = match self.at.checked_sub(1) {
-            None => Choice { model: &request.model, max_output_tokens: request.max_output_tokens },
-            Some(index) => {
-                let fallback = request.fallbacks.get(index)?;
-                let max_output_tokens = fallback.max_output_tokens.or(request.max_output_tokens);
-                Choice { model: &fallback.model, max_output_tokens }
-            }
-        };
-        self.at += 1;
-        Some(choice)
-    }
+/// The models of a request in their order.
+fn choices(request: &ModelRequest) -> Vec<Choice> {
+    let first = Choice { model: request.model.clone(), max_output_tokens: request.max_output_tokens };
+    let others = request.fallbacks.iter().map(|fallback| Choice {
+        model: fallback.model.clone(),
+        max_output_tokens: fallback.max_output_tokens.or(request.max_output_tokens),
+    });
+    std::iter::once(first).chain(others).collect()
 }
 
 /// By when the next thing has to happen, in which phase, and what limit that is.
-struct Watch<'a> {
-    request: &'a ModelRequest,
+struct Watch {
+    timeouts: Timeouts,
     sent: Instant,
     until: Instant,
 }
 
-impl Watch<'_> {
+impl Watch {
     fn first_token(&self) -> (Instant, &'static str, u64) {
-        let limit = self.request.timeouts.first_token_ms;
+        let limit = self.timeouts.first_token_ms;
         self.before_total(later(self.sent, limit), "first_token", limit)
     }
 
     fn idle(&self, last_event: Instant) -> (Instant, &'static str, u64) {
-        let limit = self.request.timeouts.idle_ms;
+        let limit = self.timeouts.idle_ms;
         self.before_total(later(last_event, limit), "idle", limit)
     }
 
     fn before_total(&self, at: Instant, phase: &'static str, limit: u64) -> (Instant, &'static str, u64) {
-        if self.until <= at { (self.until, "total", self.request.timeouts.total_ms) } else { (at, phase, limit) }
+        if self.until <= at { (self.until, "total", self.timeouts.total_ms) } else { (at, phase, limit) }
     }
 }
 

@@ -11,6 +11,8 @@ pub const MAX_ARTIFACTS_BYTES: i64 = 1 << 30;
 
 /// The largest picture or file in a message, in bytes, and all of them in one together.
 pub const MAX_UPLOAD_BYTES: usize = 8 << 20;
+/// What a user may have uploaded that no message shows, in bytes.
+pub const MAX_UNUSED_BYTES: i64 = 64 << 20;
 /// How many pictures and files a message shows.
 pub const MAX_ATTACHMENTS: usize = 16;
 

@@ -1,6 +1,6 @@
 //! Artifacts.
 
-use headwater_protocol::api::{Artifact, MAX_ARTIFACTS_BYTES};
+use headwater_protocol::api::{Artifact, MAX_ARTIFACTS_BYTES, MAX_UNUSED_BYTES};
 use headwater_protocol::event::Visibility;
 use headwater_protocol::{ArtifactId, CallId, RunId, Timestamp, UserId};
 use tokio_postgres::types::Json;
@@ -9,6 +9,9 @@ use uuid::Uuid;
 use super::{UserScopedStorage, time};
 use crate::StoreError;
 use crate::pool::{Idempotency, Once};
+
+/// What the smallest one counts for, in bytes: so there are never more than can be counted each time.
+const LEAST: i64 = 64 << 10;
 
 /// An artifact that a call has made.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +39,7 @@ pub struct NewUpload<'a> {
 
 impl UserScopedStorage {
     /// Keeps an upload, for a day unless a message uses it. Asked in the scope of a tenant, what all its users have counts.
-    /// `None`: that is as much as may be.
+    /// `None`: that is as much as may be, or what the user has uploaded and no message uses is.
     pub async fn upload_put(
         &self,
         new: NewUpload<'_>,
@@ -45,7 +48,9 @@ impl UserScopedStorage {
         let sql = "INSERT INTO headwater.artifacts (tenant_id, artifact_id, user_id, filename, media_type, size_bytes, sha256,
                                                     content, created_at)
                    SELECT headwater.tenant_id(), $1, $2, $3, $4, $5::bigint, $6, $7, $8
-                   WHERE (SELECT coalesce(sum(size_bytes), 0) FROM headwater.artifacts) + $5::bigint <= $9::bigint
+                   WHERE (SELECT coalesce(sum(greatest(size_bytes, $10::bigint)), 0) FROM headwater.artifacts) + $5::bigint <= $9::bigint
+                     AND (SELECT coalesce(sum(greatest(size_bytes, $10::bigint)), 0) FROM headwater.artifacts
+                          WHERE user_id = $2 AND run_id IS NULL AND NOT used) + $5::bigint <= $11::bigint
                    RETURNING artifact_id";
         let size = i64::try_from(new.content.len()).unwrap_or(i64::MAX);
         let (id, user, now) = (new.id.uuid(), new.user.uuid(), Timestamp::now().0);
@@ -66,6 +71,8 @@ impl UserScopedStorage {
                     &new.content,
                     &now,
                     &MAX_ARTIFACTS_BYTES,
+                    &LEAST,
+                    &MAX_UNUSED_BYTES,
                 ],
             )
             .await?;
@@ -82,7 +89,8 @@ impl UserScopedStorage {
             "INSERT INTO headwater.artifacts (tenant_id, artifact_id, user_id, run_id, call_id, media_type, size_bytes,
                                                     sha256, content, created_at)
                    SELECT r.tenant_id, $1, r.user_id, r.run_id, $3, $4, $5::bigint, $6, $7, $8 FROM headwater.runs r
-                   WHERE r.run_id = $2 AND (SELECT coalesce(sum(size_bytes), 0) FROM headwater.artifacts) + $5::bigint <= $9::bigint
+                   WHERE r.run_id = $2
+                     AND (SELECT coalesce(sum(greatest(size_bytes, $10::bigint)), 0) FROM headwater.artifacts) + $5::bigint <= $9::bigint
                    RETURNING artifact_id";
         let size = i64::try_from(new.content.len()).unwrap_or(i64::MAX);
         let (id, run, call) = (new.id.uuid(), new.run.uuid(), new.call.uuid());
@@ -90,10 +98,30 @@ impl UserScopedStorage {
         let rows = self
             .query(
                 sql,
-                &[&id, &run, &call, &new.media_type, &size, &new.sha256, &new.content, &now, &MAX_ARTIFACTS_BYTES],
+                &[
+                    &id,
+                    &run,
+                    &call,
+                    &new.media_type,
+                    &size,
+                    &new.sha256,
+                    &new.content,
+                    &now,
+                    &MAX_ARTIFACTS_BYTES,
+                    &LEAST,
+                ],
             )
             .await?;
         Ok(!rows.is_empty())
+    }
+
+    /// Forgets uploads that no message uses.
+    pub async fn uploads_forget(&self, uploads: &[ArtifactId]) -> Result<(), StoreError> {
+        let uploads: Vec<Uuid> = uploads.iter().map(|upload| upload.uuid()).collect();
+        let sql = "DELETE FROM headwater.artifacts WHERE artifact_id = ANY ($1) AND run_id IS NULL AND NOT used
+                   RETURNING artifact_id";
+        self.query(sql, &[&uploads]).await?;
+        Ok(())
     }
 
     /// One, without its content, and what users see of its run.

@@ -22,6 +22,19 @@ pub struct HistoryMessage {
     pub content: Vec<Part>,
 }
 
+/// What came of a message of the past.
+#[derive(Debug)]
+pub enum Imported {
+    /// It is there, or was.
+    Once(Once<MessageId>),
+    /// There is no such thread.
+    NoThread,
+    /// This run of the thread is not over.
+    Busy(RunId),
+    /// Something that it shows is not there any more.
+    ArtifactGone,
+}
+
 const COLUMNS: &str = "m.message_id, m.thread_id, m.run_id, m.ord, m.role, m.status, m.agent_id, m.step, m.content, m.metadata, \
                        m.created_at, m.completed_at, (SELECT r.visibility FROM headwater.runs r \
                        WHERE r.tenant_id = m.tenant_id AND r.run_id = m.run_id) AS visibility";
@@ -49,7 +62,7 @@ pub(super) fn message(row: &Row) -> Result<(Message, Visibility), StoreError> {
 }
 
 impl UserScopedStorage {
-    /// Adds a message of the past to an idle thread. `None`: there is no such thread; `Err(run)`: a run is active.
+    /// Adds a message of the past to an idle thread.
     pub async fn message_import(
         &self,
         thread: ThreadId,
@@ -58,7 +71,7 @@ impl UserScopedStorage {
         own: &Metadata,
         at: Timestamp,
         idempotency: Option<&Idempotency>,
-    ) -> Result<Option<Result<Once<MessageId>, RunId>>, StoreError> {
+    ) -> Result<Imported, StoreError> {
         let shown: Vec<Uuid> = artifacts_of(content).map(ArtifactId::uuid).collect();
         let id = MessageId::new();
         let mut client = self.store.client().await?;
@@ -69,13 +82,13 @@ impl UserScopedStorage {
             .query_opt("SELECT 1 FROM headwater.threads WHERE thread_id = $1 FOR NO KEY UPDATE", &[&thread.uuid()])
             .await?;
         if locked.is_none() {
-            return Ok(None);
+            return Ok(Imported::NoThread);
         }
         if let Some(idempotency) = idempotency {
             match pool::remember(&tx, idempotency, &id.to_string()).await? {
                 Once::Done(()) => {}
-                Once::Replay(object) => return Ok(Some(Ok(Once::Replay(object)))),
-                Once::Mismatch => return Ok(Some(Ok(Once::Mismatch))),
+                Once::Replay(object) => return Ok(Imported::Once(Once::Replay(object))),
+                Once::Mismatch => return Ok(Imported::Once(Once::Mismatch)),
             }
         }
         let active = tx
@@ -86,9 +99,13 @@ impl UserScopedStorage {
             )
             .await?;
         if let Some(row) = active {
-            return Ok(Some(Err(RunId::from_uuid(row.try_get(0)?))));
+            return Ok(Imported::Busy(RunId::from_uuid(row.try_get(0)?)));
         }
         if !shown.is_empty() {
+            let usable = tx.query("SELECT headwater.artifacts_usable($1)", &[&Json(&shown)]).await?;
+            if usable[0].try_get::<_, i64>(0)? != shown.len() as i64 {
+                return Ok(Imported::ArtifactGone);
+            }
             tx.query("SELECT headwater.use_artifacts($1, $2)", &[&Json(&shown), &thread.uuid()]).await?;
         }
         tx.query(
@@ -101,7 +118,7 @@ impl UserScopedStorage {
         )
         .await?;
         tx.commit().await?;
-        Ok(Some(Ok(Once::Done(id))))
+        Ok(Imported::Once(Once::Done(id)))
     }
 
     /// One message of a thread.

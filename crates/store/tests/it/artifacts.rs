@@ -8,6 +8,9 @@ use headwater_store::scoped::{NewArtifact, NewUpload};
 
 use crate::support::{Owned, World, new_run, tenant};
 
+/// What the smallest one counts for.
+const SMALLEST: i64 = 64 << 10;
+
 async fn put(storage: &UserScopedStorage, run: &Owned, content: &[u8]) -> (ArtifactId, bool) {
     let id = ArtifactId::new();
     let new =
@@ -40,10 +43,12 @@ async fn a_tenant_keeps_so_much_and_no_more() {
     }
     let full = format!(
         "UPDATE headwater.artifacts SET size_bytes = {} WHERE artifact_id = '{}'",
-        MAX_ARTIFACTS_BYTES - 2,
+        MAX_ARTIFACTS_BYTES - 2 * SMALLEST - 2,
         id.uuid()
     );
     world.database.admin().await.execute(&full).await.expect("the superuser fills it");
+    assert!(put(&ours, &run, b"x").await.1);
+    assert!(put(&ours, &run, b"x").await.1, "each counts for 64 KiB");
     assert!(!put(&ours, &run, b"xxx").await.1, "there is room for two bytes");
     assert!(put(&ours, &run, b"xx").await.1);
     assert!(put(&other, &theirs, b"xxx").await.1, "another tenant has its own room");
@@ -89,6 +94,21 @@ async fn an_upload_that_nobody_uses_is_forgotten() {
     // Two threads show it; it stays until neither is there.
     assert!(world.storage().thread_delete(thread).await.expect("erases"));
     assert!(there(used).await);
+    // So much may lie there unused, for each user.
+    let put = async |user| {
+        let (id, filename, media_type) = (ArtifactId::new(), None, "text/plain");
+        let new = NewUpload { id, user, filename, media_type, sha256: &[7; 32], content: b"more" };
+        ours.upload_put(new, None).await.expect("the database answers").is_some().then_some(id)
+    };
+    let large = put(world.acme.user).await.expect("there is room");
+    let grow =
+        format!("UPDATE headwater.artifacts SET size_bytes = {} WHERE artifact_id = '{}'", 64 << 20, large.uuid());
+    admin.execute(&grow).await.expect("the superuser fills it");
+    assert!(put(world.acme.user).await.is_none());
+    assert!(put(world.acme.other).await.is_some(), "another user has room of its own");
+    world.storage().uploads_forget(&[large, used]).await.expect("forgets");
+    assert_eq!((there(large).await, there(used).await), (false, true), "what is shown stays");
+    assert!(put(world.acme.user).await.is_some());
     // And no other user's message may show it.
     let mut new = new_run(&world.acme, None);
     new.user = world.acme.other;

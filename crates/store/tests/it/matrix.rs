@@ -19,7 +19,7 @@ headwater.agents                   | 1 1 1 -  | 1 1 1 -  | 1 1 1 -    | 0 ! 0 - 
 headwater.api_keys                 | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.approvals                | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.artifact_uses            | 1 0 - -  | 1 0 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
-headwater.artifacts                | 1 1 - -  | 1 1 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
+headwater.artifacts                | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
 headwater.idempotency              | 1 1 - 1  | 1 1 - 1  | 1 1 - 1    | 0 ! - 0      | 0 ! - 0
 headwater.mcp_servers              | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.memory                   | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
@@ -212,6 +212,7 @@ fn updated(table: &str) -> &'static str {
         "tickets" => "revoked_at = now()",
         "run_cancels" => "withdraw = true",
         "tool_calls" => "output = '1'",
+        "artifacts" => "used = true",
         "approvals" => "comment = 'c'",
         "memory" => "value = '2'",
         "secrets" | "provider_keys" | "mcp_servers" => "updated_at = now()",

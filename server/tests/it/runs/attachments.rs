@@ -181,6 +181,10 @@ async fn what_cannot_be_shown_is_refused() {
     assert_eq!(lane.requests().len(), 0);
     let none = alice.token.get("/v1/runs").await.ok(200);
     assert_eq!(none["data"], json!([]), "nothing was begun");
+    let kept = "SELECT string_agg(filename, ',' ORDER BY filename) FROM headwater.artifacts WHERE tenant_id = ";
+    let kept = format!("{kept}'{}'", tenant.id.trim_start_matches("ten_"));
+    let kept = Site::shared().await.database.admin().await.value(&kept).await.expect("looks");
+    assert_eq!(kept.as_deref(), Some("x.png,x.txt"), "nor kept");
 
     // And what is no upload.
     let raw = |path: &'static str, kind: Option<&'static str>, body: &'static [u8]| {
@@ -231,6 +235,78 @@ async fn an_upload_is_made_once_and_goes_with_the_last_thread_that_shows_it() {
     alice.token.delete(&format!("/v1/threads/{}", threads[1])).await.ok(204);
     alice.token.get(&path).await.problem(404, "not_found");
     alice.token.post("/v1/runs", shown).await.blames(422, "invalid_value", "/input/0/source/artifact");
+}
+
+#[tokio::test]
+async fn what_is_shown_stands_where_it_was_put() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let lane = Lane::sequence([Reply::text("I see.")]);
+    tenant.agent(&lane).await;
+    let text = |words: &str| json!({"type": "text", "text": words});
+    let picture = || image(inline("image/png; charset=utf-8", PNG64));
+    let input = json!([picture(), text("before"), picture(), text("after")]);
+    let run = alice.token.post("/v1/runs", json!({"agent": "assistant", "input": input})).await.ok(201);
+    alice.key.ended(&id(&run)).await;
+    let asked = lane.requests().remove(0);
+    let parts = asked.body["messages"][1]["content"].as_array().expect("parts").clone();
+    let kinds: Vec<&str> = parts.iter().filter_map(|part| part["type"].as_str()).collect();
+    assert_eq!(kinds, ["image_url", "text", "image_url", "text"]);
+    assert_eq!((&parts[1]["text"], &parts[3]["text"]), (&json!("before"), &json!("after")));
+    assert_eq!(url_of(&parts[0]), format!("data:image/png;base64,{PNG64}"));
+}
+
+/// A request that is repeated fetches nothing again, and keeps nothing twice; one that is refused keeps nothing.
+#[tokio::test]
+async fn a_repeated_request_shows_what_the_first_has_shown() {
+    let site = Site::shared().await;
+    let tenant = site.tenant().await;
+    let alice = tenant.user("alice").await;
+    let server =
+        ToolServer::start(|_| ToolAnswer { kind: "image/png".into(), body: PNG.to_vec(), ..ToolAnswer::text("") });
+    let (held, gate) = Reply::text("I see.").gate();
+    let lane = Lane::sequence([held]);
+    tenant.agent(&lane).await;
+    let shown = json!([image(json!({"type": "url", "url": format!("{}/a.png", server.url)}))]);
+    let body = json!({"agent": "assistant", "input": shown});
+    let once = alice.token.with("idempotency-key", "run-1");
+    let run = once.post("/v1/runs", body.clone()).await.ok(201);
+    assert_eq!(once.post("/v1/runs", body).await.ok(201)["id"], run["id"]);
+    let thread = run["thread"].as_str().expect("an id");
+    let busy = json!({"agent": "assistant", "input": shown, "on_conflict": "reject"});
+    alice.token.post(&format!("/v1/threads/{thread}/runs"), busy).await.problem(409, "thread_busy");
+    gate.open();
+    alice.key.ended(&id(&run)).await;
+    let said = json!({"role": "user", "content": shown});
+    let (path, once) = (format!("/v1/threads/{thread}/messages"), alice.token.with("idempotency-key", "message-1"));
+    let message = once.post(&path, said.clone()).await.ok(201);
+    assert_eq!(once.post(&path, said).await.ok(201)["id"], message["id"]);
+    assert_eq!(server.requests().len(), 3, "the run, the refused one, the message");
+    let kept = format!(
+        "SELECT count(*) FROM headwater.artifacts WHERE tenant_id = '{}'",
+        tenant.id.trim_start_matches("ten_")
+    );
+    assert_eq!(site.database.admin().await.value(&kept).await.expect("looks").as_deref(), Some("2"));
+}
+
+/// Networks that were opened for those who write agents are not open to users.
+#[tokio::test]
+async fn a_users_url_reaches_what_is_public() {
+    let reach = ("HEADWATER__MESSAGES__ALLOW_NETWORKS", "192.0.2.0/24");
+    let site = Site::start(&[reach]).await;
+    let tenant = site.tenant().await;
+    let alice = tenant.user("alice").await;
+    let server = ToolServer::start(|_| ToolAnswer::text("internal"));
+    let look =
+        json!({"type": "http", "name": "look", "effect": "read", "request": {"method": "GET", "url": server.url}});
+    let lane = Lane::calling("look", "{}", Reply::text("Looked."));
+    tenant.agent_with(&lane, json!({"tools": [look]})).await;
+    let file = json!({"type": "file", "source": {"type": "url", "url": server.url}});
+    let refused = alice.token.post("/v1/runs", json!({"agent": "assistant", "input": [file]})).await;
+    refused.problem(422, "url_not_allowed");
+    assert_eq!(server.requests().len(), 0);
+    alice.key.ended(&id(&alice.key.run("x").await)).await;
+    assert_eq!(server.requests().len(), 1, "and the agent's own tool does");
 }
 
 /// What is said to a run that is under way may show something too.

@@ -133,14 +133,26 @@ fn said(message: &ModelMessage) -> Option<Said<'_>> {
         let is_said = !message.text.is_empty() || message.calls.is_empty();
         return is_said.then_some(Said::Words(&message.text));
     }
-    let words = (!message.text.is_empty()).then_some(Piece::Text { text: &message.text });
-    let shown = message.attachments.iter().map(|attachment| match &attachment.shown {
-        Shown::Image(detail) => Piece::ImageUrl { image_url: Image { url: DataUrl(attachment), detail: *detail } },
-        Shown::File(name) => {
-            Piece::File { file: File { filename: name.as_deref().unwrap_or("file"), file_data: DataUrl(attachment) } }
-        }
-    });
-    Some(Said::Parts(words.into_iter().chain(shown).collect()))
+    let (mut pieces, mut from) = (Vec::new(), 0);
+    for attachment in &message.attachments {
+        pieces.extend(words(&message.text, from, attachment.at));
+        from = attachment.at.max(from);
+        pieces.push(match &attachment.shown {
+            Shown::Image(detail) => Piece::ImageUrl { image_url: Image { url: DataUrl(attachment), detail: *detail } },
+            Shown::File(name) => Piece::File {
+                file: File { filename: name.as_deref().unwrap_or("file"), file_data: DataUrl(attachment) },
+            },
+        });
+    }
+    pieces.extend(words(&message.text, from, message.text.len()));
+    Some(Said::Parts(pieces))
+}
+
+/// What is said between two attachments, without the line break that joins parts of text.
+fn words(text: &str, from: usize, to: usize) -> Option<Piece<'_>> {
+    let said = text.get(from..to).unwrap_or_default();
+    let said = if from > 0 { said.strip_prefix('\n').unwrap_or(said) } else { said };
+    (!said.is_empty()).then_some(Piece::Text { text: said })
 }
 
 #[derive(Serialize)]
@@ -306,8 +318,9 @@ mod tests {
 
     #[test]
     fn what_is_shown_stands_beside_the_words() {
-        let mut message = ModelMessage::new(Role::User, "look");
-        let attachment = |shown, media_type: &str, content: &'static str| Attachment {
+        let mut message = ModelMessage::new(Role::User, "look\nand look");
+        let attachment = |at, shown, media_type: &str, content: &'static str| Attachment {
+            at,
             artifact: headwater_protocol::ArtifactId::new(),
             shown,
             media_type: media_type.into(),
@@ -315,19 +328,22 @@ mod tests {
             content: content.into(),
         };
         message.attachments = vec![
-            attachment(Shown::Image(Detail::Low), "image/png", "png"),
-            attachment(Shown::File(Some("a \"b\".pdf".into())), "application/pdf", "%PDF"),
+            attachment(4, Shown::Image(Detail::Low), "image/png", "png"),
+            attachment(13, Shown::File(Some("a \"b\".pdf".into())), "application/pdf", "%PDF"),
         ];
         let mut silent = message.clone();
         silent.text = "".into();
         silent.attachments.truncate(1);
+        silent.attachments[0].at = 0;
         let request = ModelRequest::new("x/m", vec![message, silent]);
         let picture = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n", "detail": "low"}});
         let file = json!({"filename": "a \"b\".pdf", "file_data": "data:application/pdf;base64,JVBERg=="});
         assert_eq!(
             rendered(&request, "m", MaxTokensField::Auto)["messages"],
             json!([
-                {"role": "user", "content": [{"type": "text", "text": "look"}, picture, {"type": "file", "file": file}]},
+                {"role": "user", "content": [
+                    {"type": "text", "text": "look"}, picture, {"type": "text", "text": "and look"}, {"type": "file", "file": file}
+                ]},
                 {"role": "user", "content": [picture]}
             ])
         );
