@@ -84,7 +84,7 @@ pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Answered, P
         max_bytes: errand.ability.max_result_bytes,
         beyond: Some(Beyond { max_bytes: MAX_ARTIFACT_BYTES, places: errand.runtime.inner.places.of(errand.tenant) }),
     };
-    let answer = parts.guard.call(ask).await.map_err(|error| failed(error, tool.effect))?;
+    let answer = parts.guard.of(&errand.tenant).call(ask).await.map_err(|error| failed(error, tool.effect))?;
     let secrets: Vec<&str> = filling.secrets.values().map(SecretString::expose_secret).collect();
     let (read, whole) = match read(answer, tool, &secrets, errand.ability.max_result_bytes) {
         Ok(Answered { output, whole }) => (Ok(output), whole),

@@ -38,8 +38,10 @@ pub async fn look(
     storage: &UserScopedStorage,
     server: &McpServer,
 ) -> Result<Option<StoredMcpServer>, StoreError> {
-    let listed = match target(guard, vault, storage.scope().tenant, server).await {
-        Ok((target, secrets)) => match headwater_mcp::list(guard, &target, LIST).await {
+    let tenant = storage.scope().tenant;
+    let guard = guard.of(&tenant);
+    let listed = match target(&guard, vault, tenant, server).await {
+        Ok((target, secrets)) => match headwater_mcp::list(&guard, &target, LIST).await {
             Ok(mut listed) => {
                 for tool in &mut listed.tools {
                     tool.name = hidden(std::mem::take(&mut tool.name), &secrets);
@@ -221,7 +223,8 @@ fn problem(error: &McpError) -> Problem {
 /// Calls a tool of a server.
 pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Result<Value, Problem> {
     let parts = &errand.runtime.inner.parts;
-    let (target, secrets) = target(&parts.guard, &parts.vault, errand.tenant, server).await?;
+    let guard = parts.guard.of(&errand.tenant);
+    let (target, secrets) = target(&guard, &parts.vault, errand.tenant, server).await?;
     let (progress, mut told) = mpsc::channel(8);
     let call = Call {
         tool: tool.to_owned(),
@@ -232,7 +235,7 @@ pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Res
         progress,
         cancel: errand.cancel.clone(),
     };
-    let mut talk = Box::pin(headwater_mcp::call(&parts.guard, &target, call));
+    let mut talk = Box::pin(headwater_mcp::call(&guard, &target, call));
     let mut noted: Option<Instant> = None;
     let answered = loop {
         tokio::select! {

@@ -1,7 +1,8 @@
 //! The client.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -97,27 +98,33 @@ pub struct Answer {
     pub place: Option<OwnedSemaphorePermit>,
 }
 
+/// How many shares there are of what callers could take from each other: turns to look names up, and connections. A share is
+/// made when somebody has it.
+const SHARES: usize = 8;
+
 /// The guarded client. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Guard {
-    client: reqwest::Client,
-    allowed: Arc<Networks>,
+    shares: Arc<Shares>,
+    at: usize,
 }
 
-impl Guard {
-    /// A client that reaches public addresses and these.
-    ///
-    /// # Errors
-    /// When the system's certificates cannot be read.
-    pub fn new(allowed: Networks) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        Self::with_lookup(allowed, Arc::new(SystemLookup::default()))
-    }
+struct Shares {
+    clients: [OnceLock<reqwest::Client>; SHARES],
+    allowed: Networks,
+    lookup: Box<dyn Fn() -> Arc<dyn Lookup> + Send + Sync>,
+    hasher: RandomState,
+}
 
-    /// The same, with another way to look names up.
-    ///
-    /// # Errors
-    /// As [`Guard::new`].
-    pub fn with_lookup(allowed: Networks, lookup: Arc<dyn Lookup>) -> Result<Self, Box<dyn Error + Send + Sync>> {
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl Shares {
+    fn build(&self) -> Result<reqwest::Client, reqwest::Error> {
+        let lookup = (self.lookup)();
         let builder = || {
             reqwest::Client::builder()
                 .redirect(redirect::Policy::none())
@@ -126,11 +133,48 @@ impl Guard {
                 .connect_timeout(CONNECT)
                 .pool_idle_timeout(IDLE)
                 .pool_max_idle_per_host(8)
-                .dns_resolver(Guarded { lookup: lookup.clone(), allowed: allowed.clone() })
+                .dns_resolver(Guarded { lookup: lookup.clone(), allowed: self.allowed.clone() })
         };
         // A bare machine has no certificates: there, only what needs none can be called.
-        let client = builder().build().or_else(|_| builder().tls_certs_only([]).build())?;
-        Ok(Self { client, allowed: Arc::new(allowed) })
+        builder().build().or_else(|_| builder().tls_certs_only([]).build())
+    }
+}
+
+impl Guard {
+    /// A client that reaches public addresses and these.
+    ///
+    /// # Errors
+    /// When the system's certificates cannot be read.
+    pub fn new(allowed: Networks) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Self::with_shares(allowed, Box::new(|| Arc::new(SystemLookup::default())))
+    }
+
+    /// The same, with another way to look names up.
+    ///
+    /// # Errors
+    /// As [`Guard::new`].
+    pub fn with_lookup(allowed: Networks, lookup: Arc<dyn Lookup>) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Self::with_shares(allowed, Box::new(move || lookup.clone()))
+    }
+
+    fn with_shares(
+        allowed: Networks,
+        lookup: Box<dyn Fn() -> Arc<dyn Lookup> + Send + Sync>,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let clients = std::array::from_fn(|_| OnceLock::new());
+        let shares = Shares { clients, allowed, lookup, hasher: RandomState::new() };
+        // That one can be made is found out now.
+        let first = shares.build()?;
+        let _ = shares.clients[0].set(first);
+        Ok(Self { shares: Arc::new(shares), at: 0 })
+    }
+
+    /// The same with the share of this caller: who makes many slow calls keeps those few others waiting that have the same
+    /// one. Which it is differs from process to process.
+    #[must_use]
+    pub fn of(&self, caller: &impl Hash) -> Self {
+        let at = self.shares.hasher.hash_one(caller) as usize % SHARES;
+        Self { shares: self.shares.clone(), at }
     }
 
     /// Whether a URL may be called, as far as can be said without looking its name up.
@@ -145,7 +189,7 @@ impl Guard {
             return Err(Refused::Userinfo);
         }
         // An address in a URL is connected to as it is, in whatever notation it came, and no name is looked up for it.
-        let reach = |address| if may_reach(address, &self.allowed) { Ok(()) } else { Err(Refused::Address) };
+        let reach = |address| if may_reach(address, &self.shares.allowed) { Ok(()) } else { Err(Refused::Address) };
         match url.host() {
             None => Err(Refused::Host),
             Some(Host::Domain("")) => Err(Refused::Host),
@@ -162,7 +206,7 @@ impl Guard {
     pub async fn call(&self, ask: Ask) -> Result<Answer, GuardError> {
         self.check(&ask.url)?;
         let Ask { method, url, headers, body, timeout, mut max_bytes, beyond } = ask;
-        let mut request = self.client.request(method, url).headers(headers);
+        let mut request = self.client().request(method, url).headers(headers);
         if let Some(body) = body {
             request = request.body(body);
         }
@@ -194,7 +238,15 @@ impl Guard {
     /// The client itself, for libraries that make their own requests. Whoever hands it a URL has to [`Guard::check`] it first:
     /// an address in a URL is not looked up, and so not looked at.
     pub fn client(&self) -> reqwest::Client {
-        self.client.clone()
+        let share = &self.shares.clients[self.at];
+        if let Some(client) = share.get() {
+            return client.clone();
+        }
+        match self.shares.build() {
+            Ok(client) => share.get_or_init(|| client).clone(),
+            // As the first one was made, only memory can be short: that one then has to do.
+            Err(_) => self.shares.clients[0].get().cloned().unwrap_or_default(),
+        }
     }
 }
 
@@ -215,4 +267,23 @@ fn unreachable(error: reqwest::Error) -> GuardError {
         "it did not answer in a way that can be understood"
     };
     GuardError::Unreachable { words, sent }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn callers_have_shares_of_their_own() {
+        let guard = Guard::new(Networks::default()).expect("a client");
+        let shares: HashSet<usize> = (0..1000).map(|caller| guard.of(&caller).at).collect();
+        assert_eq!(shares.len(), SHARES);
+        assert_eq!(guard.of(&7).at, guard.of(&7).at);
+        let made = || guard.shares.clients.iter().filter(|client| client.get().is_some()).count();
+        assert_eq!(made(), 1);
+        (0..1000).for_each(|caller| drop(guard.of(&caller).client()));
+        assert_eq!(made(), SHARES, "each when somebody has it");
+    }
 }

@@ -20,8 +20,8 @@ pub trait Lookup: Send + Sync + 'static {
     fn lookup(&self, name: String) -> Addresses;
 }
 
-/// Lookups at a time. Each holds a thread for as long as a name server is slow, and a tenant may own one that is.
-const LOOKUPS: usize = 64;
+/// Lookups at a time, in each share. Each holds a thread for as long as a name server is slow, and a tenant may own one that is.
+const LOOKUPS: usize = 16;
 
 /// The operating system's way.
 #[derive(Debug, Clone)]

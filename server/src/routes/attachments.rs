@@ -200,7 +200,7 @@ async fn fetch(state: &AppState, tenant: TenantId, url: &str, at: &str) -> Resul
         max_bytes: SMALL,
         beyond: Some(Beyond { max_bytes: MAX_UPLOAD_BYTES, places: state.runtime.fetch_places(tenant) }),
     };
-    let answer = state.message_guard.call(ask).await.map_err(|error| match error {
+    let answer = state.message_guard.of(&tenant).call(ask).await.map_err(|error| match error {
         GuardError::Refused(refused) => {
             Problem::new(ErrorCode::UrlNotAllowed, refused.to_string()).with("param", at.to_owned())
         }
