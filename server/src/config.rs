@@ -13,7 +13,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use headwater_llm::ProviderConfig;
+use headwater_llm::{Protocol, ProviderConfig};
 use serde::Deserialize;
 
 pub use sections::*;
@@ -99,7 +99,8 @@ impl Settings {
         }
         layers.environment(&env)?;
         let mut settings = layers.finish();
-        settings.find_openai(&env);
+        settings.find_provider(&env, "openai", Protocol::OpenAiChat);
+        settings.find_provider(&env, "anthropic", Protocol::AnthropicMessages);
         for provider in settings.providers.values_mut() {
             provider.find_key(&env);
         }
@@ -170,16 +171,18 @@ impl Settings {
         warnings
     }
 
-    /// `OPENAI_API_KEY` and `OPENAI_BASE_URL` make a provider `openai`, unless one says for itself where and with what.
-    fn find_openai(&mut self, env: &BTreeMap<String, String>) {
-        let value = |name: &str| env.get(name).filter(|value| !value.is_empty()).cloned();
-        let (key, base_url) = (value("OPENAI_API_KEY"), value("OPENAI_BASE_URL"));
+    /// `NAME_API_KEY` and `NAME_BASE_URL` make a provider of this name, unless one says for itself where and with what.
+    fn find_provider(&mut self, env: &BTreeMap<String, String>, name: &str, protocol: Protocol) {
+        let upper = name.to_ascii_uppercase();
+        let value = |what: &str| env.get(&format!("{upper}_{what}")).filter(|value| !value.is_empty()).cloned();
+        let (key, base_url) = (value("API_KEY"), value("BASE_URL"));
         if key.is_none() && base_url.is_none() {
             return;
         }
-        let provider = self.providers.entry("openai".to_owned()).or_default();
+        let new = || ProviderSettings { protocol, ..ProviderSettings::default() };
+        let provider = self.providers.entry(name.to_owned()).or_insert_with(new);
         // The key goes nowhere but where it belongs: not to a base_url that was configured beside it.
-        if provider.is_unconfigured() {
+        if provider.is_unconfigured(protocol) {
             provider.base_url = base_url;
             provider.api_key = key.map(Into::into);
         }

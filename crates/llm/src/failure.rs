@@ -121,6 +121,11 @@ impl ErrorObject {
         self.words().any(|word| names.contains(&word))
     }
 
+    /// Anthropic names money and length in words alone.
+    fn mentions(&self, words: &str) -> bool {
+        self.says(&["invalid_request_error"]) && self.message.as_deref().is_some_and(|message| message.contains(words))
+    }
+
     /// An HTTP status given as the code: what gateways put into the stream.
     fn status(&self) -> Option<u16> {
         match &self.code {
@@ -166,25 +171,30 @@ pub(crate) fn from_stream(error: &[u8], key: Option<&str>) -> Failure {
 fn classify(status: Option<u16>, object: &ErrorObject, detail: String) -> Failure {
     use ErrorCode as E;
     // Money and length first: providers hide them behind 429 and 400.
-    let code = if object.says(&["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"]) {
-        E::ProviderQuotaExhausted
-    } else if object.says(&["context_length_exceeded", "string_above_max_length"]) {
-        E::ContextLengthExceeded
-    } else if object.says(&["content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"]) {
-        E::ContentFiltered
-    } else {
-        match status {
-            Some(401 | 403) => E::ProviderAuthFailed,
-            Some(402) => E::ProviderQuotaExhausted,
-            Some(404) if object.says(&["model_not_found"]) => E::ModelNotFound,
-            Some(429) => E::ProviderRateLimited,
-            Some(500..) => E::ProviderUnavailable,
-            Some(400..) => E::ProviderRejected,
-            // A success without a body to read, or a redirect, which is not followed.
-            Some(_) => E::ProviderInvalidResponse,
-            None => in_stream(object),
-        }
-    };
+    let code =
+        if object.says(&["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"])
+            || object.mentions("credit balance is too low")
+        {
+            E::ProviderQuotaExhausted
+        } else if object.says(&["context_length_exceeded", "string_above_max_length"])
+            || object.mentions("prompt is too long")
+        {
+            E::ContextLengthExceeded
+        } else if object.says(&["content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"]) {
+            E::ContentFiltered
+        } else {
+            match status {
+                Some(401 | 403) => E::ProviderAuthFailed,
+                Some(402) => E::ProviderQuotaExhausted,
+                Some(404) if object.says(&["model_not_found", "not_found_error"]) => E::ModelNotFound,
+                Some(429) => E::ProviderRateLimited,
+                Some(500..) => E::ProviderUnavailable,
+                Some(400..) => E::ProviderRejected,
+                // A success without a body to read, or a redirect, which is not followed.
+                Some(_) => E::ProviderInvalidResponse,
+                None => in_stream(object),
+            }
+        };
     let failure = Failure::new(code, detail);
     match status {
         // Other 5xx (501, 505 …) say that asking again is useless; another provider may know better.

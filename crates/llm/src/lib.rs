@@ -16,7 +16,7 @@
 //! | [`prices`] | `config/pricing.toml` and the arithmetic of cost |
 //! | [`permit`] | the queue in front of each provider |
 //! | [`ledger`] | the seam where budgets are reserved |
-//! | [`provider`] | OpenAI Chat Completions and the scripted model |
+//! | [`provider`] | OpenAI Chat Completions, Anthropic Messages and the scripted model |
 //! | [`sse`] | the decoder of server-sent events |
 //! | `retry`, `failure` | which failures are tried again, and how each is named |
 

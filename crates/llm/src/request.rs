@@ -117,6 +117,13 @@ impl ModelMessage {
         Self { role, text: text.into(), tokens: None, calls: Vec::new(), answers: None, attachments: Vec::new() }
     }
 
+    /// What is said between two attachments, without the line break that joins parts of text.
+    pub(crate) fn words(&self, from: usize, to: usize) -> Option<&str> {
+        let said = self.text.get(from..to).unwrap_or_default();
+        let said = if from > 0 { said.strip_prefix('\n').unwrap_or(said) } else { said };
+        (!said.is_empty()).then_some(said)
+    }
+
     /// What a tool answered to a call.
     pub fn answer(call: CallId, text: impl Into<Arc<str>>) -> Self {
         Self { answers: Some(call), ..Self::new(Role::Tool, text) }

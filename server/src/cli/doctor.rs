@@ -17,6 +17,7 @@ use crate::config::Settings;
 use crate::wiring;
 
 const OPENAI: &str = "https://api.openai.com/v1";
+const ANTHROPIC: &str = "https://api.anthropic.com/v1";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
@@ -193,7 +194,7 @@ async fn check_providers(settings: &Settings, report: &mut Report) -> anyhow::Re
         let what = format!("provider {name}");
         match provider.protocol {
             Protocol::Scripted => report.good(&what, "built in")?,
-            Protocol::OpenAiChat => match ask(&http, provider).await {
+            Protocol::OpenAiChat | Protocol::AnthropicMessages => match ask(&http, provider).await {
                 Ok(words) => report.good(&what, &words)?,
                 Err((finding, todo)) => report.finding(&what, &finding, &todo)?,
             },
@@ -202,7 +203,7 @@ async fn check_providers(settings: &Settings, report: &mut Report) -> anyhow::Re
     if providers.values().all(|provider| provider.protocol == Protocol::Scripted) {
         report.note(
             "providers",
-            "only the built-in one; set OPENAI_API_KEY or HEADWATER__PROVIDERS__NAME__BASE_URL for more",
+            "only the built-in one; set OPENAI_API_KEY, ANTHROPIC_API_KEY or HEADWATER__PROVIDERS__NAME__BASE_URL for more",
         )?;
     }
     Ok(())
@@ -210,10 +211,16 @@ async fn check_providers(settings: &Settings, report: &mut Report) -> anyhow::Re
 
 /// Asks a provider for its models, which costs nothing. `Err` is a finding and what to do.
 async fn ask(http: &reqwest::Client, provider: &ProviderConfig) -> Result<String, (String, String)> {
-    let base = provider.base_url.as_deref().unwrap_or(OPENAI).trim_end_matches('/');
+    let default = if provider.protocol == Protocol::AnthropicMessages { ANTHROPIC } else { OPENAI };
+    let base = provider.base_url.as_deref().unwrap_or(default).trim_end_matches('/');
     let mut request = http.get(format!("{base}/models"));
     if let Some(key) = &provider.api_key {
-        request = request.bearer_auth(key.expose_secret());
+        request = match provider.protocol {
+            Protocol::AnthropicMessages => {
+                request.header("x-api-key", key.expose_secret()).header("anthropic-version", "2023-06-01")
+            }
+            Protocol::OpenAiChat | Protocol::Scripted => request.bearer_auth(key.expose_secret()),
+        };
     }
     let answer = request.send().await.map_err(|error| {
         let cause = Chain(&anyhow::Error::new(error.without_url())).to_string();

@@ -208,7 +208,7 @@ pub struct ProviderSettings {
     /// Its dialect.
     #[serde(default = "openai_chat")]
     pub protocol: Protocol,
-    /// Where it is; OpenAI without it.
+    /// Where it is; without it OpenAI, or Anthropic.
     #[serde(default, deserialize_with = "text")]
     pub base_url: Option<String>,
     /// The environment variable that holds the key.
@@ -244,12 +244,9 @@ impl ProviderSettings {
         self.api_key_env.as_deref().filter(|_| self.api_key.is_none())
     }
 
-    /// Whether it says neither where it is nor with which key.
-    pub(super) fn is_unconfigured(&self) -> bool {
-        self.protocol == Protocol::OpenAiChat
-            && self.base_url.is_none()
-            && self.api_key.is_none()
-            && self.api_key_env.is_none()
+    /// Whether it speaks this, and says neither where it is nor with which key.
+    pub(super) fn is_unconfigured(&self, protocol: Protocol) -> bool {
+        self.protocol == protocol && self.base_url.is_none() && self.api_key.is_none() && self.api_key_env.is_none()
     }
 
     /// Takes the key from the variable that `api_key_env` names, unless there is one.

@@ -150,6 +150,11 @@ fn providers_find_their_keys() {
     assert_eq!(openai.base_url.as_deref(), Some("http://gateway/v1"));
     assert_eq!(openai.api_key.as_ref().expect("a key").expose_secret(), "sk-1");
 
+    let settings = load(&[("ANTHROPIC_API_KEY", "sk-ant")]).expect("reads");
+    let anthropic = &settings.provider_configs()["anthropic"];
+    assert_eq!((anthropic.protocol, anthropic.base_url.as_deref()), (Protocol::AnthropicMessages, None));
+    assert_eq!(anthropic.api_key.as_ref().expect("a key").expose_secret(), "sk-ant");
+
     // Configured: the key is not sent to somebody else's address.
     let settings = load(&[("OPENAI_API_KEY", "sk-1"), ("HEADWATER__PROVIDERS__OPENAI__BASE_URL", "http://other/v1")])
         .expect("reads");

@@ -4,8 +4,11 @@
 //! attempt, then read pieces. Promises that reading is safe to cancel at any await. Never retries, queues or settles; that
 //! is the [service](crate::service).
 
+mod anthropic;
 mod connect;
+mod endpoint;
 mod openai;
+mod reply;
 mod scripted;
 
 use headwater_protocol::api::Timeouts;
@@ -26,6 +29,8 @@ pub enum Protocol {
     /// OpenAI's Chat Completions, and everything that imitates it.
     #[serde(rename = "openai-chat")]
     OpenAiChat,
+    /// Anthropic's Messages.
+    AnthropicMessages,
     /// The built-in model that needs no network.
     Scripted,
 }
@@ -49,13 +54,13 @@ pub enum MaxTokensField {
 pub struct ProviderConfig {
     /// Its dialect.
     pub protocol: Protocol,
-    /// Where it is, up to and without `/chat/completions`. Without it: OpenAI.
+    /// Where it is, up to and without `/chat/completions` or `/messages`. Without it: OpenAI, or Anthropic.
     #[serde(default)]
     pub base_url: Option<String>,
     /// The environment variable that holds the key. For whoever reads the configuration: the gateway looks at `api_key` only.
     #[serde(default)]
     pub api_key_env: Option<String>,
-    /// The key, sent as a bearer token. Never read from a file.
+    /// The key, sent as a bearer token, or as `x-api-key` to Anthropic. Never read from a file.
     #[serde(skip)]
     pub api_key: Option<SecretString>,
     /// Calls at a time; 0 = no limit. Without it: [`GatewayOptions::max_concurrent`](crate::GatewayOptions).
@@ -114,6 +119,7 @@ pub(crate) struct Ask<'a> {
 #[derive(Debug)]
 pub(crate) enum Provider {
     OpenAi(Box<openai::OpenAi>),
+    Anthropic(Box<anthropic::Anthropic>),
     Scripted,
 }
 
@@ -121,6 +127,7 @@ pub(crate) enum Provider {
 #[derive(Debug)]
 pub(crate) enum Prepared {
     OpenAi(openai::Prepared),
+    Anthropic(anthropic::Prepared),
     Scripted(scripted::Script),
 }
 
@@ -128,6 +135,7 @@ pub(crate) enum Prepared {
 #[derive(Debug)]
 pub(crate) enum Answer {
     OpenAi(Box<openai::Answer>),
+    Anthropic(Box<anthropic::Answer>),
     Scripted(scripted::Answer),
 }
 
@@ -135,6 +143,9 @@ impl Provider {
     pub(crate) fn new(name: &str, config: &ProviderConfig) -> Result<Self, GatewayError> {
         match config.protocol {
             Protocol::OpenAiChat => openai::OpenAi::new(name, config).map(|openai| Self::OpenAi(Box::new(openai))),
+            Protocol::AnthropicMessages => {
+                anthropic::Anthropic::new(name, config).map(|anthropic| Self::Anthropic(Box::new(anthropic)))
+            }
             Protocol::Scripted => Ok(Self::Scripted),
         }
     }
@@ -142,7 +153,7 @@ impl Provider {
     /// The models that a provider has besides those of the price table.
     pub(crate) fn own_models(&self) -> &'static [&'static str] {
         match self {
-            Self::OpenAi(_) => &[],
+            Self::OpenAi(_) | Self::Anthropic(_) => &[],
             Self::Scripted => scripted::MODELS,
         }
     }
@@ -150,6 +161,7 @@ impl Provider {
     pub(crate) fn prepare(&self, ask: Ask<'_>) -> Result<Prepared, Problem> {
         match self {
             Self::OpenAi(openai) => openai.prepare(ask).map(Prepared::OpenAi),
+            Self::Anthropic(anthropic) => anthropic.prepare(ask).map(Prepared::Anthropic),
             Self::Scripted => scripted::Script::new(ask).map(Prepared::Scripted),
         }
     }
@@ -158,6 +170,7 @@ impl Provider {
     pub(crate) fn host(&self) -> Option<String> {
         match self {
             Self::OpenAi(openai) => openai.host(),
+            Self::Anthropic(anthropic) => anthropic.host(),
             Self::Scripted => None,
         }
     }
@@ -176,8 +189,12 @@ impl Provider {
                 let answer = openai.open(body, own_key, timeouts, deadline).await?;
                 Ok(Answer::OpenAi(Box::new(answer)))
             }
+            (Self::Anthropic(anthropic), Prepared::Anthropic(body)) => {
+                let answer = anthropic.open(body, own_key, timeouts, deadline).await?;
+                Ok(Answer::Anthropic(Box::new(answer)))
+            }
             (_, Prepared::Scripted(script)) => script.open().map(Answer::Scripted),
-            (Self::Scripted, Prepared::OpenAi(_)) => Err(Failure::invalid("prepared for another provider")),
+            (_, Prepared::OpenAi(_) | Prepared::Anthropic(_)) => Err(Failure::invalid("prepared for another provider")),
         }
     }
 }
@@ -187,6 +204,7 @@ impl Answer {
     pub(crate) async fn next(&mut self) -> Result<Piece, Failure> {
         match self {
             Self::OpenAi(answer) => answer.next().await,
+            Self::Anthropic(answer) => answer.next().await,
             Self::Scripted(answer) => answer.next().await,
         }
     }
@@ -195,6 +213,7 @@ impl Answer {
     pub(crate) fn last_event(&self) -> Instant {
         match self {
             Self::OpenAi(answer) => answer.last_event(),
+            Self::Anthropic(answer) => answer.last_event(),
             Self::Scripted(answer) => answer.last_event(),
         }
     }
@@ -203,6 +222,7 @@ impl Answer {
     pub(crate) fn usage(&self) -> Option<Usage> {
         match self {
             Self::OpenAi(answer) => answer.usage(),
+            Self::Anthropic(answer) => answer.usage(),
             Self::Scripted(answer) => answer.usage(),
         }
     }

@@ -1,5 +1,6 @@
 //! The gateway against a model server over real HTTP, and the decoder against any cut of its bytes.
 
+mod anthropic;
 mod cancelling;
 mod faults;
 mod money;

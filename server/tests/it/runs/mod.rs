@@ -1,5 +1,6 @@
 //! Runs from outside: what is written, read again, cut, cancelled, and what a model can do to them.
 
+mod anthropic;
 mod approvals;
 mod attachments;
 mod busy;

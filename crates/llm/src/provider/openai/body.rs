@@ -135,7 +135,7 @@ fn said(message: &ModelMessage) -> Option<Said<'_>> {
     }
     let (mut pieces, mut from) = (Vec::new(), 0);
     for attachment in &message.attachments {
-        pieces.extend(words(&message.text, from, attachment.at));
+        pieces.extend(message.words(from, attachment.at).map(|text| Piece::Text { text }));
         from = attachment.at.max(from);
         pieces.push(match &attachment.shown {
             Shown::Image(detail) => Piece::ImageUrl { image_url: Image { url: DataUrl(attachment), detail: *detail } },
@@ -144,15 +144,8 @@ fn said(message: &ModelMessage) -> Option<Said<'_>> {
             },
         });
     }
-    pieces.extend(words(&message.text, from, message.text.len()));
+    pieces.extend(message.words(from, message.text.len()).map(|text| Piece::Text { text }));
     Some(Said::Parts(pieces))
-}
-
-/// What is said between two attachments, without the line break that joins parts of text.
-fn words(text: &str, from: usize, to: usize) -> Option<Piece<'_>> {
-    let said = text.get(from..to).unwrap_or_default();
-    let said = if from > 0 { said.strip_prefix('\n').unwrap_or(said) } else { said };
-    (!said.is_empty()).then_some(Piece::Text { text: said })
 }
 
 #[derive(Serialize)]

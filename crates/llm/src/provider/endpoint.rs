@@ -1,0 +1,187 @@
+//! One provider's endpoint: what is the same for every dialect over HTTP.
+//!
+//! Owns a client, a URL and headers, and what happens up to the answer's status line. Never shows the key: it is in a header
+//! marked sensitive, and is cut out of what the provider says.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_protocol::ErrorCode;
+use headwater_protocol::api::Timeouts;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Method};
+use reqwest::{Client, Request, Response, Url};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+
+use super::{ProviderConfig, connect};
+use crate::failure::{self, Failure};
+use crate::retry;
+use crate::service::GatewayError;
+
+/// The most that is read of an error's body.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// How long an error's body may take once its status is there.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
+
+/// How a key is sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum KeyIn {
+    /// As a bearer token.
+    Bearer,
+    /// As it is, in this header.
+    Header(&'static str),
+}
+
+/// Where a provider is asked.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    client: Client,
+    url: Url,
+    headers: HeaderMap,
+    key: Option<SecretString>,
+    key_in: KeyIn,
+}
+
+/// An answer with status 200, and what was sent.
+pub(super) struct Opened {
+    pub(super) response: Response,
+    /// The key that was sent.
+    pub(super) key: Option<SecretString>,
+    /// Whether it is a stream of events.
+    pub(super) is_stream: bool,
+}
+
+impl Endpoint {
+    /// An endpoint at the configured base, or at `base`, and this path below it.
+    pub(super) fn new(
+        name: &str,
+        config: &ProviderConfig,
+        base: &str,
+        path: &[&str],
+        key_in: KeyIn,
+    ) -> Result<Self, GatewayError> {
+        let bad_url = || GatewayError::BaseUrl { provider: name.to_owned() };
+        let mut url = Url::parse(config.base_url.as_deref().unwrap_or(base)).map_err(|_| bad_url())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(bad_url());
+        }
+        url.path_segments_mut().map_err(|()| bad_url())?.pop_if_empty().extend(path);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let client = connect::client(url.scheme() == "https")
+            .map_err(|source| GatewayError::Client { provider: name.to_owned(), source })?;
+        let mut endpoint = Self { client, url, headers, key: config.api_key.clone(), key_in };
+        if let Some(key) = &config.api_key {
+            let (header, value) =
+                endpoint.key_header(key).ok_or_else(|| GatewayError::ApiKey { provider: name.to_owned() })?;
+            endpoint.headers.insert(header, value);
+        }
+        Ok(endpoint)
+    }
+
+    /// The same with one more header.
+    pub(super) fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self
+    }
+
+    pub(super) fn host(&self) -> Option<String> {
+        self.url.host_str().map(str::to_owned)
+    }
+
+    /// A key as the header that bears it; `None` when it holds what no header can.
+    fn key_header(&self, key: &SecretString) -> Option<(HeaderName, HeaderValue)> {
+        let (name, value) = match self.key_in {
+            KeyIn::Bearer => (AUTHORIZATION, HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))),
+            KeyIn::Header(name) => (HeaderName::from_static(name), HeaderValue::try_from(key.expose_secret())),
+        };
+        let mut value = value.ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    }
+
+    /// Sends a body and waits for the answer's status line. `own_key`: instead of the platform's. `deadline` is the end of all
+    /// attempts together.
+    pub(super) async fn open(
+        &self,
+        body: Bytes,
+        own_key: Option<&SecretString>,
+        timeouts: &Timeouts,
+        deadline: Instant,
+    ) -> Result<Opened, Failure> {
+        let mut request = Request::new(Method::POST, self.url.clone());
+        *request.headers_mut() = self.headers.clone();
+        if let Some(key) = own_key {
+            let (header, value) = self.key_header(key).ok_or_else(|| {
+                Failure::new(ErrorCode::ProviderAuthFailed, "the key holds characters that cannot be sent")
+            })?;
+            request.headers_mut().insert(header, value);
+        }
+        let key = own_key.or(self.key.as_ref());
+        *request.body_mut() = Some(body.into());
+        let sending = connect::within(Duration::from_millis(timeouts.connect_ms), self.client.execute(request));
+        let left = deadline.saturating_duration_since(Instant::now());
+        let headers = Duration::from_millis(timeouts.headers_ms);
+        let response = match tokio::time::timeout(headers.min(left), sending).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if connect::timed_out(&error) => {
+                return Err(Failure::timeout("connect", timeouts.connect_ms));
+            }
+            Ok(Err(error)) => return Err(unreachable(error)),
+            Err(_) if left <= headers => return Err(Failure::timeout("total", timeouts.total_ms)),
+            Err(_) => return Err(Failure::timeout("headers", timeouts.headers_ms)),
+        };
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(refused(status, response, left, key).await);
+        }
+        let is_stream = |value: &HeaderValue| {
+            let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+            kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+        };
+        let is_stream = response.headers().get(CONTENT_TYPE).is_some_and(is_stream);
+        Ok(Opened { response, key: key.cloned(), is_stream })
+    }
+}
+
+/// What an answer is that says 200 and is no stream: it counts as answered, and may be charged.
+pub(super) fn no_stream() -> Failure {
+    Failure::invalid("the provider answered 200 with something that is no event stream")
+}
+
+async fn refused(status: u16, response: Response, left: Duration, key: Option<&SecretString>) -> Failure {
+    let hint = retry::hint(response.headers());
+    let body = tokio::time::timeout(ERROR_BODY_TIME.min(left), beginning(response)).await.unwrap_or_default();
+    let mut failure = failure::from_status(status, &body, key.map(ExposeSecret::expose_secret));
+    if let Some(hint) = hint {
+        failure.retry_after = Some(hint);
+        failure = failure.with("retry_after_ms", u64::try_from(hint.as_millis()).unwrap_or(u64::MAX));
+    }
+    failure
+}
+
+/// The first bytes of a body, as far as they come.
+async fn beginning(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = MAX_ERROR_BYTES - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == MAX_ERROR_BYTES {
+            break;
+        }
+    }
+    body
+}
+
+/// No answer came: the provider is down, or hung up before its status line.
+fn unreachable(error: reqwest::Error) -> Failure {
+    let what = if error.is_connect() { "cannot connect to the provider" } else { "the provider sent no answer" };
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    Failure::new(ErrorCode::ProviderUnavailable, format!("{what}: {cause}"))
+}
