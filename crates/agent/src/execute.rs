@@ -481,6 +481,7 @@ impl RunState<'_> {
             tools: offered.map(ModelTool::from).collect(),
             tool_choice: config.tool_choice,
             parallel_tool_calls: config.parallel_tool_calls,
+            prompt_caching: config.prompt_caching,
             timeouts: config.timeouts,
             max_queue_ms: config.limits.max_queue_ms.max(0) as u64,
             place: Place::default(),

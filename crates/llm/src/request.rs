@@ -161,6 +161,8 @@ pub struct ModelRequest {
     pub tool_choice: ToolChoice,
     /// Whether it may call several at once. Sent only with tools.
     pub parallel_tool_calls: bool,
+    /// Whether the provider is asked to keep the beginning of the request for the next one, where it has to be asked.
+    pub prompt_caching: bool,
     /// How long each phase of an attempt may take, and all attempts together (`total_ms`, not counting time in queues).
     pub timeouts: Timeouts,
     /// How long the call may wait for permits, over all its attempts. 0 = not at all.
@@ -204,6 +206,7 @@ impl ModelRequest {
             tools: Vec::new(),
             tool_choice: ToolChoice::Auto,
             parallel_tool_calls: true,
+            prompt_caching: true,
             timeouts: Timeouts::default(),
             max_queue_ms: 60_000,
             place: Place::default(),

@@ -2,7 +2,7 @@
 //!
 //! Owns the JSON of Messages. Promises that a field which nobody set is not sent, except the two that the protocol or we always
 //! want: `stream` and `max_tokens`; that roles alternate as far as the protocol asks, with answers of tools right behind their
-//! calls; and that the words that begin the request are marked to be cached.
+//! calls; and that, unless caching is not wanted, what will begin the next request too is marked to be kept by the provider.
 
 use base64::display::Base64Display;
 use bytes::Bytes;
@@ -77,7 +77,21 @@ struct Choice {
 #[derive(Serialize)]
 struct Message<'a> {
     role: &'static str,
-    content: Vec<Block<'a>>,
+    content: Vec<Marked<'a>>,
+}
+
+#[derive(Serialize)]
+struct Marked<'a> {
+    #[serde(flatten)]
+    block: Block<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<Cached>,
+}
+
+impl<'a> From<Block<'a>> for Marked<'a> {
+    fn from(block: Block<'a>) -> Self {
+        Self { block, cache_control: None }
+    }
 }
 
 #[derive(Serialize)]
@@ -171,7 +185,7 @@ fn system(request: &ModelRequest) -> Vec<System> {
     if words.trim().is_empty() {
         return Vec::new();
     }
-    vec![System { r#type: "text", text: words, cache_control: CACHED }]
+    vec![System { r#type: "text", text: words, cache_control: CACHED.filter(|_| request.prompt_caching) }]
 }
 
 /// Reasoning, where there is room for it. Not with tools: between a call and its answer the provider asks for its own signature
@@ -213,7 +227,7 @@ fn messages(request: &ModelRequest) -> Vec<Message<'_>> {
     for message in &request.messages {
         // Answers of tools are the user's here, and those to one message's calls stand in one.
         let role = if message.role == Role::Assistant { "assistant" } else { "user" };
-        let content = blocks(message);
+        let content: Vec<Marked<'_>> = blocks(message).into_iter().map(Marked::from).collect();
         if content.is_empty() {
             continue;
         }
@@ -223,14 +237,21 @@ fn messages(request: &ModelRequest) -> Vec<Message<'_>> {
             None => {
                 if role == "assistant" {
                     // A conversation begins with the user.
-                    all.push(Message {
-                        role: "user",
-                        content: vec![Block::Text { text: "(The conversation goes on.)" }],
-                    });
+                    let words = Block::Text { text: "(The conversation goes on.)" };
+                    all.push(Message { role: "user", content: vec![words.into()] });
                 }
                 all.push(Message { role, content });
             }
         }
+    }
+    // Where more steps are to come, or some have been, the next request begins with all of this one. What is asked but once
+    // would only cost more.
+    let goes_on = !request.tools.is_empty() || all.len() > 1;
+    if let Some(last) = all.last_mut().and_then(|message| message.content.last_mut())
+        && request.prompt_caching
+        && goes_on
+    {
+        last.cache_control = CACHED;
     }
     all
 }
@@ -312,7 +333,7 @@ mod tests {
                 {"role": "user", "content": [
                     {"type": "tool_result", "tool_use_id": first, "content": "one"},
                     {"type": "tool_result", "tool_use_id": second, "content": "two"},
-                    {"type": "text", "text": "and then?"}
+                    {"type": "text", "text": "and then?", "cache_control": {"type": "ephemeral"}}
                 ]}
             ])
         );
@@ -350,5 +371,7 @@ mod tests {
         assert_eq!(body["temperature"], Value::Null, "it is not taken with reasoning");
         let picture = json!({"type": "base64", "media_type": "image/png", "data": "cG5n"});
         assert_eq!(body["messages"][0]["content"][1], json!({"type": "image", "source": picture}));
+        request.prompt_caching = false;
+        assert!(!rendered(&request).to_string().contains("cache_control"));
     }
 }
