@@ -9,13 +9,14 @@
 use std::sync::Arc;
 
 use bpe_openai::Tokenizer;
-use headwater_protocol::ModelCallId;
 use headwater_protocol::message::Detail;
+use headwater_protocol::{ModelCallId, Usage};
 use tokio::sync::OnceCell;
 
 use crate::event::Estimate;
+use crate::learnt::Learnt;
 use crate::prices::{Prices, cost, dearest};
-use crate::request::{Attachment, ModelRequest, Shown};
+use crate::request::{Attachment, CallContext, ModelRequest, Shown};
 
 /// Texts up to this many bytes together are counted in place, which takes at most a few milliseconds.
 const IN_PLACE_BYTES: usize = 64 * 1024;
@@ -24,7 +25,7 @@ pub const MAX_COUNTED_BYTES: usize = 16 * 1024 * 1024;
 /// Tokens that the dialect adds to each message for its role and its borders, and to the whole for the answer's beginning.
 const TOKENS_PER_MESSAGE: u64 = 4;
 const TOKENS_PER_CALL: u64 = 3;
-/// How long an answer is until something is learnt about the agent.
+/// How long an answer is until something is learnt of the agent.
 const EXPECTED_OUTPUT_TOKENS: u64 = 400;
 /// The answer's limit for models about which nothing is known and of which nobody asked for another.
 const FALLBACK_MAX_OUTPUT_TOKENS: u32 = 4096;
@@ -54,6 +55,7 @@ pub fn attachment_tokens(attachment: &Attachment) -> u64 {
 #[derive(Debug)]
 pub struct CostEstimator {
     prices: Arc<Prices>,
+    learnt: Learnt,
     vocabulary: OnceCell<Vocabulary>,
 }
 
@@ -72,12 +74,14 @@ impl std::fmt::Debug for Vocabulary {
 pub(crate) struct Estimated {
     pub(crate) estimate: Estimate,
     pub(crate) max_output_tokens: u32,
+    /// What went in, in tokens of o200k, if it was text alone.
+    pub(crate) raw: Option<u64>,
 }
 
 impl CostEstimator {
     /// An estimator with these prices.
     pub fn new(prices: Arc<Prices>) -> Self {
-        Self { prices, vocabulary: OnceCell::new() }
+        Self { prices, learnt: Learnt::default(), vocabulary: OnceCell::new() }
     }
 
     /// Loads the vocabulary now, so that the first call does not wait for it.
@@ -105,10 +109,23 @@ impl CostEstimator {
 
     /// Turns tokens of o200k into tokens of a model, for a text of so many bytes.
     pub fn scale(&self, model: &str, tokens: u64, bytes: usize) -> u64 {
-        // This factor is what settles will teach, per model.
-        let factor = u128::from(self.prices.token_factor_ppm(model));
+        let factor = u128::from(self.factor_ppm(model));
         let scaled = (u128::from(tokens) * factor).div_ceil(u128::from(EXACT_PPM));
         u64::try_from(scaled).unwrap_or(u64::MAX).min(bytes as u64)
+    }
+
+    /// Tokens of this model per token of o200k, in millionths: as settled calls have taught, where the vocabulary is not public.
+    fn factor_ppm(&self, model: &str) -> u32 {
+        match self.prices.token_factor_ppm(model) {
+            EXACT_PPM => EXACT_PPM,
+            begun => self.learnt.factor_ppm(model, begun),
+        }
+    }
+
+    /// Takes note of what a call did use that was answered whole.
+    pub(crate) fn settled(&self, ctx: &CallContext, model: &str, raw: Option<u64>, usage: Usage) {
+        let begun = self.prices.token_factor_ppm(model);
+        self.learnt.settled(ctx, model, begun, raw.filter(|_| begun != EXACT_PPM), usage);
     }
 
     /// The most that may come out of this model, given what was asked for.
@@ -128,7 +145,13 @@ impl CostEstimator {
     }
 
     /// Estimates a call of `model` (the request's own, or one of its fallbacks).
-    pub(crate) async fn estimate(&self, model: &str, asked: Option<u32>, request: &ModelRequest) -> Estimated {
+    pub(crate) async fn estimate(
+        &self,
+        ctx: &CallContext,
+        model: &str,
+        asked: Option<u32>,
+        request: &ModelRequest,
+    ) -> Estimated {
         let texts = request.messages.iter().map(|message| (&message.text, message.tokens));
         let mut known: u64 = 0;
         let mut bytes: usize = 0;
@@ -163,14 +186,11 @@ impl CostEstimator {
             _ => self.scale(model, raw.saturating_mul(2), bytes).saturating_add(overhead),
         };
         let max_output_tokens = self.max_output_tokens(model, asked, input_tokens);
-        let expected_output = EXPECTED_OUTPUT_TOKENS.min(u64::from(max_output_tokens));
+        let usual = self.learnt.output_tokens(ctx, model).unwrap_or(EXPECTED_OUTPUT_TOKENS);
+        let expected_output = usual.min(u64::from(max_output_tokens));
         let facts = self.prices.facts(model);
         let at = |tokens: u64| facts.and_then(|facts| facts.price_at(tokens));
-        let usage = headwater_protocol::Usage {
-            input_tokens,
-            output_tokens: expected_output,
-            ..headwater_protocol::Usage::default()
-        };
+        let usage = Usage { input_tokens, output_tokens: expected_output, ..Usage::default() };
         let estimate = Estimate {
             model_call: ModelCallId::new(),
             model: model.to_owned(),
@@ -179,7 +199,7 @@ impl CostEstimator {
             expected: at(input_tokens).map(|price| cost(&usage, &price)),
             reserve: at(most).map(|price| dearest(most, u64::from(max_output_tokens), &price)),
         };
-        Estimated { estimate, max_output_tokens }
+        Estimated { estimate, max_output_tokens, raw: (shown == 0).then_some(raw) }
     }
 
     async fn tokens_of_all(&self, texts: Vec<Arc<str>>) -> u64 {
@@ -239,18 +259,31 @@ mod tests {
     async fn both_numbers_and_the_overhead() {
         let mut request = ModelRequest::new("openai/gpt-4o", vec![ModelMessage::new(Role::User, "Hello, world!")]);
         request.instructions = Some("Hello, world!".into());
-        let Estimated { estimate, max_output_tokens } =
-            estimator().estimate("openai/gpt-4o", Some(100), &request).await;
+        let (estimator, ctx) = (estimator(), crate::permit::tests::of(headwater_protocol::TenantId::new()));
+        let Estimated { estimate, max_output_tokens, raw } =
+            estimator.estimate(&ctx, "openai/gpt-4o", Some(100), &request).await;
+        assert_eq!(raw, Some(8));
         assert_eq!((estimate.input_tokens, max_output_tokens), (4 + 4 + 2 * 4 + 3, 100));
         // 19 x 2.5 and 100 x 10 dollars per million.
         assert_eq!(estimate.expected, Some(Money(19 * 2_500 + 100 * 10_000)));
         assert_eq!(estimate.reserve, estimate.expected, "no guess in either");
 
-        let other = estimator().estimate("anthropic/claude-opus-4-5", None, &request).await;
+        let claude = "anthropic/claude-opus-4-5";
+        let other = estimator.estimate(&ctx, claude, None, &request).await;
         assert!(other.estimate.reserve > other.estimate.expected);
-        let unknown = estimator().estimate("local/model", None, &request).await;
+        let unknown = estimator.estimate(&ctx, "local/model", None, &request).await;
         assert_eq!((unknown.estimate.expected, unknown.estimate.reserve), (None, None));
         assert_eq!(unknown.max_output_tokens, FALLBACK_MAX_OUTPUT_TOKENS);
+
+        // Once it is known what the model makes of text, and how long the agent's answers are, the estimate says so.
+        let usage = Usage { input_tokens: 1000, output_tokens: 50, ..Usage::default() };
+        estimator.settled(&ctx, claude, Some(1000), usage);
+        let learnt = estimator.estimate(&ctx, claude, None, &request).await.estimate;
+        assert_eq!(learnt.input_tokens, 8 + 2 * 4 + 3, "one for one");
+        assert!(learnt.expected < other.estimate.expected);
+        estimator.settled(&ctx, "openai/gpt-4o", Some(1000), Usage { input_tokens: 9000, ..usage });
+        let exact = estimator.estimate(&ctx, "openai/gpt-4o", Some(100), &request).await.estimate;
+        assert_eq!(exact.input_tokens, 8 + 2 * 4 + 3, "its vocabulary is known");
     }
 
     #[tokio::test]
@@ -258,7 +291,9 @@ mod tests {
         let mut message = ModelMessage::new(Role::User, "Hello, world!");
         message.tokens = Some(1);
         let request = ModelRequest::new("openai/gpt-4o", vec![message]);
-        assert_eq!(estimator().estimate("openai/gpt-4o", None, &request).await.estimate.input_tokens, 1 + 4 + 3);
+        let ctx = crate::permit::tests::of(headwater_protocol::TenantId::new());
+        let estimated = estimator().estimate(&ctx, "openai/gpt-4o", None, &request).await;
+        assert_eq!(estimated.estimate.input_tokens, 1 + 4 + 3);
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@
 //! | [`event`] | what a call tells while it runs |
 //! | [`service`] | the one deep method |
 //! | [`estimate`] | tokens and the two numbers of money |
+//! | `learnt` | what settled calls have taught of models and agents |
 //! | [`prices`] | `config/pricing.toml` and the arithmetic of cost |
 //! | [`permit`] | the queue in front of each provider |
 //! | [`ledger`] | the seam where budgets are reserved |
@@ -23,6 +24,7 @@
 pub mod estimate;
 pub mod event;
 mod failure;
+mod learnt;
 pub mod ledger;
 pub mod permit;
 pub mod prices;

@@ -253,4 +253,4 @@ impl Drop for Ticket {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-fn of(tenant: TenantId) -> CallContext {
+pub(crate) fn of(tenant: TenantId) -> CallContext {
     CallContext {
         tenant,
         user: UserId::new(),

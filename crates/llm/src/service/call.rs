@@ -82,8 +82,8 @@ pub(super) fn stream(
 
             // Estimate.
             // Boxed, as is what follows: an answer that is being read takes no place for how it was asked for.
-            let estimating = Box::pin(gateway.estimator.estimate(model, asked, &request));
-            let Some(Estimated { mut estimate, max_output_tokens }) = unless(cancelled.as_mut(), estimating).await else {
+            let estimating = Box::pin(gateway.estimator.estimate(&ctx, model, asked, &request));
+            let Some(Estimated { mut estimate, max_output_tokens, raw }) = unless(cancelled.as_mut(), estimating).await else {
                 return;
             };
             let ask = Ask { model_id, request: &request, max_output_tokens, input_tokens: estimate.input_tokens };
@@ -244,6 +244,9 @@ pub(super) fn stream(
                         drop(answer);
                         let settlement =
                             metered.settle(told, outcome, &estimate, &gateway.estimator, &gateway.prices).await;
+                        if !settlement.estimated {
+                            gateway.estimator.settled(&ctx, model, raw, settlement.usage);
+                        }
                         reservation.settle(&settlement);
                         drop(permit);
                         yield Ok(LlmEvent::Settled(settlement));
