@@ -69,6 +69,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(runs::thread_runs_create, runs::thread_runs_list).layer(from_fn(streams::negotiate)))
         .routes(routes!(runs::runs_get))
         .routes(routes!(runs::runs_events))
+        .routes(routes!(runs::runs_explain))
         .routes(routes!(runs::runs_cancel))
         .routes(routes!(runs::runs_tickets_create))
         .routes(routes!(calls::runs_tool_outputs))

@@ -101,6 +101,21 @@ pub struct LostCall {
     pub expected: Option<Money>,
 }
 
+/// A model call that waits for its turn, or for a pause to be over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Throttled {
+    /// Since when.
+    pub since: Timestamp,
+    /// When it was last told.
+    pub told_at: Timestamp,
+    /// For how much longer it was then.
+    pub wait_ms: u64,
+    /// Its place in the queue; 0 when there is none.
+    pub queue_pos: u32,
+    /// `concurrency` or `provider`.
+    pub reason: String,
+}
+
 /// Money of calls, some of which may have no price.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Spent {
@@ -146,6 +161,8 @@ pub struct Fold {
     pub usage: Usage,
     /// Model calls that were estimated and never settled.
     pub unsettled: Vec<LostCall>,
+    /// What the model call that is under way waits for, as long as nothing else happens.
+    pub throttled: Option<Throttled>,
     /// Why the last finished step ended.
     pub finish_reason: Option<FinishReason>,
     /// The last settled model call of the open step, and its model.
@@ -178,6 +195,7 @@ impl Fold {
     pub fn push(&mut self, event: &Event) {
         debug_assert!(event.seq == self.seq + 1 || self.seq == 0, "the log is dense");
         self.seq = event.seq;
+        let throttled = self.throttled.take();
         match &event.body {
             EventBody::StepStarted { step, .. } => {
                 self.open_step = Some(*step);
@@ -289,12 +307,21 @@ impl Fold {
                 self.usage = self.usage.plus(*usage);
                 self.spent.add(*cost);
             }
+            EventBody::Throttled { wait_ms, queue_pos, reason } => {
+                let since = throttled.filter(|before| before.reason == *reason).map_or(event.ts, |before| before.since);
+                self.throttled = Some(Throttled {
+                    since,
+                    told_at: event.ts,
+                    wait_ms: *wait_ms,
+                    queue_pos: *queue_pos,
+                    reason: reason.clone(),
+                });
+            }
             EventBody::RunCompleted { .. } | EventBody::RunFailed { .. } | EventBody::RunCancelled { .. } => {
                 self.terminal = true;
             }
             EventBody::RunQueued { .. }
             | EventBody::RunStarted { .. }
-            | EventBody::Throttled { .. }
             | EventBody::ToolProgress { .. }
             | EventBody::SubRunStarted { .. }
             | EventBody::Artifact { .. }
@@ -313,5 +340,31 @@ impl Fold {
             self.push(&serde_json::from_str(line)?);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_one_until_something_else_happens() {
+        let (mut fold, run, begin) = (Fold::default(), crate::RunId::new(), Timestamp::now());
+        let mut push = |at: i64, body: EventBody| {
+            let seq = fold.seq + 1;
+            fold.push(&Event { v: 1, seq, ts: begin.plus_ms(at), run, body });
+            fold.throttled.clone()
+        };
+        let told =
+            |wait_ms, queue_pos, reason: &str| EventBody::Throttled { wait_ms, queue_pos, reason: reason.into() };
+        let at = |since: i64, told_at: i64, wait_ms, queue_pos, reason: &str| {
+            let (since, told_at) = (begin.plus_ms(since), begin.plus_ms(told_at));
+            Some(Throttled { since, told_at, wait_ms, queue_pos, reason: reason.into() })
+        };
+        assert_eq!(push(0, told(900, 2, "concurrency")), at(0, 0, 900, 2, "concurrency"));
+        assert_eq!(push(1000, told(400, 1, "concurrency")), at(0, 1000, 400, 1, "concurrency"));
+        assert_eq!(push(2000, told(5000, 0, "provider")), at(2000, 2000, 5000, 0, "provider"));
+        assert_eq!(push(7000, EventBody::StepStarted { step: 1, model: "m".into(), input_messages: vec![] }), None);
+        assert_eq!(push(8000, told(900, 2, "concurrency")), at(8000, 8000, 900, 2, "concurrency"));
     }
 }

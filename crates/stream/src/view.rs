@@ -1,6 +1,6 @@
 //! Runs and snapshots as each audience may see them.
 
-use headwater_protocol::api::{Run, RunSnapshot};
+use headwater_protocol::api::{Run, RunExplanation, RunSnapshot};
 use headwater_protocol::event::{Audience, message_for_user, problem_for_user, result_for_user};
 use headwater_store::scoped::Snapshot;
 
@@ -24,4 +24,17 @@ pub fn snapshot_for(snapshot: Snapshot, audience: Audience) -> RunSnapshot {
         }
     };
     RunSnapshot { run: run_for(snapshot.run, audience), messages, pending: snapshot.pending }
+}
+
+/// An explanation as `audience` may see it.
+pub fn explanation_for(mut explanation: RunExplanation, audience: Audience) -> RunExplanation {
+    if let Audience::User(visible) = audience
+        && !visible.cost
+    {
+        explanation.cost = None;
+        for call in &mut explanation.calls {
+            (call.expected, call.cost) = (None, None);
+        }
+    }
+    explanation
 }

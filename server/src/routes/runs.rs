@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use headwater_agent::{Accepted, NewRunRequest, ThreadTarget};
 use headwater_llm::Shown;
 use headwater_protocol::api::{
-    Agent, CancelParams, EventPage, InlineThread, List, Run, RunParams, RunSnapshot, Ticket,
+    Agent, CancelParams, EventPage, InlineThread, List, Run, RunExplanation, RunParams, RunSnapshot, Ticket,
 };
 use headwater_protocol::event::{Actor, Event, render_for};
 use headwater_protocol::message::{Content, InputPart, Part};
@@ -472,6 +472,21 @@ pub async fn runs_get(
     let snapshot = state.store.scoped(caller.scope()).run_snapshot(run).await?.ok_or_else(|| missing("run"))?;
     let audience = audience(caller.sees_as_user(), snapshot.visibility);
     Ok(Json(view::snapshot_for(snapshot, audience)))
+}
+
+/// What a run waits for, and what it has cost.
+#[utoipa::path(get, path = "/v1/runs/{run}/explain", tag = "runs", params(("run" = String, Path)),
+    responses((status = 200, body = RunExplanation), (status = "default", body = Problem)))]
+pub async fn runs_explain(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(run): Path<String>,
+) -> Result<Json<RunExplanation>, ApiError> {
+    let run = id(&run, "run")?;
+    caller.require("runs:read")?;
+    let explained = state.store.scoped(caller.scope()).run_explain(run).await?;
+    let (explanation, visibility) = explained.ok_or_else(|| missing("run"))?;
+    Ok(Json(view::explanation_for(explanation, audience(caller.sees_as_user(), visibility))))
 }
 
 /// A run's events: a stream, or pages with `Accept: application/json`.

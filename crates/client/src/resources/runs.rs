@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headwater_protocol::api::{
-    Approval, CancelParams, Decision, EventPage, List, Run, RunParams, RunSnapshot, Ticket, ToolOutputs,
+    Approval, CancelParams, Decision, EventPage, List, Run, RunExplanation, RunParams, RunSnapshot, Ticket, ToolOutputs,
 };
 use headwater_protocol::{ApprovalId, RunId, ThreadId};
 use reqwest::Method;
@@ -68,6 +68,11 @@ impl Client {
         let mut url = self.url(&["runs", &run.to_string()])?;
         url.query_pairs_mut().append_pair("wait_ms", &wait.as_millis().to_string());
         self.send(Call::new(Method::GET, url).extra_time(wait)).await
+    }
+
+    /// What a run waits for, and what it has cost.
+    pub async fn runs_explain(&self, run: RunId) -> Result<RunExplanation, Error> {
+        self.get(&["runs", &run.to_string(), "explain"]).await
     }
 
     /// Runs; filters `status`, `agent`, `thread`, `external_id`, `user`, `parent`, `created_after`, `created_before`.

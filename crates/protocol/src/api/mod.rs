@@ -16,6 +16,7 @@ macro_rules! words {
 mod agents;
 mod approvals;
 mod artifacts;
+mod explain;
 mod mcp;
 mod memory;
 mod policy;
@@ -28,6 +29,7 @@ mod usage;
 pub use agents::*;
 pub use approvals::*;
 pub use artifacts::*;
+pub use explain::*;
 pub use mcp::*;
 pub use memory::*;
 pub use policy::*;

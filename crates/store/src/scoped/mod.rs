@@ -8,6 +8,7 @@ mod approvals;
 mod artifacts;
 mod calls;
 mod events;
+mod explain;
 mod mcp;
 mod memory;
 mod messages;

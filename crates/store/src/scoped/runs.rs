@@ -94,10 +94,24 @@ pub struct RunForEnd {
     pub parent: Option<RunId>,
 }
 
-const COLUMNS: &str = "r.run_id, r.thread_id, r.user_id, r.agent_id, r.agent_version, r.model, r.external_id, r.status, r.tail, \
+pub(super) const COLUMNS: &str = "r.run_id, r.thread_id, r.user_id, r.agent_id, r.agent_version, r.model, r.external_id, r.status, r.tail, \
     r.input_messages, r.attempt, r.steps, r.priority, r.on_conflict, r.on_disconnect, r.after_run, r.result, r.error, r.usage, \
     r.cost_nano_usd, r.cost_estimated, r.metadata, r.cancel_requested_at, r.created_at, r.started_at, r.suspended_at, r.finished_at, \
     r.visibility, r.woken, r.parent_run, r.parent_call";
+
+/// The log of a run that is under way, as `events`.
+pub(super) const OPEN_LOG: &str = "CASE WHEN r.status IN ('running', 'suspended') THEN
+         (SELECT array_agg(e.events ORDER BY e.seq_from) FROM headwater.run_events e
+          WHERE e.tenant_id = r.tenant_id AND e.run_id = r.run_id) END AS events";
+
+/// The calls for which a suspended run waits, as `waits_for`.
+pub(super) const WAITS_FOR: &str = "CASE WHEN r.status = 'suspended' THEN
+         (SELECT jsonb_agg(jsonb_build_array(c.call_id, CASE WHEN c.status = 'asked' THEN c.approval_id END,
+                               CASE WHEN c.status = 'pending' THEN k.run_id END)
+                           ORDER BY c.step, c.position) FROM headwater.tool_calls c
+          LEFT JOIN headwater.runs k ON k.tenant_id = c.tenant_id AND k.parent_call = c.call_id
+          WHERE c.tenant_id = r.tenant_id AND c.run_id = r.run_id AND c.status IN ('asked', 'pending'))
+     END AS waits_for";
 
 /// Five counts as they are stored, as a usage.
 pub(crate) fn usage(counts: &[i64]) -> Usage {
@@ -112,7 +126,7 @@ pub(crate) fn usage(counts: &[i64]) -> Usage {
     }
 }
 
-fn run(row: &Row) -> Result<(Run, Visibility), StoreError> {
+pub(super) fn run(row: &Row) -> Result<(Run, Visibility), StoreError> {
     let id = RunId::from_uuid(row.try_get("run_id")?);
     let status: &str = row.try_get("status")?;
     let result: Option<Json<_>> = row.try_get("result")?;
@@ -161,6 +175,16 @@ fn run(row: &Row) -> Result<(Run, Visibility), StoreError> {
         finished_at: maybe_time(row, "finished_at")?,
     };
     Ok((run, visibility))
+}
+
+/// What a row's [`WAITS_FOR`] says.
+pub(super) fn pending(row: &Row) -> Result<Vec<Pending>, StoreError> {
+    let waits_for: Option<Json<Waits>> = row.try_get("waits_for")?;
+    let pending = |(call, approval, run): (Uuid, Option<Uuid>, Option<Uuid>)| {
+        let (approval, run) = (approval.map(ApprovalId::from_uuid), run.map(RunId::from_uuid));
+        Pending::of_call(CallId::from_uuid(call), approval, run)
+    };
+    Ok(waits_for.map(|Json(waits_for)| waits_for).unwrap_or_default().into_iter().map(pending).collect())
 }
 
 impl UserScopedStorage {
@@ -216,16 +240,7 @@ impl UserScopedStorage {
                      FROM headwater.messages m
                      WHERE m.tenant_id = r.tenant_id AND m.thread_id = r.thread_id AND m.run_id = r.run_id
                        AND m.withdrawn IS DISTINCT FROM 'reset') AS messages,
-                    CASE WHEN r.status IN ('running', 'suspended') THEN
-                        (SELECT array_agg(e.events ORDER BY e.seq_from) FROM headwater.run_events e
-                         WHERE e.tenant_id = r.tenant_id AND e.run_id = r.run_id) END AS events,
-                    CASE WHEN r.status = 'suspended' THEN
-                        (SELECT jsonb_agg(jsonb_build_array(c.call_id, CASE WHEN c.status = 'asked' THEN c.approval_id END,
-                                              CASE WHEN c.status = 'pending' THEN k.run_id END)
-                                          ORDER BY c.step, c.position) FROM headwater.tool_calls c
-                         LEFT JOIN headwater.runs k ON k.tenant_id = c.tenant_id AND k.parent_call = c.call_id
-                         WHERE c.tenant_id = r.tenant_id AND c.run_id = r.run_id AND c.status IN ('asked', 'pending'))
-                    END AS waits_for
+                    {OPEN_LOG}, {WAITS_FOR}
              FROM headwater.runs r WHERE r.run_id = $1"
         );
         let rows = self.query(&sql, &[&id.uuid()]).await?;
@@ -235,13 +250,7 @@ impl UserScopedStorage {
         let segments: Option<Vec<String>> = row.try_get("events")?;
         let fold = fold(segments.as_deref().unwrap_or_default())?;
         let messages = stored.into_iter().map(|stored| stored.into_message(&run, &fold)).collect();
-        let waits_for: Option<Json<Waits>> = row.try_get("waits_for")?;
-        let pending =
-            waits_for.map(|Json(waits_for)| waits_for).unwrap_or_default().into_iter().map(|(call, approval, run)| {
-                let (approval, run) = (approval.map(ApprovalId::from_uuid), run.map(RunId::from_uuid));
-                Pending::of_call(CallId::from_uuid(call), approval, run)
-            });
-        Ok(Some(Snapshot { run, visibility, messages, pending: pending.collect() }))
+        Ok(Some(Snapshot { run, visibility, messages, pending: pending(row)? }))
     }
 
     /// All that the loop needs to begin or end a run.

@@ -6,6 +6,7 @@ mod attachments;
 mod busy;
 mod cancel;
 mod disconnect;
+mod explain;
 mod faults;
 mod http_tools;
 mod mcp;

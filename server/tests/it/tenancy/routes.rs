@@ -165,6 +165,7 @@ pub(super) fn routes() -> Vec<Route> {
         route("GET", "/v1/threads/{thread}/runs", all_on_alices(200)),
         route("GET", "/v1/runs/{run}", all_on_alices_run(200)),
         route("GET", "/v1/runs/{run}/events", all_on_alices_run(200)),
+        route("GET", "/v1/runs/{run}/explain", all_on_alices(200)),
         with("POST", "/v1/runs/{run}/cancel", json!({}), all_on_alices(200)),
         with("POST", "/v1/runs/{run}/tickets", json!({}), all_on_alices(201)),
         // Refused for what is in them, and only by a run that is there.
