@@ -22,12 +22,12 @@ use headwater_testkit::Random;
 
 /// Of each answer: 2 to 4 seconds.
 pub(crate) const SHAPES: [Shape; 6] = [
-    Shape { tokens: 40, delay_ms: 50, calls: false },
-    Shape { tokens: 50, delay_ms: 40, calls: false },
-    Shape { tokens: 60, delay_ms: 40, calls: false },
-    Shape { tokens: 70, delay_ms: 45, calls: false },
-    Shape { tokens: 80, delay_ms: 30, calls: false },
-    Shape { tokens: 80, delay_ms: 50, calls: false },
+    Shape { tokens: 40, delay_ms: 50, calls: false, slow: 0 },
+    Shape { tokens: 50, delay_ms: 40, calls: false, slow: 0 },
+    Shape { tokens: 60, delay_ms: 40, calls: false, slow: 0 },
+    Shape { tokens: 70, delay_ms: 45, calls: false, slow: 0 },
+    Shape { tokens: 80, delay_ms: 30, calls: false, slow: 0 },
+    Shape { tokens: 80, delay_ms: 50, calls: false, slow: 0 },
 ];
 /// How long one request for a run may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -39,23 +39,29 @@ pub(crate) struct Shape {
     pub(crate) delay_ms: u64,
     /// Whether it calls a tool first, over HTTP.
     pub(crate) calls: bool,
+    /// Tokens that come after those, [`SLOW_MS`] apart.
+    pub(crate) slow: usize,
 }
+
+/// Slow enough to cost next to nothing, and yet no silence that a server would take for the model's end.
+const SLOW_MS: u64 = 20_000;
 
 impl Shape {
     /// The model's name, which is also that of the agent.
     pub(crate) fn model(self) -> String {
         let calls = if self.calls { "-calls" } else { "" };
-        format!("load-{}x{}{calls}", self.tokens, self.delay_ms)
+        let then = if self.slow > 0 { format!("-then-{}x{SLOW_MS}", self.slow) } else { String::new() };
+        format!("load-{}x{}{then}{calls}", self.tokens, self.delay_ms)
     }
 
     /// How long the model alone takes.
     pub(crate) fn ideal(self) -> Duration {
-        ideal(self.tokens, self.delay_ms)
+        ideal(self.tokens, self.delay_ms) + Duration::from_millis(self.slow as u64 * SLOW_MS)
     }
 
     /// What it says.
     pub(crate) fn text(self) -> String {
-        text_of(self.tokens)
+        text_of(self.tokens + self.slow)
     }
 }
 

@@ -20,9 +20,9 @@ use crate::wicked::WAYS;
 use crate::{progress, sys};
 
 /// What all the others say.
-const SHORT: Shape = Shape { tokens: 1, delay_ms: 0, calls: true };
+const SHORT: Shape = Shape { tokens: 1, delay_ms: 0, calls: true, slow: 0 };
 /// Whose latencies are measured.
-const MEASURED: Shape = Shape { tokens: 32, delay_ms: 0, calls: true };
+const MEASURED: Shape = Shape { tokens: 32, delay_ms: 0, calls: true, slow: 0 };
 /// Each crowd gets so long to be there before it counts.
 const WARM: Duration = Duration::from_secs(2);
 /// Runs of others that are under way at once, at most.

@@ -49,8 +49,8 @@ impl SlowStreams {
 
     async fn case(&self, ground: &mut Ground, streams: usize) -> anyhow::Result<Case> {
         let (quick, shape) = (
-            Shape { tokens: 32, delay_ms: 0, calls: false },
-            Shape { tokens: self.tokens, delay_ms: self.delay_ms, calls: false },
+            Shape { tokens: 32, delay_ms: 0, calls: false, slow: 0 },
+            Shape { tokens: self.tokens, delay_ms: self.delay_ms, calls: false, slow: 0 },
         );
         let name = format!("slow-streams, {streams}");
         let pair = ground.pair(&[quick, shape]).await?;

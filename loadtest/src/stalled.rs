@@ -1,9 +1,9 @@
 //! Readers that open a stream and then do not read it: what they cost the server, and the readers beside them.
 //!
 //! The same runs are measured three times in one call: alone, beside as many readers that do read, and beside those that
-//! stopped. Those that read have runs of their own, which say next to nothing, and so cost what an open stream costs at the
-//! least. The stalled ones begin at the first event of a run whose log is already longer than what the kernel buffers, so
-//! that a write to each of them stands still from the start.
+//! stopped. Both kinds begin at the first event of a run whose log is already longer than what the kernel buffers, so that a
+//! write to each of those that stop stands still from the start. Those that read have runs of their own, with as long a log,
+//! which from then on say next to nothing: they have read all of it and cost what an open stream costs at the least.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -33,8 +33,6 @@ const SETTLE: Duration = Duration::from_secs(20);
 const WARM: Duration = Duration::from_secs(3);
 /// Readers that connect at a time.
 const AT_A_TIME: usize = 64;
-/// What the runs say whose readers read.
-const QUIET: Shape = Shape { tokens: 200, delay_ms: 20_000, calls: false };
 
 /// Readers that stop reading, beside others that do not
 #[derive(Debug, Clone, Args)]
@@ -182,16 +180,23 @@ impl StalledReaders {
         let server = ground.launcher().start(&[stall]).await?;
         // Longer than anything here takes, on a busy machine too: of a run that has ended nothing can be measured.
         let seconds = self.age_seconds + self.hold_seconds + 120 + readers as u64 / 10;
-        let shape =
-            Shape { tokens: (seconds * 1000 / self.delay_ms.max(1)) as usize, delay_ms: self.delay_ms, calls: false };
-        let who = ground.tenant(server.address, &format!("stalled {}", crowd.name()), &[shape, QUIET]).await?;
+        let shape = Shape {
+            tokens: (seconds * 1000 / self.delay_ms.max(1)) as usize,
+            delay_ms: self.delay_ms,
+            calls: false,
+            slow: 0,
+        };
+        // As much as the others have said by the time at which the readers come, and then no more than a word now and then.
+        let said = (self.age_seconds * 1000 / self.delay_ms.max(1)) as usize;
+        let quiet_shape = Shape { tokens: said.max(1), slow: 200, ..shape };
+        let who = ground.tenant(server.address, &format!("stalled {}", crowd.name()), &[shape, quiet_shape]).await?;
         tokio::time::sleep(WARM).await;
         let mut part = Part { idle_kib: sys::rss_kib(server.pid()), ..Part::default() };
         let (mut runs, mut quiet) = (Vec::new(), Vec::new());
         for _ in 0..self.streams.max(1) {
             runs.push(begin(&server, &who, shape).await?);
             if crowd == Crowd::Reading {
-                quiet.push(begin(&server, &who, QUIET).await?);
+                quiet.push(begin(&server, &who, quiet_shape).await?);
             }
         }
         let bar = progress::bar(&format!("stalled-readers, {}", crowd.name()), readers as u64);
@@ -210,7 +215,7 @@ impl StalledReaders {
         let Stage { server, core, who, runs, quiet } = *stage;
         tokio::time::sleep(Duration::from_secs(self.age_seconds)).await;
         let began = Instant::now();
-        let (mut tasks, mut open, mut reading) = (JoinSet::new(), Vec::new(), JoinSet::new());
+        let (mut tasks, mut there) = (JoinSet::new(), There::default());
         let (readers, runs_of) = match crowd {
             Crowd::Nobody => (0, runs),
             Crowd::Reading => (self.readers, quiet),
@@ -218,7 +223,7 @@ impl StalledReaders {
         };
         for reader in 0..readers {
             if tasks.len() == AT_A_TIME {
-                keep(tasks.join_next().await, &mut open, part);
+                there.keep(tasks.join_next().await, crowd, part);
             }
             let address = server.address;
             let request = who.events(address, &runs_of[reader % runs_of.len()], 0);
@@ -230,14 +235,9 @@ impl StalledReaders {
             bar.inc(1);
         }
         while !tasks.is_empty() {
-            keep(tasks.join_next().await, &mut open, part);
+            there.keep(tasks.join_next().await, crowd, part);
         }
-        (part.open, part.opening) = (open.len(), began.elapsed());
-        if crowd == Crowd::Reading {
-            for mut wire in open.drain(..) {
-                reading.spawn(async move { while wire.body(|_| ()).await.unwrap_or(false) {} });
-            }
-        }
+        part.opening = began.elapsed();
 
         tokio::time::sleep(if readers > 0 { SETTLE } else { Duration::ZERO }).await;
         part.held_kib.0 = sys::rss_kib(server.pid());
@@ -262,7 +262,7 @@ impl StalledReaders {
             }
         }
         part.held_kib.1 = sys::rss_kib(server.pid());
-        if reading.try_join_next().is_some() {
+        if there.reading.try_join_next().is_some() {
             part.wrong.push("a stream ended".to_owned());
         }
         part.held_up = sys::held_up(server.address.port(), HELD_UP);
@@ -279,13 +279,29 @@ impl StalledReaders {
     }
 }
 
+/// Reads to the end, and keeps nothing.
+async fn read_on(mut wire: Wire) {
+    while wire.body(|_| ()).await.unwrap_or(false) {}
+}
+
 type Opening = Option<Result<Result<Wire, String>, tokio::task::JoinError>>;
 
-fn keep(opened: Opening, open: &mut Vec<Wire>, part: &mut Part) {
-    match opened.map(|opened| opened.map_err(|error| error.to_string()).flatten()) {
-        None => {}
-        Some(Ok(wire)) => open.push(wire),
-        Some(Err(error)) => part.wrong.push(format!("a stalled reader could not open: {error}")),
+/// The crowd, as far as it has come.
+#[derive(Default)]
+struct There {
+    stalled: Vec<Wire>,
+    reading: JoinSet<()>,
+}
+
+impl There {
+    fn keep(&mut self, opened: Opening, crowd: Crowd, part: &mut Part) {
+        match opened.map(|opened| opened.map_err(|error| error.to_string()).flatten()) {
+            None => return,
+            Some(Ok(wire)) if crowd == Crowd::Reading => drop(self.reading.spawn(read_on(wire))),
+            Some(Ok(wire)) => self.stalled.push(wire),
+            Some(Err(error)) => return part.wrong.push(format!("a reader could not open: {error}")),
+        }
+        part.open += 1;
     }
 }
 

@@ -67,8 +67,10 @@ impl ResumeStorm {
     /// Measures.
     pub(crate) async fn run(&self, ground: &mut Ground) -> anyhow::Result<Vec<Case>> {
         let seed = cut::seed("resume-storm", self.seed)?;
-        let (quick, shape) =
-            (Shape { tokens: 32, delay_ms: 0, calls: false }, Shape { tokens: 64, delay_ms: 50, calls: false });
+        let (quick, shape) = (
+            Shape { tokens: 32, delay_ms: 0, calls: false, slow: 0 },
+            Shape { tokens: 64, delay_ms: 50, calls: false, slow: 0 },
+        );
         let name = format!("resume-storm, {} runs × {} readers", self.streams, self.readers + 1);
         let pair = ground.pair(&[quick, shape]).await?;
         for side in [Side::Ours, Side::Relay] {

@@ -146,7 +146,7 @@ mod tests {
             (2050, "message.started", &begun(&second)),
             (2060, "message.delta", &word(&second)),
         ]);
-        let story = Story::of(&log, Shape { tokens: 1, delay_ms: 0, calls: false });
+        let story = Story::of(&log, Shape { tokens: 1, delay_ms: 0, calls: false, slow: 0 });
         assert_eq!(story.wrong, Vec::<String>::new());
         assert_eq!((story.needed(), story.excused()), (2, 2));
         let resumed = &story.resumed[0];

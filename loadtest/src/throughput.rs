@@ -80,7 +80,7 @@ impl Throughput {
     }
 
     async fn case(&self, ground: &mut Ground, rate: Option<f64>) -> anyhow::Result<Case> {
-        let shape = Shape { tokens: 32, delay_ms: 0, calls: self.tools };
+        let shape = Shape { tokens: 32, delay_ms: 0, calls: self.tools, slow: 0 };
         let pace = rate.map_or_else(String::new, |rate| format!(", {rate} runs/s"));
         let what = if self.tools { "tool calls" } else { "throughput" };
         let name = format!("{what}, {} at a time{pace}", self.at_a_time);

@@ -77,21 +77,11 @@ impl Learnt {
 
 #[cfg(test)]
 mod tests {
-    use headwater_protocol::{RunId, UserId};
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
+    use crate::permit::tests::of;
 
     fn ctx() -> CallContext {
-        CallContext {
-            tenant: TenantId::new(),
-            user: UserId::new(),
-            agent: AgentId::new(),
-            run: RunId::new(),
-            step: 1,
-            cancel: CancellationToken::new(),
-            keys: Default::default(),
-        }
+        of(TenantId::new())
     }
 
     fn usage(input_tokens: u64, output_tokens: u64) -> Usage {

@@ -1,6 +1,7 @@
 //! The load script: tokens at a fixed pace for thousands of streams at once.
 //!
 //! Owns: the model names `load-<tokens>x<ms>` and the bytes that answer them, rendered once per name and shared. With
+//! `-then-<tokens>x<ms>` behind it a model goes on at another pace, and with
 //! `-calls` behind it a model first calls the tool [`TOOL`], and says its tokens once that has been answered.
 //! Promises: per stream one timer, per token one write of bytes that exist already. With no delay the whole answer is
 //! one write. Deadlines are counted from the start of the stream, so a late tick does not push the ones after it;
@@ -39,12 +40,37 @@ pub(super) struct Plans([RwLock<HashMap<String, Arc<Plan>>>; 2]);
 /// The answer to one model name.
 pub(super) struct Plan {
     tokens: usize,
-    delay: Duration,
+    pace: Pace,
     /// Everything but usage and end: response head and role, each token, finish reason. In HTTP chunks.
     wire: Vec<u8>,
     /// Where each token ends in `wire`. The first write reaches to the end of the first token.
     ends: Vec<usize>,
     events: Events,
+}
+
+/// When each token is due.
+#[derive(Clone, Copy)]
+struct Pace {
+    delay: Duration,
+    /// From this token on it is another one.
+    until: usize,
+    then: Duration,
+}
+
+impl Pace {
+    /// How long after the beginning.
+    fn due(self, token: usize) -> Duration {
+        self.delay * token.min(self.until) as u32 + self.then * token.saturating_sub(self.until) as u32
+    }
+
+    /// How many are due by then.
+    fn by(self, elapsed: Duration) -> usize {
+        let steps = |time: Duration, delay: Duration| (time.as_nanos() / delay.as_nanos().max(1)) as usize;
+        match elapsed.checked_sub(self.due(self.until)) {
+            Some(more) if !self.then.is_zero() => 1 + self.until + steps(more, self.then),
+            _ => 1 + steps(elapsed, self.delay),
+        }
+    }
 }
 
 impl Plans {
@@ -65,7 +91,7 @@ impl Plans {
 
 impl Plan {
     fn render(model: &str, wants_usage: bool, calls: bool) -> Option<Self> {
-        let (tokens, delay) = parse(model)?;
+        let (tokens, pace) = parse(model)?;
         let tokens = if calls { 0 } else { tokens };
         let events = Events::new(0, model, wants_usage, false);
         let (mut wire, mut event) = (Vec::new(), Vec::new());
@@ -93,7 +119,7 @@ impl Plan {
         event.clear();
         events.finish(&mut event, if calls { "tool_calls" } else { "stop" });
         http::push_chunk(&mut wire, &event);
-        Some(Self { tokens, delay, wire, ends, events })
+        Some(Self { tokens, pace, wire, ends, events })
     }
 
     /// Where in `wire` a token begins; the first one takes along all that comes before it.
@@ -120,7 +146,7 @@ impl Plan {
     /// Answers one call.
     pub(super) async fn play(&self, conn: &mut Conn, request: &ChatRequest, shared: &Shared) -> Result<Outcome, Gone> {
         if !request.streams() {
-            conn.wait(tokio::time::sleep(super::ideal(self.tokens, self.delay.as_millis() as u64))).await?;
+            conn.wait(tokio::time::sleep(self.pace.due(self.tokens.saturating_sub(1)))).await?;
             let content: String = (0..self.tokens).map(|token| format!(" tok{token}")).collect();
             let message = json!({"role": "assistant", "content": content, "refusal": null});
             let model = request.model.as_deref().unwrap_or_default();
@@ -132,19 +158,18 @@ impl Plan {
             return Ok(Outcome::Answered);
         }
         let mut written = 0;
-        if !self.delay.is_zero() && self.tokens > 0 {
+        if !self.pace.delay.is_zero() && self.tokens > 0 {
             let begin = Instant::now();
             let mut tick = pin!(sleep_until(begin));
             let mut token = 0;
             while token < self.tokens {
                 if token > 0 {
-                    tick.as_mut().reset(begin + self.delay * token as u32);
+                    tick.as_mut().reset(begin + self.pace.due(token));
                     conn.wait(tick.as_mut()).await?;
                 }
                 // On time this is one token. A server that is late joins what is overdue instead of falling back
                 // further.
-                let due = 1 + (begin.elapsed().as_nanos() / self.delay.as_nanos()) as usize;
-                let upto = due.clamp(token + 1, self.tokens);
+                let upto = self.pace.by(begin.elapsed()).clamp(token + 1, self.tokens);
                 conn.send(&self.wire[self.start_of(token)..self.ends[upto - 1]]).await?;
                 shared.count_tokens(upto - token);
                 token = upto;
@@ -159,8 +184,17 @@ impl Plan {
     }
 }
 
-fn parse(model: &str) -> Option<(usize, Duration)> {
-    let (tokens, ms) = model.strip_prefix("load-")?.split_once('x')?;
+fn parse(model: &str) -> Option<(usize, Pace)> {
+    let shape = model.strip_prefix("load-")?;
+    let (first, then) = shape.split_once("-then-").map_or((shape, None), |(first, then)| (first, Some(then)));
+    let (until, delay) = stretch(first)?;
+    let (more, then) = then.map_or(Some((0, Duration::ZERO)), stretch)?;
+    let tokens = Some(until + more).filter(|tokens| *tokens <= MAX_TOKENS)?;
+    Some((tokens, Pace { delay, until, then }))
+}
+
+fn stretch(text: &str) -> Option<(usize, Duration)> {
+    let (tokens, ms) = text.split_once('x')?;
     let tokens = tokens.parse().ok().filter(|tokens| *tokens <= MAX_TOKENS)?;
     let ms = ms.parse().ok().filter(|ms| *ms <= MAX_DELAY_MS)?;
     Some((tokens, Duration::from_millis(ms)))

@@ -664,7 +664,14 @@ async fn load_says_what_the_model_name_says() {
     let server = ModelServer::start(Script::load());
     server.record(false);
     let mut body = ask(true);
-    for (model, tokens) in [("load-32x0", 32), ("load-5x3", 5), ("load-1x9", 1), ("load-0x0", 0), ("load-0x5", 0)] {
+    for (model, tokens) in [
+        ("load-32x0", 32),
+        ("load-5x3", 5),
+        ("load-1x9", 1),
+        ("load-0x0", 0),
+        ("load-0x5", 0),
+        ("load-6x1-then-3x2", 9),
+    ] {
         body["model"] = json!(model);
         let before = server.wait_until_idle().await.tokens;
         let seen = read(post(&server, &body).await.expect("an answer")).await;
@@ -682,7 +689,8 @@ async fn load_says_what_the_model_name_says() {
     let whole = json!({"model": "load-4x0", "messages": [{"role": "user", "content": "x"}]});
     let whole: Value = post(&server, &whole).await.expect("an answer").json().await.expect("a JSON body");
     assert_eq!(whole["choices"][0]["message"]["content"], " tok0 tok1 tok2 tok3");
-    for model in ["gpt", "load-", "load-9", "load-x", "load-100001x0", "load--1x0", "load-2x3600001"] {
+    for model in ["gpt", "load-", "load-9", "load-x", "load-100001x0", "load--1x0", "load-2x3600001", "load-2x1-then-3"]
+    {
         body["model"] = json!(model);
         assert_eq!(post(&server, &body).await.expect("an answer").status(), 404, "{model}");
     }
