@@ -74,8 +74,23 @@ impl std::fmt::Debug for Vocabulary {
 pub(crate) struct Estimated {
     pub(crate) estimate: Estimate,
     pub(crate) max_output_tokens: u32,
-    /// What went in, in tokens of o200k, if it was text alone.
-    pub(crate) raw: Option<u64>,
+    /// What goes in, if it is text alone.
+    pub(crate) raw: Option<RawInput>,
+}
+
+/// What goes in, before anything is known of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RawInput {
+    /// Its text, in tokens of o200k.
+    pub(crate) tokens: u64,
+    /// What the dialect adds, in tokens.
+    pub(crate) overhead: u64,
+}
+
+/// Tokens of o200k by a factor in millionths: never more than the text has bytes.
+fn scaled(tokens: u64, bytes: usize, factor_ppm: u32) -> u64 {
+    let scaled = (u128::from(tokens) * u128::from(factor_ppm)).div_ceil(u128::from(EXACT_PPM));
+    u64::try_from(scaled).unwrap_or(u64::MAX).min(bytes as u64)
 }
 
 impl CostEstimator {
@@ -109,23 +124,24 @@ impl CostEstimator {
 
     /// Turns tokens of o200k into tokens of a model, for a text of so many bytes.
     pub fn scale(&self, model: &str, tokens: u64, bytes: usize) -> u64 {
-        let factor = u128::from(self.factor_ppm(model));
-        let scaled = (u128::from(tokens) * factor).div_ceil(u128::from(EXACT_PPM));
-        u64::try_from(scaled).unwrap_or(u64::MAX).min(bytes as u64)
+        scaled(tokens, bytes, self.prices.token_factor_ppm(model))
     }
 
-    /// Tokens of this model per token of o200k, in millionths: as settled calls have taught, where the vocabulary is not public.
-    fn factor_ppm(&self, model: &str) -> u32 {
+    /// Tokens of this model per token of o200k, in millionths: as the tenant's settled calls have taught, where the
+    /// vocabulary is not public.
+    fn factor_ppm(&self, ctx: &CallContext, model: &str) -> u32 {
         match self.prices.token_factor_ppm(model) {
             EXACT_PPM => EXACT_PPM,
-            begun => self.learnt.factor_ppm(model, begun),
+            begun => self.learnt.factor_ppm(ctx, model, begun),
         }
     }
 
     /// Takes note of what a call did use that was answered whole.
-    pub(crate) fn settled(&self, ctx: &CallContext, model: &str, raw: Option<u64>, usage: Usage) {
+    pub(crate) fn settled(&self, ctx: &CallContext, model: &str, input: Option<RawInput>, usage: Usage) {
         let begun = self.prices.token_factor_ppm(model);
-        self.learnt.settled(ctx, model, begun, raw.filter(|_| begun != EXACT_PPM), usage);
+        let text = input.filter(|_| begun != EXACT_PPM);
+        let text = text.map(|input| (input.tokens, usage.input_tokens.saturating_sub(input.overhead)));
+        self.learnt.settled(ctx, model, begun, text, usage.output_tokens);
     }
 
     /// The most that may come out of this model, given what was asked for.
@@ -180,10 +196,12 @@ impl CostEstimator {
         let messages = request.messages.len() as u64 + u64::from(request.instructions.is_some());
         let overhead =
             messages.saturating_mul(TOKENS_PER_MESSAGE).saturating_add(TOKENS_PER_CALL).saturating_add(shown);
-        let input_tokens = self.scale(model, raw, bytes).saturating_add(overhead);
-        let most = match self.prices.token_factor_ppm(model) {
+        let (factor, begun) = (self.factor_ppm(ctx, model), self.prices.token_factor_ppm(model));
+        let input_tokens = scaled(raw, bytes, factor).saturating_add(overhead);
+        let most = match begun {
             EXACT_PPM => input_tokens,
-            _ => self.scale(model, raw.saturating_mul(2), bytes).saturating_add(overhead),
+            // What was learnt of other texts makes no bound lower.
+            _ => scaled(raw.saturating_mul(2), bytes, factor.max(begun)).saturating_add(overhead),
         };
         let max_output_tokens = self.max_output_tokens(model, asked, input_tokens);
         let usual = self.learnt.output_tokens(ctx, model).unwrap_or(EXPECTED_OUTPUT_TOKENS);
@@ -199,7 +217,8 @@ impl CostEstimator {
             expected: at(input_tokens).map(|price| cost(&usage, &price)),
             reserve: at(most).map(|price| dearest(most, u64::from(max_output_tokens), &price)),
         };
-        Estimated { estimate, max_output_tokens, raw: (shown == 0).then_some(raw) }
+        let raw = (shown == 0).then_some(RawInput { tokens: raw, overhead });
+        Estimated { estimate, max_output_tokens, raw }
     }
 
     async fn tokens_of_all(&self, texts: Vec<Arc<str>>) -> u64 {
@@ -262,7 +281,7 @@ mod tests {
         let (estimator, ctx) = (estimator(), crate::permit::tests::of(headwater_protocol::TenantId::new()));
         let Estimated { estimate, max_output_tokens, raw } =
             estimator.estimate(&ctx, "openai/gpt-4o", Some(100), &request).await;
-        assert_eq!(raw, Some(8));
+        assert_eq!(raw, Some(RawInput { tokens: 8, overhead: 2 * 4 + 3 }));
         assert_eq!((estimate.input_tokens, max_output_tokens), (4 + 4 + 2 * 4 + 3, 100));
         // 19 x 2.5 and 100 x 10 dollars per million.
         assert_eq!(estimate.expected, Some(Money(19 * 2_500 + 100 * 10_000)));
@@ -276,12 +295,14 @@ mod tests {
         assert_eq!(unknown.max_output_tokens, FALLBACK_MAX_OUTPUT_TOKENS);
 
         // Once it is known what the model makes of text, and how long the agent's answers are, the estimate says so.
-        let usage = Usage { input_tokens: 1000, output_tokens: 50, ..Usage::default() };
-        estimator.settled(&ctx, claude, Some(1000), usage);
+        let usage = Usage { input_tokens: 1020, output_tokens: 50, ..Usage::default() };
+        let input = Some(RawInput { tokens: 1000, overhead: 20 });
+        estimator.settled(&ctx, claude, input, usage);
         let learnt = estimator.estimate(&ctx, claude, None, &request).await.estimate;
         assert_eq!(learnt.input_tokens, 8 + 2 * 4 + 3, "one for one");
         assert!(learnt.expected < other.estimate.expected);
-        estimator.settled(&ctx, "openai/gpt-4o", Some(1000), Usage { input_tokens: 9000, ..usage });
+        assert!(learnt.reserve >= other.estimate.reserve, "a bound is not lowered by what was learnt of other texts");
+        estimator.settled(&ctx, "openai/gpt-4o", input, Usage { input_tokens: 9000, ..usage });
         let exact = estimator.estimate(&ctx, "openai/gpt-4o", Some(100), &request).await.estimate;
         assert_eq!(exact.input_tokens, 8 + 2 * 4 + 3, "its vocabulary is known");
     }
