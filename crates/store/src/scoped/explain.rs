@@ -18,7 +18,7 @@ const SILENT_MS: u64 = 3000;
 impl UserScopedStorage {
     /// What a run waits for and what was spent on it, and what its agent lets users see.
     pub async fn run_explain(&self, id: RunId) -> Result<Option<(RunExplanation, Visibility)>, StoreError> {
-        // One statement, and so one instant. The run that is waited for is the first of its thread that is not over.
+        // One statement, and so one instant; the calls are read after it, and may be newer. The run that is waited for is the first of its thread that is not over.
         let sql = format!(
             "SELECT {}, {}, {},
                     CASE WHEN r.status = 'queued' THEN
