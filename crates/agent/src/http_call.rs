@@ -14,6 +14,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
+use crate::hiding::Hiding;
 use crate::mcp_call::unrevealed;
 use crate::perform::{Answered, Errand, Whole, excerpt};
 use crate::schema;
@@ -21,10 +22,6 @@ use crate::template::{self, Filled, Values};
 
 /// How much of an error's body the model is told, in characters.
 const TOLD: usize = 1000;
-
-/// What stands in the place of a secret that was said back, and how long one is at least to be looked for.
-const HIDDEN: &str = "[secret]";
-const SHORTEST: usize = 6;
 
 /// What templates are filled in with.
 struct Filling<'a> {
@@ -85,102 +82,10 @@ pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Answered, P
         beyond: Some(Beyond { max_bytes: MAX_ARTIFACT_BYTES, places: errand.runtime.inner.places.of(errand.tenant) }),
     };
     let answer = parts.guard.of(&errand.tenant).call(ask).await.map_err(|error| failed(error, tool.effect))?;
-    let secrets: Vec<&str> = filling.secrets.values().map(SecretString::expose_secret).collect();
-    let (read, whole) = match read(answer, tool, &secrets, errand.ability.max_result_bytes) {
-        Ok(Answered { output, whole }) => (Ok(output), whole),
-        Err(problem) => (Err(problem), None),
-    };
-    hide(read, filling.secrets.values()).map(|output| Answered { output, whole })
-}
-
-/// The ways to write a secret, looked for where an answer is not taken apart: as it is, and as JSON writes it, with what
-/// encoders escape though they need not.
-fn spellings(secret: &str) -> Vec<String> {
-    if secret.len() < SHORTEST {
-        // Of a few letters there would be nothing left to read.
-        return Vec::new();
-    }
-    let quoted = Value::from(secret).to_string();
-    let plain = &quoted[1..quoted.len() - 1];
-    let ascii = |digits: fn(u16) -> String| -> String {
-        let one = |c: char| match c {
-            ' '..='~' => c.to_string(),
-            c => c.encode_utf16(&mut [0; 2]).iter().map(|unit| digits(*unit)).collect(),
-        };
-        plain.chars().map(one).collect()
-    };
-    let ways = [plain.to_owned(), ascii(|unit| format!("\\u{unit:04x}")), ascii(|unit| format!("\\u{unit:04X}"))];
-    let slashed = ways.clone().map(|text| text.replace('/', "\\/"));
-    let mut all: Vec<String> = std::iter::once(secret.to_owned()).chain(ways).chain(slashed).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
-/// Bytes without the secrets that were sent.
-fn hide_bytes(content: Bytes, secrets: &[&str]) -> Bytes {
-    let mut content = content;
-    for secret in secrets.iter().flat_map(|secret| spellings(secret)) {
-        let found: Vec<usize> = memchr::memmem::find_iter(&content, secret.as_bytes()).collect();
-        if found.is_empty() {
-            continue;
-        }
-        let (mut hidden, mut from) = (Vec::with_capacity(content.len()), 0);
-        for at in found {
-            hidden.extend_from_slice(&content[from..at]);
-            hidden.extend_from_slice(HIDDEN.as_bytes());
-            from = at + secret.len();
-        }
-        hidden.extend_from_slice(&content[from..]);
-        content = hidden.into();
-    }
-    content
-}
-
-/// An answer without the secrets that were sent: some endpoints say back what they were told.
-pub(crate) fn hide<'a>(
-    answered: Result<Value, Problem>,
-    secrets: impl Iterator<Item = &'a SecretString> + Clone,
-) -> Result<Value, Problem> {
-    fn without(text: &str, secrets: impl Iterator<Item = impl AsRef<str>>) -> Option<String> {
-        let mut hidden: Option<String> = None;
-        for secret in secrets {
-            let text = hidden.as_deref().unwrap_or(text);
-            // Of a few letters there would be nothing left to read.
-            if secret.as_ref().len() >= SHORTEST && text.contains(secret.as_ref()) {
-                hidden = Some(text.replace(secret.as_ref(), HIDDEN));
-            }
-        }
-        hidden
-    }
-    fn walk(value: &mut Value, secrets: &[&str]) {
-        match value {
-            Value::String(text) => {
-                if let Some(hidden) = without(text, secrets.iter()) {
-                    *text = hidden;
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| walk(item, secrets)),
-            Value::Object(members) => {
-                if members.keys().any(|name| without(name, secrets.iter()).is_some()) {
-                    let named = |name: String| without(&name, secrets.iter()).unwrap_or(name);
-                    *members = std::mem::take(members).into_iter().map(|(name, value)| (named(name), value)).collect();
-                }
-                members.values_mut().for_each(|member| walk(member, secrets));
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    let secrets: Vec<&str> = secrets.map(SecretString::expose_secret).collect();
-    match answered {
-        Ok(mut output) => {
-            walk(&mut output, &secrets);
-            Ok(output)
-        }
-        Err(mut problem) => {
-            problem.detail = problem.detail.map(|words| without(&words, secrets.iter()).unwrap_or(words));
-            Err(problem)
-        }
+    let hiding = Hiding::of(filling.secrets.values());
+    match read(answer, tool, &hiding, errand.ability.max_result_bytes) {
+        Ok(Answered { output, whole }) => Ok(Answered { output: hiding.value(output), whole }),
+        Err(problem) => Err(hiding.problem(problem)),
     }
 }
 
@@ -231,17 +136,11 @@ fn failed(error: GuardError, effect: Effect) -> Problem {
 }
 
 /// What an answer comes to, of which the model sees so many bytes.
-fn read(answer: Answer, tool: &HttpTool, secrets: &[&str], most: usize) -> Result<Answered, Problem> {
+fn read(answer: Answer, tool: &HttpTool, hiding: &Hiding, most: usize) -> Result<Answered, Problem> {
     // Hidden before anything is cut: the beginning of one would not be found any more.
     let text = || {
-        let mut text = String::from_utf8_lossy(&hide_bytes(answer.body.clone(), secrets)).into_owned();
-        for secret in secrets.iter().flat_map(|secret| spellings(secret)) {
-            let begun = (1..secret.len()).rev().filter(|at| secret.is_char_boundary(*at));
-            if let Some(at) = begun.into_iter().find(|at| answer.cut && text.ends_with(&secret[..*at])) {
-                text.truncate(text.len() - at);
-            }
-        }
-        text
+        let text = String::from_utf8_lossy(&hiding.bytes(answer.body.clone())).into_owned();
+        if answer.cut { hiding.end_of_cut(text) } else { text }
     };
     if !answer.status.is_success() {
         let told: String = text().chars().take(TOLD).collect();
@@ -272,7 +171,7 @@ fn read(answer: Answer, tool: &HttpTool, secrets: &[&str], most: usize) -> Resul
     }
     let to_keep = !answer.cut && !answer.body.is_empty() && (large || !is_shown);
     let whole = to_keep.then(|| {
-        let content = hide_bytes(answer.body, secrets);
+        let content = hiding.bytes(answer.body);
         Whole { content, media_type: media_type(&answer.headers), place: answer.place }
     });
     Ok(Answered { output, whole })
@@ -291,21 +190,4 @@ fn kind(headers: &HeaderMap) -> String {
 
 fn is_text(kind: &str) -> bool {
     kind.starts_with("text/") || matches!(kind, "application/xml" | "application/x-ndjson" | "application/yaml")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_is_hidden_however_json_writes_it() {
-        let secret = "pa\"ss/wörd";
-        for said in
-            ["pa\"ss/wörd", r#"pa\"ss/wörd"#, r#"pa\"ss\/w\u00f6rd"#, r#"pa\"ss\/w\u00F6rd"#, r#"pa\"ss/w\u00f6rd"#]
-        {
-            let hidden = hide_bytes(format!("<{said}> and <{said}>").into(), &[secret]);
-            assert_eq!(hidden, "<[secret]> and <[secret]>", "{said}");
-        }
-        assert_eq!(hide_bytes("short".into(), &["short"]), "short", "of a few letters there would be nothing left");
-    }
 }

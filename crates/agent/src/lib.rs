@@ -32,6 +32,7 @@ mod claim;
 pub mod context;
 mod ending;
 mod execute;
+mod hiding;
 mod http_call;
 mod lost;
 mod mcp_call;

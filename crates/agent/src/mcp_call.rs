@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_guard::{Ask, Guard, GuardError, Refused};
 use headwater_mcp::{Call, McpError, Target};
-use headwater_protocol::api::{Effect, McpAuth, McpServer, McpStatus, McpTool};
+use headwater_protocol::api::{Effect, MAX_ARTIFACT_BYTES, McpAuth, McpServer, McpStatus, McpTool};
+use headwater_protocol::message::check_media_type;
 use headwater_protocol::{ErrorCode, Problem, TenantId, Timestamp};
 use headwater_store::scoped::{McpLook, StoredMcpServer};
 use headwater_store::{StoreError, UserScopedStorage};
@@ -17,8 +18,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::http_call::hide;
-use crate::perform::Errand;
+use crate::hiding::Hiding;
+use crate::perform::{Answered, Errand, Whole};
 use crate::schema;
 
 /// How long a server may take to list its tools.
@@ -27,6 +28,9 @@ const LIST: Duration = Duration::from_secs(10);
 const TOKEN: Duration = Duration::from_secs(5);
 /// Between two notes of a call's progress.
 const PACE: Duration = Duration::from_secs(1);
+/// How much of a server's own words is told, in characters: of what a tool says has failed or is under way, and else.
+const TOLD: usize = 1000;
+const TOLD_OF_TROUBLE: usize = 500;
 
 /// Asks a server what it has, and writes down what it says. `None`: it is gone.
 ///
@@ -41,18 +45,18 @@ pub async fn look(
     let tenant = storage.scope().tenant;
     let guard = guard.of(&tenant);
     let listed = match target(&guard, vault, tenant, server).await {
-        Ok((target, secrets)) => match headwater_mcp::list(&guard, &target, LIST).await {
+        Ok((target, hiding)) => match headwater_mcp::list(&guard, &target, LIST).await {
             Ok(mut listed) => {
                 for tool in &mut listed.tools {
-                    tool.name = hidden(std::mem::take(&mut tool.name), &secrets);
-                    tool.description = tool.description.take().map(|words| hidden(words, &secrets));
+                    tool.name = hiding.text(std::mem::take(&mut tool.name));
+                    tool.description = tool.description.take().map(|words| hiding.text(words));
                     for part in [&mut tool.parameters, &mut tool.annotations] {
-                        *part = hide(Ok(part.take()), secrets.iter()).unwrap_or_default();
+                        *part = hiding.value(part.take());
                     }
                 }
                 Ok(listed)
             }
-            Err(error) => Err(hide(Err(problem(&error)), secrets.iter()).expect_err("it was one")),
+            Err(error) => Err(problem(&error, &hiding)),
         },
         Err(problem) => Err(problem),
     };
@@ -91,11 +95,12 @@ pub async fn look(
     storage.mcp_looked(server, &look, Timestamp::now()).await
 }
 
-fn hidden(text: String, secrets: &[SecretString]) -> String {
-    match hide(Ok(Value::String(text)), secrets.iter()) {
-        Ok(Value::String(text)) => text,
-        _ => String::new(),
-    }
+/// As much of a server's words as is told. Secrets are hidden first: of one that is cut the beginning would be left.
+fn told(words: String, hiding: &Hiding, most: usize) -> String {
+    let was_cut = words.chars().nth(headwater_mcp::MAX_WORDS - 1).is_some();
+    let words = hiding.text(words);
+    let words = if was_cut { hiding.end_of_cut(words) } else { words };
+    plain(words).chars().take(most).collect()
 }
 
 fn plain(text: String) -> String {
@@ -127,7 +132,7 @@ async fn target(
     vault: &Vault,
     tenant: TenantId,
     server: &McpServer,
-) -> Result<(Target, Vec<SecretString>), Problem> {
+) -> Result<(Target, Hiding), Problem> {
     let lost = |words: &str| Problem::new(ErrorCode::ToolError, words);
     let url = Url::parse(&server.url).map_err(|_| lost("the server's URL is none"))?;
     let host = |url: &Url| url.host_str().unwrap_or_default().to_owned();
@@ -159,7 +164,7 @@ async fn target(
             headers
         }
     };
-    Ok((Target { url, headers, protocol: server.protocol_version.clone() }, secrets))
+    Ok((Target { url, headers, protocol: server.protocol_version.clone() }, Hiding::of(&secrets)))
 }
 
 pub(crate) fn unrevealed(name: &str, error: &VaultError) -> Problem {
@@ -207,8 +212,9 @@ async fn token(guard: &Guard, url: Url, client: &str, secret: &str, scope: Optio
     token.map(str::to_owned).ok_or_else(|| denied("the token server gave no token".to_owned()))
 }
 
-fn problem(error: &McpError) -> Problem {
-    let words = error.to_string().replace('\0', "\u{fffd}");
+/// What went wrong, in words that hold no secret.
+fn problem(error: &McpError, hiding: &Hiding) -> Problem {
+    let words = told(error.to_string(), hiding, TOLD_OF_TROUBLE);
     match error {
         McpError::Refused(Refused::Scheme | Refused::Userinfo | Refused::Host | Refused::Address) => {
             Problem::new(ErrorCode::UrlNotAllowed, words)
@@ -221,11 +227,11 @@ fn problem(error: &McpError) -> Problem {
 }
 
 /// Calls a tool of a server.
-pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Result<Value, Problem> {
+pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Result<Answered, Problem> {
     let parts = &errand.runtime.inner.parts;
     let guard = parts.guard.of(&errand.tenant);
-    let (target, secrets) = target(&guard, &parts.vault, errand.tenant, server).await?;
-    let (progress, mut told) = mpsc::channel(8);
+    let (target, hiding) = target(&guard, &parts.vault, errand.tenant, server).await?;
+    let (progress, mut noted) = mpsc::channel(8);
     let call = Call {
         tool: tool.to_owned(),
         args: errand.args.as_object().cloned().unwrap_or_default(),
@@ -236,16 +242,16 @@ pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Res
         cancel: errand.cancel.clone(),
     };
     let mut talk = Box::pin(headwater_mcp::call(&guard, &target, call));
-    let mut noted: Option<Instant> = None;
+    let mut last: Option<Instant> = None;
     let answered = loop {
         tokio::select! {
             biased;
             answered = &mut talk => break answered,
-            Some(progress) = told.recv() => {
+            Some(progress) = noted.recv() => {
                 // At most one a second: a server may say so much that nothing else would be written.
-                if noted.is_none_or(|at| at.elapsed() >= PACE) {
-                    noted = Some(Instant::now());
-                    let message = progress.message.map(|words| hidden(words, &secrets));
+                if last.is_none_or(|at| at.elapsed() >= PACE) {
+                    last = Some(Instant::now());
+                    let message = progress.message.map(|words| told(words, &hiding, TOLD));
                     let _ = errand.progress.try_send((errand.call, headwater_mcp::Progress { message, ..progress }));
                 }
             }
@@ -253,23 +259,30 @@ pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Res
     };
     let perhaps =
         if errand.ability.effect == Effect::SideEffect { "; it may have had its effect all the same" } else { "" };
-    let answered = match answered {
-        Ok(called) if !called.is_error => Ok(called.output),
+    match answered {
+        Ok(called) if !called.is_error => {
+            let whole = called.blob.filter(|blob| !blob.content.is_empty() && blob.content.len() <= MAX_ARTIFACT_BYTES);
+            let whole = whole.map(|blob| {
+                // It will be a header.
+                let is_one = check_media_type("/mimeType", &blob.media_type).is_ok();
+                let media_type = if is_one { blob.media_type } else { "application/octet-stream".to_owned() };
+                Whole { content: hiding.bytes(blob.content), media_type, place: None }
+            });
+            Ok(Answered { output: hiding.value(called.output), whole })
+        }
         Ok(called) => {
             let words = called.output.as_str().map_or_else(|| called.output.to_string(), str::to_owned);
-            let words: String = words.chars().take(1000).collect();
-            Err(Problem::new(ErrorCode::ToolError, words.replace('\0', "\u{fffd}")))
+            Err(Problem::new(ErrorCode::ToolError, told(words, &hiding, TOLD)))
         }
         Err(error @ (McpError::TimedOut(_) | McpError::Unreachable)) => {
-            let mut problem = problem(&error);
+            let mut problem = problem(&error, &hiding);
             problem.detail = problem.detail.map(|words| words + perhaps);
             Err(problem)
         }
         Err(error) => {
-            let mut problem = problem(&error);
+            let mut problem = problem(&error, &hiding);
             problem.extra.remove("denied");
             Err(problem)
         }
-    };
-    hide(answered, secrets.iter())
+    }
 }

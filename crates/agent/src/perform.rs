@@ -121,7 +121,7 @@ impl Errand {
     async fn talk(&self) -> Result<Answered, Problem> {
         match &self.ability.means {
             Means::Http(tool) => http_call::call(self, tool).await,
-            Means::Mcp { server, tool } => mcp_call::call(self, server, tool).await.map(Answered::from),
+            Means::Mcp { server, tool } => mcp_call::call(self, server, tool).await,
             Means::Memory(what) => memory::act(&self.storage, *what, &self.args).await.map(Answered::from),
             Means::Time => now(&self.args).map(Answered::from),
             Means::Client { .. } => Err(Problem::new(ErrorCode::Internal, "the application's own tools are its own")),

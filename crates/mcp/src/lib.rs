@@ -12,6 +12,9 @@ mod transport;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use headwater_guard::{Guard, Refused};
 use http::{HeaderName, HeaderValue};
 use rmcp::model::{
@@ -35,6 +38,8 @@ use crate::transport::Bounded;
 
 /// The largest answer of a server, and the largest event of its streams, in bytes.
 const LARGEST: usize = 4 << 20;
+/// The most of a server's own words that is passed on, in characters: what it says beyond that is cut off.
+pub const MAX_WORDS: usize = 16 << 10;
 /// Tools of one server that are taken note of.
 pub const MAX_TOOLS: usize = 512;
 /// What those come to at most, in bytes, and in how many pages they may come.
@@ -113,8 +118,19 @@ pub struct Call {
 pub struct Called {
     /// What it gave: structured if it is, else its text, else its parts.
     pub output: Value,
+    /// Its first part that is no text, such as a picture. In `output` those are named, with their size.
+    pub blob: Option<Blob>,
     /// Whether the tool says that it failed.
     pub is_error: bool,
+}
+
+/// A part of an answer that is no text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// What the server says it is, in whatever words; empty if it does not.
+    pub media_type: String,
+    /// Its bytes.
+    pub content: Bytes,
 }
 
 /// What went wrong. Holds no credential.
@@ -158,7 +174,7 @@ impl rmcp::ClientHandler for Client {
     async fn on_progress(&self, told: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         if let Some(progress) = &self.progress {
             let ProgressNotificationParam { progress: so_far, total, message, .. } = told;
-            let message = message.map(|message| message.chars().take(1000).collect());
+            let message = message.map(words);
             let _ = progress.try_send(Progress { progress: so_far, total, message });
         }
     }
@@ -289,9 +305,9 @@ async fn part(service: Service) {
     let _ = tokio::time::timeout(FAREWELL, service.cancel()).await;
 }
 
-/// Words of a server, cut to a length that can be told.
+/// Words of a server, bounded. What is told of them is for the caller to cut, who knows what must not be told.
 fn words(text: impl std::fmt::Display) -> String {
-    text.to_string().chars().take(500).collect()
+    text.to_string().chars().take(MAX_WORDS).collect()
 }
 
 fn unmet(error: ClientInitializeError) -> McpError {
@@ -370,12 +386,28 @@ fn called(result: CallToolResult) -> Called {
         ContentBlock::Text(text) => Some(text.text.clone()),
         _ => None,
     };
+    let blob = result.content.iter().find_map(blob);
     let output = match (result.structured_content, result.content.as_slice()) {
         (Some(structured), _) if !is_error => structured,
         (_, [one]) if text_of(one).is_some() => Value::String(text_of(one).unwrap_or_default()),
         (_, blocks) => blocks.iter().map(block).collect(),
     };
-    Called { output, is_error }
+    Called { output, blob, is_error }
+}
+
+/// A part that is no text, if it is one and can be read.
+fn blob(block: &ContentBlock) -> Option<Blob> {
+    let (data, media_type) = match block {
+        ContentBlock::Image(image) => (&image.data, Some(&image.mime_type)),
+        ContentBlock::Audio(audio) => (&audio.data, Some(&audio.mime_type)),
+        ContentBlock::Resource(embedded) => match &embedded.resource {
+            ResourceContents::BlobResourceContents { blob, mime_type, .. } => (blob, mime_type.as_ref()),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let content = BASE64_STANDARD.decode(data).ok()?.into();
+    Some(Blob { media_type: media_type.cloned().unwrap_or_default(), content })
 }
 
 /// A part of an answer. What is no text is named, with its size.

@@ -142,6 +142,64 @@ async fn a_servers_tools_are_listed_and_called() {
 }
 
 #[tokio::test]
+async fn pictures_are_artifacts_and_words_are_cut_without_secrets() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let there = server(&tools(), Some("canary-99"), |params| match params["name"].as_str().unwrap_or_default() {
+        "search" => json!({"content": [{"type": "text", "text": "Here it is."},
+            {"type": "image", "data": "aGVsbG8gcGljdHVyZQ==", "mimeType": "image/png"}]}),
+        // No type that could stand in a header.
+        "secret" => json!({"content": [{"type": "image", "data": "aGVsbG8=", "mimeType": "a\r\nb: c"}],
+            "structuredContent": {"key": "it is canary-99"}}),
+        // The end of what is told is in the middle of the secret.
+        _ => {
+            let words = format!("{}canary-99", "x".repeat(995));
+            json!({"content": [{"type": "text", "text": words}], "isError": true})
+        }
+    });
+    tenant.api.put("/v1/secrets/KB", json!({"value": "canary-99"})).await.ok(200);
+    let params = json!({"name": "kb", "url": format!("{}/mcp", there.url), "auth": {"type": "bearer", "secret": "KB"}});
+    tenant.api.post("/v1/mcp_servers", params).await.ok(201);
+    let configured = json!({"type": "mcp", "server": "kb", "overrides": {"search": {"effect": "read"}}});
+    let call = Reply::text("").tool_call("search", r#"{"q":"x","index":"y"}"#);
+    let call = call.tool_call("kb_write", "{}").tool_call("secret", "{}");
+    let lane = Lane::sequence([call, Reply::text("Done.")]);
+    tenant.agent_with(&lane, json!({"tools": [configured]})).await;
+    let run = id(&alice.key.run("x").await);
+    let ended = alice.key.ended(&run).await;
+    assert_eq!(ended["result"]["text"], "Done.", "{ended}");
+    let log = events(&read(&alice.key, &run, None).await);
+    let call_of = |name: &str| {
+        let started = log.iter().find(|event| event["type"] == "tool.started" && event["name"] == name);
+        started.expect("it is called")["call"].clone()
+    };
+    let end_of = |name: &str| {
+        let call = call_of(name);
+        let ends = |event: &&Value| {
+            event["call"] == call && (event["type"] == "tool.completed" || event["type"] == "tool.failed")
+        };
+        log.iter().find(ends).expect("it ends").clone()
+    };
+    let found = end_of("search");
+    assert_eq!(found["output"][1]["media_type"], "image/png", "{found}");
+    for (name, kind, content) in
+        [("search", "image/png", "hello picture"), ("secret", "application/octet-stream", "hello")]
+    {
+        let artifact = end_of(name)["artifact"].as_str().expect("an artifact").to_owned();
+        let kept = alice.key.get(&format!("/v1/artifacts/{artifact}/content")).await;
+        assert_eq!(
+            (kept.status, kept.header("content-type"), kept.text()),
+            (200, Some(kind), content.into()),
+            "{name}"
+        );
+    }
+    assert_eq!(end_of("secret")["output"], json!({"key": "it is [secret]"}));
+    let failed = end_of("kb_write");
+    let told = failed["error"]["detail"].as_str().expect("words");
+    assert!(told.starts_with("xxx") && !told.contains("cana"), "{told}");
+}
+
+#[tokio::test]
 async fn a_server_that_misbehaves_is_its_tenants_trouble() {
     let tenant = Site::shared().await.tenant().await;
     let alice = tenant.user("alice").await;
