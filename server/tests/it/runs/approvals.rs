@@ -360,16 +360,18 @@ async fn two_decide_at_once() {
     }
 }
 
-/// A question outlives every process: all are killed, one is started, and the answer comes then.
+/// A question outlives every process: all are killed, one is started, and the answer comes then, or the end of its time.
 #[tokio::test]
 async fn it_is_decided_after_all_were_killed() {
-    for decision in ["approved", "denied", "cancelled"] {
+    for decision in ["approved", "edited", "denied", "cancelled", "expired", "twice"] {
         let mut first = Site::start(&[]).await;
         let mut second = serve(&first.database, &[]);
         let tenant = first.tenant().await;
         let alice = tenant.user("alice").await;
         let lane = Lane::sequence([call(60), Reply::text("Done.")]);
-        let asked = Asked::begin(&tenant, &alice, &lane, json!({})).await;
+        let ttl_ms = if decision == "expired" { 3000 } else { 600_000 };
+        let approvals = json!({"approvals": {"ttl_ms": ttl_ms, "on_expiry": "deny"}});
+        let asked = Asked::begin(&tenant, &alice, &lane, approvals).await;
         let mut reader = Stream::open(&alice.at(&second.url).key, &asked.run, None).await;
         reader.until("run.suspended").await;
         first.process.kill9();
@@ -377,8 +379,30 @@ async fn it_is_decided_after_all_were_killed() {
         let seen = reader.rest().await;
         let third = serve(&first.database, &[("HEADWATER__LEASE__MS", "500")]);
         let there = alice.at(&third.url);
-        there.key.post(&asked.path(), json!({ "decision": decision })).await.ok(200);
-        if decision == "approved" {
+        let path = asked.path();
+        let say = |body: Value| there.key.post(&path, body);
+        match decision {
+            "expired" => {}
+            "edited" => {
+                let args = json!({"order": "7", "amount": 40});
+                say(json!({"decision": "approved", "edited_args": args})).await.ok(200);
+            }
+            "twice" => {
+                let fourth = serve(&first.database, &[("HEADWATER__LEASE__MS", "500")]);
+                let elsewhere = alice.at(&fourth.url);
+                let (one, other) = tokio::join!(
+                    say(json!({"decision": "denied", "comment": "one"})),
+                    elsewhere.key.post(&path, json!({"decision": "denied", "comment": "other"})),
+                );
+                let mut statuses = [one.status, other.status];
+                statuses.sort_unstable();
+                assert_eq!(statuses, [200, 409], "{} {}", one.text(), other.text());
+                // Whoever took the run is to end it.
+                there.key.ended(&asked.run).await;
+            }
+            decision => drop(say(json!({ "decision": decision })).await.ok(200)),
+        }
+        if matches!(decision, "approved" | "edited") {
             asked.answer(&there, json!(1)).await;
         }
         let ended = there.key.ended(&asked.run).await;
@@ -386,8 +410,16 @@ async fn it_is_decided_after_all_were_killed() {
         assert_eq!(ended["status"], status, "{decision}: {ended}");
         let rest = read(&there.key, &asked.run, last_id(&seen).as_deref()).await;
         let both = log_of(&seen) + &log_of(&rest);
-        assert_dense(&events(both.as_bytes()));
+        let log = events(both.as_bytes());
+        assert_dense(&log);
         assert_eq!(both, log_of(&read(&there.key, &asked.run, None).await), "{decision}");
+        let resolved: Vec<_> = log.iter().filter(|event| event["type"] == "approval.resolved").collect();
+        assert_eq!(resolved.len(), 1, "{decision}");
+        match decision {
+            "edited" => assert_eq!(resolved[0]["edited_args"]["amount"], 40),
+            "expired" => assert_eq!(resolved[0]["decision"], "expired"),
+            _ => {}
+        }
     }
 }
 
