@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use headwater_testkit::model::Reply;
 use headwater_testkit::tap::{Act, Moment};
-use headwater_testkit::tools::ToolAnswer;
+use headwater_testkit::tools::{ToolAnswer, ToolRequest};
 use headwater_testkit::{Database, ServerProcess, Tap, ToolServer};
 use serde_json::{Value, json};
 
 use super::killed::{assert_consistent, nothing_is_left};
 use crate::support::tenant::id;
-use crate::support::{Lane, Site, Tenant, User, eventually, serve, unique};
+use crate::support::{Lane, Site, Tenant, User, eventually, mcp, serve, unique};
 
 const LEASE: (&str, &str) = ("HEADWATER__LEASE__MS", "400");
 
@@ -43,31 +43,98 @@ const POINTS: [Point; 9] = [
     Point::Commit(4, Moment::After),
 ];
 
+/// How the endpoint is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Http,
+    Mcp,
+}
+
 struct Ground {
     database: Database,
     second: ServerProcess,
     tenant: Tenant,
+    kind: Kind,
     effect: &'static str,
 }
 
 /// An endpoint whose first answer can be held back.
 struct Held {
+    kind: Kind,
     server: ToolServer,
     release: mpsc::Sender<()>,
 }
 
-fn endpoint(hold: bool) -> Held {
+/// A call as the endpoint saw it.
+#[derive(Debug)]
+struct Made {
+    id: Value,
+    key: Option<String>,
+}
+
+fn endpoint(kind: Kind, hold: bool) -> Held {
     let (release, released) = mpsc::channel();
     let first = Mutex::new(hold.then_some(released));
-    let server = ToolServer::start(move |_| {
+    let answer = move || {
         let held = first.lock().expect("nobody panics with it").take();
         if let Some(released) = held {
             // Until it is let go, or the test is over.
             let _ = released.recv();
         }
-        ToolAnswer::json(&json!({"done": true}))
-    });
-    Held { server, release }
+        json!({"done": true})
+    };
+    let server = match kind {
+        Kind::Http => ToolServer::start(move |_| ToolAnswer::json(&answer())),
+        Kind::Mcp => {
+            let tools = json!([{"name": "pay", "inputSchema": {"type": "object"}}]);
+            mcp::server(&tools, None, move |_| json!({"content": [], "structuredContent": answer()}))
+        }
+    };
+    Held { kind, server, release }
+}
+
+impl Held {
+    fn made(&self) -> Vec<Made> {
+        match self.kind {
+            Kind::Http => {
+                let made = |asked: &ToolRequest| Made {
+                    id: asked.json()["call"].clone(),
+                    key: asked.header("idempotency-key").map(str::to_owned),
+                };
+                self.server.requests().iter().map(made).collect()
+            }
+            Kind::Mcp => {
+                let made = |asked: &Value| {
+                    let meta = &asked["params"]["_meta"];
+                    let key = meta["headwater/idempotency_key"].as_str().map(str::to_owned);
+                    Made { id: meta["headwater/call"].clone(), key }
+                };
+                mcp::calls_of(&self.server).iter().map(made).collect()
+            }
+        }
+    }
+
+    /// Waits for the first call.
+    async fn called(&self) {
+        eventually("it is called", || async { (!self.made().is_empty()).then_some(()) }).await;
+    }
+
+    /// The agent's tool that calls it.
+    async fn tool(&self, tenant: &Tenant, effect: &str, timeout_ms: u32) -> Value {
+        match self.kind {
+            Kind::Http => {
+                json!({"type": "http", "name": "pay", "policy": "ask", "effect": effect, "timeout_ms": timeout_ms,
+                "request": {"method": "POST", "url": self.server.url, "body": {"call": "{{call.id}}"}}})
+            }
+            Kind::Mcp => {
+                let name = unique("bank");
+                let params = json!({"name": name, "url": format!("{}/mcp", self.server.url)});
+                let looked = tenant.api.post("/v1/mcp_servers", params).await.ok(201);
+                assert_eq!(looked["status"], "ok", "{looked}");
+                json!({"type": "mcp", "server": name, "policy": "ask", "effect": effect, "timeout_ms": timeout_ms})
+            }
+        }
+    }
 }
 
 /// What was asked of the user about an outcome that nobody knows, once the run is over.
@@ -97,11 +164,10 @@ async fn play(ground: &Ground, fate: Fate, point: Point) -> bool {
     let url = tap.url(&ground.database.admin_url);
     let mut first = serve(&ground.database, &[LEASE, ("DATABASE_URL", &url)]);
     let alice = ground.tenant.user(&unique("alice")).await;
-    let Held { server, release } = endpoint(point == Point::During);
+    let there = endpoint(ground.kind, point == Point::During);
     // An outcome is asked about only once this is over; before, the process has to be ended, on a busy machine too.
     let timeout_ms = if point == Point::During { 5000 } else { 2000 };
-    let tool = json!({"type": "http", "name": "pay", "policy": "ask", "effect": ground.effect, "timeout_ms": timeout_ms,
-        "request": {"method": "POST", "url": server.url, "body": {"call": "{{call.id}}"}}});
+    let tool = there.tool(&ground.tenant, ground.effect, timeout_ms).await;
     let lane = Lane::calling("pay", "{}", Reply::text("Paid."));
     ground.tenant.agent_with(&lane, json!({ "tools": [tool] })).await;
     let run = id(&alice.key.run("Pay.").await);
@@ -117,19 +183,19 @@ async fn play(ground: &Ground, fate: Fate, point: Point) -> bool {
     let path = format!("/v1/runs/{run}/approvals/{approval}");
     let _ = alice.at(&first.url).key.request("POST", &path).json(&json!({"decision": "approved"})).send().await;
     if point == Point::During {
-        server.asked(1).await;
+        there.called().await;
         match fate {
             Fate::Killed => first.kill9(),
             Fate::Paused => first.signal(libc::SIGSTOP),
         }
     }
     let (ended, asked) = decided_or_over(&alice, &run).await;
-    let what = format!("{} {fate:?} {point:?}: {ended}", ground.effect);
+    let what = format!("{:?} {} {fate:?} {point:?}: {ended}", ground.kind, ground.effect);
     assert_eq!((&ended["status"], &ended["result"]["text"]), (&json!("completed"), &json!("Paid.")), "{what}");
     let log = assert_consistent(&alice, &run).await;
     if fate == Fate::Paused {
         // The zombie wakes up: what it had on its way arrives, and changes nothing.
-        let _ = release.send(());
+        let _ = there.release.send(());
         tap.release();
         first.signal(libc::SIGCONT);
         let here = alice.at(&first.url);
@@ -139,9 +205,8 @@ async fn play(ground: &Ground, fate: Fate, point: Point) -> bool {
         .await;
         assert_eq!(assert_consistent(&alice, &run).await, log, "{what}: nothing was added");
     }
-    let made = server.requests();
-    let calls: Vec<Value> = made.iter().map(|asked| asked.json()["call"].clone()).collect();
-    assert!(calls.iter().all(|call| *call == calls[0] && call.is_string()), "{what}: one call, one id: {calls:?}");
+    let made = there.made();
+    assert!(made.iter().all(|call| call.id == made[0].id && call.id.is_string()), "{what}: one call, one id: {made:?}");
     if ground.effect == "side_effect" {
         assert!(made.len() <= 1, "{what}: made {} times", made.len());
         assert!(made.len() + asked >= 1, "{what}: neither made nor asked about");
@@ -152,8 +217,7 @@ async fn play(ground: &Ground, fate: Fate, point: Point) -> bool {
     } else {
         assert_eq!(asked, 0, "{what}: nobody need be asked");
         assert!((1..=2).contains(&made.len()), "{what}: made {} times", made.len());
-        let keys = made.iter().map(|asked| asked.header("idempotency-key"));
-        assert!(keys.into_iter().all(|key| key.is_some() == (ground.effect == "idempotent")), "{what}");
+        assert!(made.iter().all(|call| call.key.is_some() == (ground.effect == "idempotent")), "{what}");
     }
     tap.was_hit() || point == Point::During
 }
@@ -166,7 +230,7 @@ async fn what_is_unknown_is_done_again_as_it_was_decided() {
     let tenant = Site { url: second.url.clone(), database: database.clone() }.tenant().await;
     let mut first = serve(&database, &[LEASE]);
     let alice = tenant.user("alice").await;
-    let Held { server, release: _release } = endpoint(true);
+    let Held { server, release: _release, .. } = endpoint(Kind::Http, true);
     let tool = json!({"type": "http", "name": "pay", "policy": "ask", "timeout_ms": 5000, "defaults": {"currency": "EUR"},
         "request": {"method": "POST", "url": server.url, "body": {"args": "{{args}}", "call": "{{call.id}}"}}});
     let lane = Lane::calling("pay", r#"{"amount":60,"currency":"USD"}"#, Reply::text("Paid."));
@@ -203,47 +267,77 @@ async fn what_is_unknown_is_done_again_as_it_was_decided() {
     assert_consistent(&alice, &run).await;
 }
 
-async fn play_all(effect: &'static str, fate: Fate) {
+async fn play_all(kind: Kind, effect: &'static str, fate: Fate) {
     let database = Database::fresh().await;
     let second = serve(&database, &[LEASE]);
     let tenant = Site { url: second.url.clone(), database: database.clone() }.tenant().await;
-    let ground = Ground { database, second, tenant, effect };
+    let ground = Ground { database, second, tenant, kind, effect };
     let mut hit = 0;
     for point in POINTS {
         hit += usize::from(play(&ground, fate, point).await);
     }
     // The other process may have been faster to go on with a run; that it always is would be no test.
-    assert!(hit >= POINTS.len() / 2, "{effect} {fate:?}: only {hit} points were met");
+    assert!(hit >= POINTS.len() / 2, "{kind:?} {effect} {fate:?}: only {hit} points were met");
     nothing_is_left(&ground.tenant).await;
     assert_eq!(ground.second.log().matches("\"level\":\"ERROR\"").count(), 0, "{}", ground.second.log());
 }
 
 #[tokio::test]
 async fn killed_around_a_call_that_reads() {
-    play_all("read", Fate::Killed).await;
+    play_all(Kind::Http, "read", Fate::Killed).await;
 }
 
 #[tokio::test]
 async fn killed_around_a_call_that_may_be_repeated() {
-    play_all("idempotent", Fate::Killed).await;
+    play_all(Kind::Http, "idempotent", Fate::Killed).await;
 }
 
 #[tokio::test]
 async fn killed_around_a_call_that_may_not_be_repeated() {
-    play_all("side_effect", Fate::Killed).await;
+    play_all(Kind::Http, "side_effect", Fate::Killed).await;
 }
 
 #[tokio::test]
 async fn paused_around_a_call_that_reads() {
-    play_all("read", Fate::Paused).await;
+    play_all(Kind::Http, "read", Fate::Paused).await;
 }
 
 #[tokio::test]
 async fn paused_around_a_call_that_may_be_repeated() {
-    play_all("idempotent", Fate::Paused).await;
+    play_all(Kind::Http, "idempotent", Fate::Paused).await;
 }
 
 #[tokio::test]
 async fn paused_around_a_call_that_may_not_be_repeated() {
-    play_all("side_effect", Fate::Paused).await;
+    play_all(Kind::Http, "side_effect", Fate::Paused).await;
+}
+
+#[tokio::test]
+async fn killed_around_an_mcp_call_that_reads() {
+    play_all(Kind::Mcp, "read", Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn killed_around_an_mcp_call_that_may_be_repeated() {
+    play_all(Kind::Mcp, "idempotent", Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn killed_around_an_mcp_call_that_may_not_be_repeated() {
+    play_all(Kind::Mcp, "side_effect", Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn paused_around_an_mcp_call_that_reads() {
+    play_all(Kind::Mcp, "read", Fate::Paused).await;
+}
+
+#[tokio::test]
+async fn paused_around_an_mcp_call_that_may_be_repeated() {
+    play_all(Kind::Mcp, "idempotent", Fate::Paused).await;
+}
+
+#[tokio::test]
+async fn paused_around_an_mcp_call_that_may_not_be_repeated() {
+    play_all(Kind::Mcp, "side_effect", Fate::Paused).await;
 }

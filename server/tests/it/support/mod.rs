@@ -4,6 +4,7 @@
 //! are killed, or configured in another way, are a test's own ([`Site::start`]).
 
 pub(crate) mod api;
+pub(crate) mod mcp;
 pub(crate) mod model;
 pub(crate) mod sse;
 pub(crate) mod tenant;
