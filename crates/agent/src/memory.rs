@@ -1,8 +1,9 @@
 //! The user's memory, as tools.
 
 use headwater_protocol::api::{MAX_MEMORY_BYTES, check_memory_key};
-use headwater_protocol::{ErrorCode, Problem, Timestamp};
+use headwater_protocol::{ErrorCode, Problem, RunId, Timestamp};
 use headwater_store::UserScopedStorage;
+use headwater_store::commit::LeaseToken;
 use serde_json::{Value, json};
 
 /// Keys that a list shows.
@@ -17,8 +18,14 @@ pub(crate) enum MemoryAct {
     Delete,
 }
 
-/// Does it, for the user of the run.
-pub(crate) async fn act(storage: &UserScopedStorage, what: MemoryAct, args: &Value) -> Result<Value, Problem> {
+/// Does it, for the user of the run. `of`: the run, which changes nothing any more once it is somebody else's.
+pub(crate) async fn act(
+    storage: &UserScopedStorage,
+    of: (RunId, LeaseToken),
+    what: MemoryAct,
+    args: &Value,
+) -> Result<Value, Problem> {
+    let of = Some(of);
     let text = |name: &str| args[name].as_str().unwrap_or_default().to_owned();
     let key = text("key");
     if what != MemoryAct::List {
@@ -38,7 +45,7 @@ pub(crate) async fn act(storage: &UserScopedStorage, what: MemoryAct, args: &Val
                 let words = format!("a value is at most {MAX_MEMORY_BYTES} bytes of JSON, without NUL characters");
                 return Err(Problem::new(ErrorCode::ToolInvalidArgs, words));
             }
-            match storage.memory_put(user, &key, value, Timestamp::now()).await {
+            match storage.memory_put(user, &key, value, Timestamp::now(), of).await {
                 Ok(None) => {
                     return Err(Problem::new(ErrorCode::ToolLimit, "too much is remembered of this user already"));
                 }
@@ -53,7 +60,7 @@ pub(crate) async fn act(storage: &UserScopedStorage, what: MemoryAct, args: &Val
                 json!({ "keys": keys })
             })
         }
-        MemoryAct::Delete => storage.memory_delete(user, &key).await.map(|there| json!({ "forgotten": there })),
+        MemoryAct::Delete => storage.memory_delete(user, &key, of).await.map(|there| json!({ "forgotten": there })),
     };
     done.map_err(|error| {
         tracing::warn!(%error, "a memory could not be reached");

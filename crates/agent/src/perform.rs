@@ -17,7 +17,7 @@ use headwater_protocol::api::{ApprovalStatus, Effect, MAX_ARTIFACT_BYTES, Policy
 use headwater_protocol::event::EventBody;
 use headwater_protocol::{ArtifactId, CallId, ErrorCode, Problem, RunId, Scope, TenantId, ThreadId, Timestamp};
 use headwater_store::UserScopedStorage;
-use headwater_store::commit::{CallChange, Writes};
+use headwater_store::commit::{CallChange, LeaseToken, Writes};
 use headwater_store::scoped::{NewArtifact, StoredCall};
 use headwater_stream::WriteError;
 use serde_json::Value;
@@ -48,6 +48,8 @@ pub(crate) struct Errand {
     pub(crate) storage: UserScopedStorage,
     pub(crate) tenant: TenantId,
     pub(crate) run: RunId,
+    /// What the run is held with.
+    pub(crate) token: LeaseToken,
     pub(crate) thread: ThreadId,
     pub(crate) call: CallId,
     pub(crate) ability: Arc<Ability>,
@@ -122,7 +124,10 @@ impl Errand {
         match &self.ability.means {
             Means::Http(tool) => http_call::call(self, tool).await,
             Means::Mcp { server, tool } => mcp_call::call(self, server, tool).await,
-            Means::Memory(what) => memory::act(&self.storage, *what, &self.args).await.map(Answered::from),
+            Means::Memory(what) => {
+                let of = (self.run, self.token);
+                memory::act(&self.storage, of, *what, &self.args).await.map(Answered::from)
+            }
             Means::Time => now(&self.args).map(Answered::from),
             Means::Client { .. } => Err(Problem::new(ErrorCode::Internal, "the application's own tools are its own")),
             Means::Agent { .. } => Err(Problem::new(ErrorCode::Internal, "an agent is called by a run of its own")),
@@ -305,6 +310,7 @@ impl RunState<'_> {
             storage: self.storage(),
             tenant: identity.tenant,
             run: identity.run,
+            token: identity.token,
             thread: self.run.thread,
             call: row.call,
             args,

@@ -103,7 +103,7 @@ pub async fn memory_put(
     }
     let caller = caller.into_user(&state).await?;
     let user = caller.user.known().ok_or_else(|| missing("user"))?;
-    let put = state.store.scoped(caller.scope()).memory_put(user, &key, &value, Timestamp::now()).await?;
+    let put = state.store.scoped(caller.scope()).memory_put(user, &key, &value, Timestamp::now(), None).await?;
     Ok(Json(put.ok_or_else(|| Problem::invalid("/key", "as much is remembered of this user as may be"))?))
 }
 
@@ -117,7 +117,7 @@ pub async fn memory_delete(
 ) -> Result<Response, ApiError> {
     caller.require("threads:write")?;
     let user = whose(&caller)?.filter(|_| check_memory_key("/key", &key).is_ok()).ok_or_else(|| missing("entry"))?;
-    if !state.store.scoped(caller.scope()).memory_delete(user, &key).await? {
+    if !state.store.scoped(caller.scope()).memory_delete(user, &key, None).await? {
         return Err(missing("entry"));
     }
     Ok(no_content())

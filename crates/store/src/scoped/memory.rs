@@ -1,12 +1,17 @@
 //! What is remembered of a user, and what a tenant keeps sealed.
 
 use headwater_protocol::api::{MAX_MEMORY_ENTRIES, MAX_SECRETS, MemoryEntry, ProviderKey, Secret};
-use headwater_protocol::{Timestamp, UserId};
+use headwater_protocol::{RunId, Timestamp, UserId};
 use tokio_postgres::Row;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 
 use super::{UserScopedStorage, time};
 use crate::StoreError;
+use crate::commit::LeaseToken;
+
+/// The run that writes: what it says counts only while it is held with this token, so that a late statement of an owner
+/// that has lost it changes nothing. `None`: somebody who asks for it directly.
+pub type ForRun = Option<(RunId, LeaseToken)>;
 
 /// A secret as it is stored.
 #[derive(Debug, Clone)]
@@ -52,21 +57,26 @@ impl UserScopedStorage {
         self.query(sql, &[&user.uuid(), &key]).await?.first().map(entry).transpose()
     }
 
-    /// Remembers something. `None`: this user has as many entries as may be.
+    /// Remembers something. `None`: this user has as many entries as may be, or the run is no longer its writer's.
     pub async fn memory_put(
         &self,
         user: UserId,
         key: &str,
         value: &serde_json::Value,
         at: Timestamp,
+        of: ForRun,
     ) -> Result<Option<MemoryEntry>, StoreError> {
         let sql = "INSERT INTO headwater.memory (tenant_id, user_id, key, value, updated_at)
                    SELECT headwater.tenant_id(), $1, $2, $3, $4
-                   WHERE (SELECT count(*) FROM headwater.memory WHERE user_id = $1) < $5
-                      OR EXISTS (SELECT 1 FROM headwater.memory WHERE user_id = $1 AND key = $2)
+                   WHERE ($6::uuid IS NULL OR headwater.run_held($6, $7))
+                     AND ((SELECT count(*) FROM headwater.memory WHERE user_id = $1) < $5
+                          OR EXISTS (SELECT 1 FROM headwater.memory WHERE user_id = $1 AND key = $2))
                    ON CONFLICT (tenant_id, user_id, key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at
                    RETURNING key, value, updated_at";
-        let rows = self.query(sql, &[&user.uuid(), &key, &Json(value), &at.0, &MAX_MEMORY_ENTRIES]).await?;
+        let (run, token) = of.map(|(run, token)| (run.uuid(), token.0)).unzip();
+        let params: &[&(dyn ToSql + Sync)] =
+            &[&user.uuid(), &key, &Json(value), &at.0, &MAX_MEMORY_ENTRIES, &run, &token];
+        let rows = self.query(sql, params).await?;
         rows.first().map(entry).transpose()
     }
 
@@ -83,10 +93,12 @@ impl UserScopedStorage {
         self.query(sql, &[&user.uuid(), &prefix, &after, &limit]).await?.iter().map(entry).collect()
     }
 
-    /// Forgets what is remembered under a key. Whether there was something.
-    pub async fn memory_delete(&self, user: UserId, key: &str) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM headwater.memory WHERE user_id = $1 AND key = $2 RETURNING key";
-        Ok(!self.query(sql, &[&user.uuid(), &key]).await?.is_empty())
+    /// Forgets what is remembered under a key. Whether there was something, and the run is still its writer's.
+    pub async fn memory_delete(&self, user: UserId, key: &str, of: ForRun) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM headwater.memory WHERE user_id = $1 AND key = $2
+                   AND ($3::uuid IS NULL OR headwater.run_held($3, $4)) RETURNING key";
+        let (run, token) = of.map(|(run, token)| (run.uuid(), token.0)).unzip();
+        Ok(!self.query(sql, &[&user.uuid(), &key, &run, &token]).await?.is_empty())
     }
 
     /// The tenant's wrapped key; this one, if it has none yet.

@@ -26,6 +26,7 @@ fn of_the_loop(sql: &str) -> bool {
         "answer_calls(",
         "wake_parent(",
         "active_version",
+        "headwater.memory ",
     ]
     .iter()
     .any(|part| sql.contains(part))
@@ -105,6 +106,8 @@ enum Story {
     Called,
     /// The model calls another agent.
     Delegated,
+    /// The model remembers something of the user.
+    Remembered,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,10 +125,15 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
         Story::Plain => Lane::always(Reply::tokens(3).delay_each(5)),
         Story::Called => Lane::calling("pick", "{}", Reply::tokens(3).delay_each(5)),
         Story::Delegated => Lane::calling("ask", r#"{"input":"go"}"#, Reply::tokens(3).delay_each(5)),
+        Story::Remembered => {
+            let args = r#"{"key":"tea","value":"oolong"}"#;
+            Lane::calling("memory_set", args, Reply::tokens(3).delay_each(5))
+        }
         Story::Steered | Story::Cancelled => Lane::always(Reply::tokens(3).gated_by(&gate)),
     };
     let helper = Lane::always(Reply::text("done"));
-    let tools = json!([{"type": "client", "name": "pick"}, {"type": "agent", "name": "ask", "agent": "helper"}]);
+    let tools = json!([{"type": "client", "name": "pick"}, {"type": "agent", "name": "ask", "agent": "helper"},
+        {"type": "builtin", "name": "memory"}]);
     ground.tenant.agent_with(&lane, json!({ "tools": tools })).await;
     ground.tenant.api.put("/v1/agents/helper", json!({"model": helper.model()})).await;
     let pid = first.process.pid();
@@ -134,7 +142,7 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
     let run = first.ask(&alice, "/v1/runs", &json!({"agent": "assistant", "input": "one"})).await;
     let thread = run["thread"].as_str().expect("a thread").to_owned();
     match story {
-        Story::Plain | Story::Delegated => {}
+        Story::Plain | Story::Delegated | Story::Remembered => {}
         Story::Called => {
             // Whoever writes the run: its readers see the call, and see it again if the step was done again.
             let mut reader = Stream::open(&alice.key, &id(&run), None).await;
@@ -196,7 +204,7 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
             assert_eq!(said, [question, answer.clone(), more, answer], "{what}");
             2
         }
-        Story::Called | Story::Delegated => {
+        Story::Called | Story::Delegated | Story::Remembered => {
             assert_eq!(ended["status"], "completed", "{what}");
             assert_eq!(said, [question, line("assistant", ""), line("tool", ""), answer], "{what}");
             2
@@ -218,12 +226,22 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
         assert!(tokens(&ended) > tokens(below), "{what}: what it spent is its parent's too");
         assert!(helper.requests().len() <= 2, "{what}: {} calls of the other model", helper.requests().len());
     }
+    if story == Story::Remembered {
+        let told = log.iter().filter(|event| event["type"] == "tool.completed").count();
+        assert_eq!(told, 1, "{what}");
+        let kept = alice.key.get("/v1/memory/tea").await.ok(200);
+        assert_eq!(kept["value"], "oolong", "{what}");
+        // What is said of it from here on counts, whatever is still on its way.
+        alice.key.put("/v1/memory/tea", json!({"value": "sencha"})).await;
+    }
     let hit = first.tap.was_hit();
     if fate == Fate::Paused && hit {
         // The zombie wakes up, and what it had on its way arrives.
         first.tap.release();
         first.process.signal(libc::SIGCONT);
-        let here = alice.at(&first.process.url);
+        // Somebody else's memory, since this run remembers something again.
+        let who = if story == Story::Remembered { ground.tenant.user(&unique("bob")).await } else { alice.clone() };
+        let here = who.at(&first.process.url);
         let again = elsewhere(&here.key, "/v1/runs", &json!({"agent": "assistant", "input": "three"})).await;
         if story == Story::Called {
             // It would call again, and wait.
@@ -231,12 +249,16 @@ async fn tell(ground: &Ground, story: Story, fate: Fate, n: usize, moment: Momen
         }
         let expected = if story == Story::Called { "cancelled" } else { "completed" };
         assert_eq!(here.key.ended(&id(&again)).await["status"], expected, "{what}");
-        let now = events(&read(&here.key, &run, None).await);
+        let now = events(&read(&alice.at(&first.process.url).key, &run, None).await);
         assert_eq!(now, log, "{what}: nothing was added");
+        if story == Story::Remembered {
+            let kept = alice.key.get("/v1/memory/tea").await.ok(200);
+            assert_eq!(kept["value"], "sencha", "{what}: nothing was overwritten");
+        }
     }
     let runs = alice.key.get("/v1/runs?limit=100").await.ok(200);
     let each = if story == Story::Delegated { 2 } else { 1 };
-    let expected = each * (1 + usize::from(fate == Fate::Paused && hit));
+    let expected = each * (1 + usize::from(fate == Fate::Paused && hit && story != Story::Remembered));
     assert_eq!(runs["data"].as_array().expect("a list").len(), expected, "{what}: one run for one request");
     hit
 }
@@ -283,6 +305,16 @@ async fn killed_at_each_statement_of_a_run_that_calls_an_agent() {
 #[tokio::test]
 async fn paused_at_each_statement_of_a_run_that_calls_an_agent() {
     tell_all(Story::Delegated, Fate::Paused).await;
+}
+
+#[tokio::test]
+async fn killed_at_each_statement_of_a_run_that_remembers() {
+    tell_all(Story::Remembered, Fate::Killed).await;
+}
+
+#[tokio::test]
+async fn paused_at_each_statement_of_a_run_that_remembers() {
+    tell_all(Story::Remembered, Fate::Paused).await;
 }
 
 #[tokio::test]
