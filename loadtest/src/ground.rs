@@ -72,13 +72,15 @@ pub(crate) struct Tool {
     pub(crate) path: &'static str,
     /// What a call may take.
     pub(crate) timeout_ms: i64,
-    /// What it has to answer.
+    /// What it has to answer, which an MCP server says itself.
     pub(crate) output_schema: serde_json::Value,
+    /// Whether it is a tool of an MCP server.
+    pub(crate) mcp: bool,
 }
 
 impl Default for Tool {
     fn default() -> Self {
-        Self { path: "/tool", timeout_ms: 30_000, output_schema: serde_json::Value::Null }
+        Self { path: "/tool", timeout_ms: 30_000, output_schema: serde_json::Value::Null, mcp: false }
     }
 }
 
@@ -334,16 +336,25 @@ impl Ground {
             let mut config = AgentConfig::with_model(format!("load/{}", shape.model()));
             config.instructions = Some(INSTRUCTIONS.into());
             if shape.calls {
-                let url = self.tool_url(tool.path)?;
-                let request = json!({"method": "POST", "url": url, "body": {"order": "{{args.order}}"}});
-                let tool = json!({"type": "http", "name": TOOL, "effect": "read", "request": request,
-                                  "timeout_ms": tool.timeout_ms, "output_schema": tool.output_schema,
-                                  "parameters": {"type": "object", "properties": {"order": {"type": "string"}}}});
-                config.tools = vec![serde_json::from_value(tool)?];
+                config.tools = vec![serde_json::from_value(self.configured(&client, tool).await?)?];
             }
             client.agents_create(&AgentParams::new(shape.model(), config), Options::new()).await.context("an agent")?;
         }
         Ok(Who { key, user: "alice".to_owned() })
+    }
+
+    /// The tool as an agent names it. An MCP server is made known first.
+    async fn configured(&self, client: &Client, tool: &Tool) -> anyhow::Result<serde_json::Value> {
+        let url = self.tool_url(tool.path)?;
+        if tool.mcp {
+            let server = serde_json::from_value(json!({"name": "load", "url": url}))?;
+            client.mcp_servers_create(&server, Options::new()).await.context("an MCP server")?;
+            return Ok(json!({"type": "mcp", "server": "load", "effect": "read", "timeout_ms": tool.timeout_ms}));
+        }
+        let request = json!({"method": "POST", "url": url, "body": {"order": "{{args.order}}"}});
+        Ok(json!({"type": "http", "name": TOOL, "effect": "read", "request": request,
+                  "timeout_ms": tool.timeout_ms, "output_schema": tool.output_schema,
+                  "parameters": {"type": "object", "properties": {"order": {"type": "string"}}}}))
     }
 
     /// After the warm-up: gives Postgres the statistics that autovacuum would have gathered within a minute, and reads

@@ -24,7 +24,7 @@ pub use artifacts::{NewArtifact, NewUpload};
 pub use calls::{Answered, CallAnswer, StoredApproval, StoredCall, SubRun};
 pub use events::{EventRange, LogPage};
 pub use mcp::{McpKept, McpLook, StoredMcpServer};
-pub use memory::SealedSecret;
+pub use memory::{ForRun, SealedSecret};
 pub use messages::{HistoryMessage, Imported};
 pub use runs::{Author, RunFilter, RunForEnd, RunForLoop, Snapshot};
 pub use threads::ThreadFilter;
