@@ -129,6 +129,12 @@ impl Lease {
             if let Err(error) = unscoped.wake_expired().await {
                 tracing::warn!(%error, "could not look for calls that nobody has answered in time");
             }
+            if let Err(error) = unscoped.wake_budgets().await {
+                tracing::warn!(%error, "could not look for runs whose budget has begun anew");
+            }
+            if let Err(error) = unscoped.sweep_budgets().await {
+                tracing::warn!(%error, "could not look for money that is set aside for runs that are over");
+            }
             if let Err(error) = unscoped.sweep_sub_runs().await {
                 tracing::warn!(%error, "could not look for runs that wait for others, and others that wait for nobody");
             }

@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::{
-    agents, approvals, artifacts, calls, dev, docs, health, mcp, memory, provider_keys, runs, secrets, streams,
-    tenants, threads, tokens, usage, users,
+    agents, approvals, artifacts, budgets, calls, dev, docs, health, mcp, memory, provider_keys, runs, secrets,
+    streams, tenants, threads, tokens, usage, users,
 };
 use crate::wiring::AppState;
 
@@ -92,7 +92,12 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(mcp::mcp_servers_get, mcp::mcp_servers_update, mcp::mcp_servers_delete))
         .routes(routes!(mcp::mcp_server_tools_list))
         .routes(routes!(mcp::mcp_servers_refresh))
-        // Usage
+        // Money
+        .routes(routes!(budgets::budgets_create, budgets::budgets_list))
+        .routes(routes!(budgets::budgets_get, budgets::budgets_update, budgets::budgets_delete))
+        .routes(routes!(budgets::tenant_budgets_create, budgets::tenant_budgets_list))
+        .routes(routes!(budgets::tenant_budgets_get, budgets::tenant_budgets_update, budgets::tenant_budgets_delete))
+        .routes(routes!(budgets::runs_resume))
         .routes(routes!(usage::usage_get))
         .routes(routes!(usage::usage_calls_list))
 }

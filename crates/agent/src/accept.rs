@@ -119,6 +119,7 @@ pub fn effective(mut config: AgentConfig, overrides: &Overrides) -> AgentConfig 
         config.limits = limits;
     }
     config.run_budget = o.run_budget.or(config.run_budget);
+    config.on_budget = o.on_budget.unwrap_or(config.on_budget);
     if let Some(priority) = o.priority {
         config.priority = priority;
     }

@@ -47,6 +47,13 @@ impl AgentRuntime {
         }
     }
 
+    /// Budgets of a tenant were made, changed or removed: calls here look at them from now on, and runs that wait for money look
+    /// again.
+    pub fn budgets_changed(&self, tenant: headwater_protocol::TenantId) {
+        self.inner.budgeted.changed(tenant);
+        self.go_on();
+    }
+
     /// Goes on with runs that have just been woken, in a task of its own: here, or elsewhere if this process begins nothing
     /// more.
     pub fn go_on(&self) {

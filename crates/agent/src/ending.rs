@@ -8,7 +8,7 @@ use headwater_protocol::fold::Fold;
 use headwater_protocol::{Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::StoreError;
 use headwater_store::commit::{LeaseToken, RunWrite, Writes};
-use headwater_store::scoped::{Author, RunForEnd, StoredCall};
+use headwater_store::scoped::{Author, LeftReservation, RunForEnd, StoredCall};
 use headwater_stream::{RunIdentity, WriteError};
 
 use crate::carry;
@@ -114,7 +114,8 @@ async fn try_end(
         Some(step) => storage.calls(identity.run, Some(step)).await?,
         None => Vec::new(),
     };
-    let (events, writes, token) = closing(runtime, &run, &fold, &rows, ending).await;
+    let left = storage.reservations_of(identity.run).await?;
+    let (events, writes, token) = closing(runtime, &run, &fold, (&rows, &left), ending).await;
     match writer.commit(events, writes).await {
         Ok(next) => {
             runtime.end_sub_runs(identity, &rows);
@@ -152,7 +153,7 @@ async fn closing(
     runtime: &AgentRuntime,
     run: &RunForEnd,
     fold: &Fold,
-    rows: &[StoredCall],
+    (rows, left): (&[StoredCall], &[LeftReservation]),
     ending: &Ending,
 ) -> (Vec<EventBody>, Writes, LeaseToken) {
     let now = Timestamp::now();
@@ -165,9 +166,10 @@ async fn closing(
             totals.estimated |= estimated;
         }
     }
-    let (settled, rows) = lost::settle(runtime, run.author, fold, "failed", &mut totals).await;
+    let (settled, rows) = lost::settle(runtime, run.author, fold, "failed", left, &mut totals).await;
     events.extend(settled);
     writes.usage = rows;
+    writes.reserved = true;
     let Totals { usage, cost, estimated } = totals;
     events.push(ending.event(usage, cost));
     let mut write = RunWrite::new(run.author.thread);

@@ -3,15 +3,16 @@
 //! Per step: context from the thread, a model call written to the log as it comes, the tools it calls, then the next step.
 //! A step without tool calls is the last one.
 
-use headwater_llm::{Keys, ModelRequest, ModelTool, Place};
-use headwater_protocol::api::{AgentConfig, RunStatus, Tool};
-use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role, RunResult, Visibility};
+use headwater_llm::{BudgetWarning, Keys, ModelRequest, ModelTool, Place};
+use headwater_protocol::api::{AgentConfig, OnBudget, RunStatus, Tool};
+use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Pending, Role, RunResult, Visibility};
 use headwater_protocol::message::Part;
-use headwater_protocol::{ErrorCode, MessageId, Money, Problem, RunId, Scope, Timestamp, Usage};
+use headwater_protocol::{BudgetId, ErrorCode, MessageId, Money, Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::commit::{LeaseToken, MessageWrite, RunWrite, Writes};
-use headwater_store::scoped::{Author, HistoryMessage, StoredMcpServer};
+use headwater_store::scoped::{Author, Closest, HistoryMessage, StoredMcpServer};
 use headwater_store::{StoreError, UserScopedStorage};
 use headwater_stream::{RunIdentity, RunWriter, WriteError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use crate::carry::After;
 use crate::context;
 use crate::ending::Ending;
 use crate::mcp_call;
+use crate::money::{Purse, RunLedger};
 use crate::resume::{Ahead, Resumed};
 use crate::runtime::{AgentRuntime, Begin, Fresh, Job};
 use crate::step::{self, StepEnd, counts};
@@ -81,6 +83,10 @@ pub(crate) struct RunState<'a> {
     pub(crate) tools: Toolbox,
     /// Tools that somebody has permitted for the rest of the thread.
     pub(crate) remembered: Vec<String>,
+    /// What is remembered of its money.
+    pub(crate) purse: Arc<Purse>,
+    /// Budgets that its readers were told of, and when.
+    pub(crate) warned: Vec<(BudgetId, Timestamp)>,
     /// What was wrong with an answer that is asked for once more.
     pub(crate) repair: Option<String>,
     pub(crate) deadline: Instant,
@@ -183,6 +189,8 @@ async fn begin<'a>(
         steps: 0,
         tool_calls: 0,
         remembered,
+        purse: Arc::default(),
+        warned: Vec::new(),
         repair: None,
         deadline: Instant::now() + limit.saturating_sub(spent),
     };
@@ -289,6 +297,55 @@ impl RunState<'_> {
         self.through_outage(|| parts.vault.provider_keys(tenant, |provider| parts.llm.provider_host(provider))).await
     }
 
+    /// Who grants money to a step's calls.
+    pub(crate) fn ledger(&self, step: i32) -> RunLedger {
+        let identity = self.writer.identity();
+        RunLedger {
+            runtime: self.runtime.clone(),
+            storage: self.storage(),
+            purse: Arc::clone(&self.purse),
+            tenant: identity.tenant,
+            user: identity.user,
+            agent: self.run.agent,
+            run: identity.run,
+            token: identity.token,
+            step,
+            run_limit: self.config.run_budget.map(|budget| budget.limit),
+            is_called: self.depth > 0,
+        }
+    }
+
+    /// Tells of a budget that is about to be used up, once in each of its windows.
+    pub(crate) fn warn(&mut self, warning: BudgetWarning, events: &mut Vec<EventBody>) {
+        let now = Timestamp::now();
+        let day = |at: Timestamp| at.0.to_zoned(jiff::tz::TimeZone::UTC).date();
+        if self.warned.iter().any(|(budget, at)| *budget == warning.budget && day(*at) >= warning.since) {
+            return;
+        }
+        self.warned.push((warning.budget, now));
+        let BudgetWarning { budget, scope, mode, limit, spent, since: _ } = warning;
+        let remaining = Money(limit.0.saturating_sub(spent.0));
+        events.push(EventBody::BudgetWarning { budget, scope, mode, limit, spent, remaining });
+    }
+
+    /// Waits for somebody to give it more money, or another model: the run is nobody's until then.
+    /// [`WriteError::Unread`]: there is money now.
+    async fn wait_for_money(
+        &mut self,
+        mut events: Vec<EventBody>,
+        mut writes: Writes,
+        closest: &Closest,
+    ) -> Result<(), WriteError> {
+        let mut write = self.totals();
+        write.status = Some(RunStatus::Suspended.as_str());
+        write.suspended_at = Some(Timestamp::now().0);
+        write.waits_budget = Some(closest.waits());
+        writes.run = Some(write);
+        let pending = vec![Pending::of_budget(closest.budget(), closest.run())];
+        events.push(EventBody::RunSuspended { reason: "budget".into(), pending });
+        self.writer.commit(events, writes).await.map(drop)
+    }
+
     /// Asks [`patiently`] for what the run cannot go on without.
     pub(crate) async fn through_outage<T, F>(&self, ask: impl FnMut() -> F) -> Result<T, WriteError>
     where
@@ -353,6 +410,18 @@ impl RunState<'_> {
                         ended => return ended.map(Done::Ended),
                     }
                 }
+                StepEnd::Failed { events, writes, problem }
+                    if problem.code == ErrorCode::BudgetExhausted
+                        && self.config.on_budget == OnBudget::Suspend
+                        && let Some(closest) = self.purse.take_refusal() =>
+                {
+                    match Box::pin(self.wait_for_money(events, writes, &closest)).await {
+                        Ok(()) => return Ok(Done::Suspended),
+                        // In this very moment somebody has: the same step, once more.
+                        Err(WriteError::Unread) => Box::pin(self.go_on_with_step()).await?,
+                        Err(error) => return Err(error),
+                    }
+                }
                 StepEnd::Failed { events, writes, problem } => {
                     return Box::pin(self.end(events, writes, Ending::Failed(problem))).await.map(Done::Ended);
                 }
@@ -404,6 +473,17 @@ impl RunState<'_> {
         // All but the end of the run: that is last.
         events.pop();
         self.next_step(step + 1, events, writes).await
+    }
+
+    /// The run was to wait, and need not: what it had to tell beside that is told.
+    async fn go_on_with_step(&mut self) -> Result<(), WriteError> {
+        let (mut events, mut writes) = self.writer.take_unread().unwrap_or_default();
+        events.pop();
+        writes.run = None;
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.writer.commit(events, writes).await.map(drop)
     }
 
     /// Ends a step with these events, and begins another with what was said to the run meanwhile.
@@ -522,6 +602,7 @@ impl RunState<'_> {
         write.result = serde_json::to_value(&result).ok();
         // While it may do another step it hears what was said to it meanwhile; else that is the thread's next run.
         write.unless_input = self.steps < self.config.limits.max_steps;
+        writes.reserved |= self.purse.is_touched();
         events.push(EventBody::RunCompleted { result, usage: self.usage, cost: self.cost });
         let token = LeaseToken(write.next_token);
         writes.run = Some(write);
@@ -536,6 +617,7 @@ impl RunState<'_> {
     ) -> Result<Next, WriteError> {
         let mut write = self.totals();
         ending.write(&mut write, Timestamp::now());
+        writes.reserved |= self.purse.is_touched();
         events.push(ending.event(self.usage, self.cost));
         let token = LeaseToken(write.next_token);
         writes.run = Some(write);

@@ -1,14 +1,14 @@
 //! Model calls whose end nobody saw.
 //!
 //! Their owner died, or let go of them. Such a call is charged for what the log proves was streamed, and said to be an
-//! estimate: never forgotten, and never for more than can be shown.
+//! estimate; one that the log does not know of, for all that was set aside for it. Never forgotten.
 
 use headwater_llm::prices;
 use headwater_protocol::event::EventBody;
 use headwater_protocol::fold::Fold;
-use headwater_protocol::{Money, Timestamp, Usage};
+use headwater_protocol::{ModelCallId, Money, Timestamp, Usage};
 use headwater_store::commit::UsageWrite;
-use headwater_store::scoped::Author;
+use headwater_store::scoped::{Author, LeftReservation};
 
 use crate::runtime::AgentRuntime;
 use crate::step::counts;
@@ -31,13 +31,14 @@ impl Totals {
     }
 }
 
-/// Settles the calls that the log announces and does not settle, and adds them to the totals. `outcome`: as the ledger
-/// calls it.
+/// Settles the calls that the log announces and does not settle, and those for which money is set aside and of which it knows
+/// nothing, and adds them to the totals. `outcome`: as the ledger calls it; `left`: what is set aside for calls of the run.
 pub(crate) async fn settle(
     runtime: &AgentRuntime,
     author: Author,
     fold: &Fold,
     outcome: &'static str,
+    left: &[LeftReservation],
     totals: &mut Totals,
 ) -> (Vec<EventBody>, Vec<UsageWrite>) {
     let (mut events, mut rows) = (Vec::new(), Vec::new());
@@ -75,23 +76,56 @@ pub(crate) async fn settle(
             estimated: true,
             run_cost: totals.cost,
         });
-        rows.push(UsageWrite {
-            model_call: lost.model_call.uuid(),
-            step,
-            user_id: author.user.uuid(),
-            agent_id: author.agent.uuid(),
-            model: lost.model.clone(),
-            usage: counts(usage),
-            cost_nano_usd: cost.map(|cost| cost.0),
-            expected_nano_usd: lost.expected.map(|cost| cost.0),
+        rows.push(row(author, lost.model_call, step, &lost.model, usage, cost, lost.expected, outcome));
+    }
+    let announced = |left: &&LeftReservation| fold.unsettled.iter().all(|lost| lost.model_call != left.model_call);
+    for left in left.iter().filter(announced) {
+        // It may have been made, and nobody knows what it used: all that was set aside counts.
+        let usage = Usage::default();
+        totals.add(usage, Some(left.amount));
+        totals.estimated = true;
+        events.push(EventBody::CostSettled {
+            step: left.step,
+            model_call: left.model_call,
+            model: left.model.clone(),
+            usage,
+            cost: Some(left.amount),
             estimated: true,
-            outcome,
-            attempt: 1,
-            queued_ms: 0,
-            first_token_ms: None,
-            duration_ms: 0,
-            settled_at: Timestamp::now().0,
+            run_cost: totals.cost,
         });
+        let cost = Some(left.amount);
+        rows.push(row(author, left.model_call, left.step, &left.model, usage, cost, None, outcome));
     }
     (events, rows)
+}
+
+/// A line of the ledger for a call whose end nobody saw.
+#[expect(clippy::too_many_arguments, reason = "the columns of a row")]
+fn row(
+    author: Author,
+    model_call: ModelCallId,
+    step: i32,
+    model: &str,
+    usage: Usage,
+    cost: Option<Money>,
+    expected: Option<Money>,
+    outcome: &'static str,
+) -> UsageWrite {
+    UsageWrite {
+        model_call: model_call.uuid(),
+        step,
+        user_id: author.user.uuid(),
+        agent_id: author.agent.uuid(),
+        model: model.to_owned(),
+        usage: counts(usage),
+        cost_nano_usd: cost.map(|cost| cost.0),
+        expected_nano_usd: expected.map(|cost| cost.0),
+        estimated: true,
+        outcome,
+        attempt: 1,
+        queued_ms: 0,
+        first_token_ms: None,
+        duration_ms: 0,
+        settled_at: Timestamp::now().0,
+    }
 }

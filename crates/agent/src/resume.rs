@@ -66,7 +66,13 @@ impl RunState<'_> {
             None => Vec::new(),
         };
         let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: self.run.cost_estimated };
-        let (settled, rows) = lost::settle(self.runtime, self.author(), &fold, "reset", &mut totals).await;
+        let storage = self.storage();
+        let left = self.through_outage(|| storage.reservations_of(self.run.id)).await?;
+        let (settled, rows) = lost::settle(self.runtime, self.author(), &fold, "reset", &left, &mut totals).await;
+        if !left.is_empty() {
+            self.purse.note();
+        }
+        self.warned.clone_from(&fold.warned);
         Totals { usage: self.usage, cost: self.cost, estimated: self.estimated } = totals;
         self.tool_calls = fold.tool_calls;
         // A step behind one that had ended in words: it is there to put right what those were.
@@ -74,7 +80,7 @@ impl RunState<'_> {
             self.repair = Some(structured::UNKNOWN.to_owned());
         }
         self.steps = fold.open_step.map_or(fold.steps, |open| open - 1);
-        let mut writes = Writes { usage: rows, ..Writes::default() };
+        let mut writes = Writes { usage: rows, reserved: self.purse.is_touched(), ..Writes::default() };
         if deaths >= self.config.limits.max_attempts {
             // What it said so far stays, as of any run that fails.
             let mut events = ending::close_open(self.author(), &fold, &calls, None, &mut writes);
@@ -92,6 +98,7 @@ impl RunState<'_> {
             (true, _) => "takeover",
             (false, Some(_)) if calls.iter().any(|call| is_decided(call, &fold)) => "decision",
             (false, Some(_)) if sub_runs::due(&calls, self.at_once()).next().is_some() => "sub_run",
+            (false, Some(_)) if calls.is_empty() => "budget",
             (false, Some(_)) => "input",
             (false, None) => "handover",
         };
@@ -122,7 +129,9 @@ impl RunState<'_> {
             let model = self.config.model.clone();
             events.push(EventBody::StepStarted { step, model, input_messages: Vec::new() });
         }
-        writes.run = Some(self.totals());
+        let mut write = self.totals();
+        write.status = Some(RunStatus::Running.as_str());
+        writes.run = Some(write);
         self.writer.commit(events, writes).await?;
         Ok(Ahead::Step(step))
     }

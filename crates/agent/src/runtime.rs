@@ -84,6 +84,8 @@ pub(crate) struct Inner {
     pub(crate) parts: RuntimeParts,
     pub(crate) options: RuntimeOptions,
     pub(crate) slots: Slots,
+    /// Which tenants have budgets.
+    pub(crate) budgeted: crate::money::Budgeted,
     /// Runs that this process works on or keeps waiting.
     pub(crate) live: DashMap<RunId, Live>,
     /// Where large answers of tools are read: one at a time for each share,
@@ -157,6 +159,7 @@ impl AgentRuntime {
                 parts,
                 options,
                 slots,
+                budgeted: crate::money::Budgeted::default(),
                 live: DashMap::new(),
                 places: Places::new(32, 1),
                 uploads: Places::new(8, (4 * MAX_UPLOAD_BYTES) >> 10),

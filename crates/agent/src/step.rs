@@ -12,6 +12,7 @@ use headwater_protocol::{ApprovalId, CallId, ErrorCode, MessageId, ModelCallId, 
 use headwater_store::commit::{MessageWrite, StepWrite, UsageWrite, Writes};
 use headwater_store::scoped::Author;
 use headwater_stream::WriteError;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -187,6 +188,7 @@ pub(crate) async fn run_step(
         step,
         cancel: stop.clone(),
         keys,
+        ledger: Arc::new(state.ledger(step)),
     };
     let mut answer = Box::pin(state.runtime.inner.parts.llm.stream(context, request));
     let mut gathered = Gathered {
@@ -259,6 +261,7 @@ fn take(state: &mut RunState<'_>, gathered: &mut Gathered, event: LlmEvent) {
             expected: estimate.expected,
             reserve: estimate.reserve,
         }),
+        LlmEvent::BudgetWarning(warning) => state.warn(warning, &mut gathered.events),
         LlmEvent::Throttled { wait_ms, queue_pos, reason } => {
             gathered.events.push(EventBody::Throttled { wait_ms, queue_pos, reason: reason.to_owned() });
         }
@@ -393,6 +396,7 @@ fn settle(state: &mut RunState<'_>, gathered: &mut Gathered, settlement: Settlem
     gathered.usage = gathered.usage.plus(settlement.usage);
     gathered.cost = gathered.cost.zip(settlement.cost).map(|(sum, more)| sum.plus(more));
     gathered.last_call = Some((settlement.model_call, settlement.model.clone()));
+    gathered.writes.reserved |= state.purse.is_touched();
     gathered.writes.usage.push(UsageWrite {
         model_call: settlement.model_call.uuid(),
         step: gathered.step,

@@ -9,12 +9,14 @@
 use std::sync::Arc;
 
 use bpe_openai::Tokenizer;
+use headwater_protocol::api::ModelPrice;
 use headwater_protocol::message::Detail;
-use headwater_protocol::{ModelCallId, Usage};
+use headwater_protocol::{ModelCallId, Money, Usage};
 use tokio::sync::OnceCell;
 
 use crate::event::Estimate;
 use crate::learnt::Learnt;
+use crate::ledger::{Bounds, USEFUL_OUTPUT_TOKENS};
 use crate::prices::{Prices, cost, dearest};
 use crate::request::{Attachment, CallContext, ModelRequest, Shown};
 
@@ -74,8 +76,43 @@ impl std::fmt::Debug for Vocabulary {
 pub(crate) struct Estimated {
     pub(crate) estimate: Estimate,
     pub(crate) max_output_tokens: u32,
+    /// What the call can cost; `None` where nobody knows its price.
+    pub(crate) priced: Option<Priced>,
     /// What goes in, if it is text alone.
     pub(crate) raw: Option<RawInput>,
+}
+
+/// The dearest prices of a call, at the two bounds of what goes in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Priced {
+    most: (u64, ModelPrice),
+    strict: (u64, ModelPrice),
+}
+
+impl Priced {
+    /// What the call can cost with an answer of so many tokens.
+    pub(crate) fn bounds(&self, max_output_tokens: u32) -> Bounds {
+        let of = |(tokens, price): (u64, ModelPrice), output: u32| dearest(tokens, u64::from(output), &price);
+        let useful = max_output_tokens.min(USEFUL_OUTPUT_TOKENS);
+        Bounds {
+            most: of(self.most, max_output_tokens),
+            least: of(self.most, useful),
+            strict_most: of(self.strict, max_output_tokens),
+            strict_least: of(self.strict, useful),
+        }
+    }
+
+    /// How long an answer so much money pays for, at least one token.
+    pub(crate) fn affords(&self, amount: Money, strict: bool, max_output_tokens: u32) -> u32 {
+        let (tokens, price) = if strict { self.strict } else { self.most };
+        let costs = |output: u32| dearest(tokens, u64::from(output), &price);
+        let (mut low, mut high) = (1, max_output_tokens.max(1));
+        while low < high {
+            let middle = high - (high - low) / 2;
+            if costs(middle) <= amount { low = middle } else { high = middle - 1 }
+        }
+        low
+    }
 }
 
 /// What goes in, before anything is known of the model.
@@ -218,7 +255,14 @@ impl CostEstimator {
             reserve: at(most).map(|price| dearest(most, u64::from(max_output_tokens), &price)),
         };
         let raw = (shown == 0).then_some(RawInput { tokens: raw, overhead });
-        Estimated { estimate, max_output_tokens, raw }
+        let strict = match begun {
+            EXACT_PPM => most,
+            _ => (bytes as u64).saturating_add(overhead).max(most),
+        };
+        let priced = at(most)
+            .zip(at(strict))
+            .map(|(of_most, of_strict)| Priced { most: (most, of_most), strict: (strict, of_strict) });
+        Estimated { estimate, max_output_tokens, priced, raw }
     }
 
     async fn tokens_of_all(&self, texts: Vec<Arc<str>>) -> u64 {
@@ -279,7 +323,7 @@ mod tests {
         let mut request = ModelRequest::new("openai/gpt-4o", vec![ModelMessage::new(Role::User, "Hello, world!")]);
         request.instructions = Some("Hello, world!".into());
         let (estimator, ctx) = (estimator(), crate::permit::tests::of(headwater_protocol::TenantId::new()));
-        let Estimated { estimate, max_output_tokens, raw } =
+        let Estimated { estimate, max_output_tokens, raw, .. } =
             estimator.estimate(&ctx, "openai/gpt-4o", Some(100), &request).await;
         assert_eq!(raw, Some(RawInput { tokens: 8, overhead: 2 * 4 + 3 }));
         assert_eq!((estimate.input_tokens, max_output_tokens), (4 + 4 + 2 * 4 + 3, 100));

@@ -7,6 +7,8 @@
 use headwater_protocol::event::FinishReason;
 use headwater_protocol::{ModelCallId, Money, Usage};
 
+use crate::ledger::BudgetWarning;
+
 /// One item of [`GatewayLlmService::stream`](crate::GatewayLlmService::stream).
 #[derive(Debug, Clone, PartialEq)]
 pub enum LlmEvent {
@@ -18,9 +20,12 @@ pub enum LlmEvent {
         wait_ms: u64,
         /// How many calls are in front, this one included. 0 while the provider itself asked to wait.
         queue_pos: u32,
-        /// `concurrency`: all places are taken. `provider`: it asked to come back later.
+        /// `concurrency`: all places are taken. `provider`: it asked to come back later. `budget`: what is left of one is set
+        /// aside for calls that are under way.
         reason: &'static str,
     },
+    /// A budget that covers the call is about to be used up. Told with each call.
+    BudgetWarning(BudgetWarning),
     /// More of the model's reasoning: all that came in one network chunk.
     Reasoning(String),
     /// More of its answer: all that came in one network chunk.

@@ -1,77 +1,149 @@
-//! The seam where budgets are reserved before a call and settled after it.
+//! The seam where money is set aside before a call.
 //!
-//! Owns the shape: a [`Reservation`] is given back by consuming it, and is released when it is dropped instead. Promises
-//! that the gateway reserves after the permit and before the call, so that queued calls pin no money.
-//! Never writes usage: its rows are written by the run loop in the transaction of the events that tell of them.
+//! Owns the shape: a [`Reservation`] of a call that was never sent is given back, by [`release`](Reservation::release) or when
+//! it is dropped; once the call was [`sent`](Reservation::sent) it stays until somebody settles it, for then it may be paid
+//! for. Promises that the gateway reserves after the permit and before the call, so that queued calls pin no money.
+//! Never settles: that is done in the transaction of the events that tell of it, by the run loop.
 
 use futures_util::future::BoxFuture;
-use headwater_protocol::Problem;
+use headwater_protocol::api::{BudgetMode, BudgetScope};
+use headwater_protocol::{BudgetId, Money, Problem};
 
-use crate::event::{Estimate, Settlement};
-use crate::request::CallContext;
+use crate::event::Estimate;
 
-/// Grants or refuses money before a call.
-pub trait Ledger: Send + Sync {
+/// Grants or refuses money to the calls of one run.
+pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Sets aside what the call can cost at most, in every budget that it falls under, or says which one forbids it.
-    fn reserve<'a>(
-        &'a self,
-        ctx: &'a CallContext,
-        estimate: &'a Estimate,
-    ) -> BoxFuture<'a, Result<Reservation, Problem>>;
+    fn reserve<'a>(&'a self, call: Wanted<'a>) -> BoxFuture<'a, Result<Grant, Problem>>;
 }
 
-/// What a ledger keeps of a reservation.
-pub trait Hold: Send {
-    /// The call was answered and cost this much. Must neither block nor fail: a debt is kept and never forgiven.
-    fn settle(self: Box<Self>, settlement: &Settlement);
+/// Money that a call wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The call.
+    pub estimate: &'a Estimate,
+    /// How much. `None`: nobody knows the price.
+    pub bounds: Option<Bounds>,
+    /// Whether the tenant pays the provider itself.
+    pub own_key: bool,
+}
 
-    /// The call was never answered, or nobody can say: give back what was set aside.
-    fn release(self: Box<Self>);
+/// What a call can cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// At most.
+    pub most: Money,
+    /// With less it is not worth making: its input, and an answer of [`USEFUL_OUTPUT_TOKENS`] at most.
+    pub least: Money,
+    /// As `most`, if every byte that goes in is a token.
+    pub strict_most: Money,
+    /// As `least`, if every byte that goes in is a token.
+    pub strict_least: Money,
+}
+
+/// An answer of fewer tokens, unless somebody asked for fewer, is not worth paying for.
+pub const USEFUL_OUTPUT_TOKENS: u32 = 64;
+
+/// What a ledger answers.
+#[derive(Debug)]
+pub enum Grant {
+    /// No budget covers the call.
+    Open,
+    /// So much is set aside.
+    Granted(Granted),
+    /// What others have set aside leaves too little. They will give some of it back.
+    Busy,
+}
+
+/// Money that is set aside.
+#[derive(Debug)]
+pub struct Granted {
+    /// Until it is settled or given back.
+    pub reservation: Reservation,
+    /// All that was wanted, or what there was: at least [`Bounds::least`].
+    pub amount: Money,
+    /// Whether a strict budget covers the call.
+    pub strict: bool,
+    /// Budgets that are about to be used up.
+    pub warnings: Vec<BudgetWarning>,
+}
+
+/// A budget that is about to be used up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BudgetWarning {
+    /// Which.
+    pub budget: BudgetId,
+    /// Whose calls it covers.
+    pub scope: BudgetScope,
+    /// What happens when it is.
+    pub mode: BudgetMode,
+    /// Its limit.
+    pub limit: Money,
+    /// What was spent of it, before this call.
+    pub spent: Money,
+    /// The first day of its window; 1970-01-01 for all time.
+    pub since: jiff::civil::Date,
+}
+
+/// How a ledger takes money back that was set aside for a call that was never sent.
+pub trait Hold: Send {
+    /// Gives it back. Must not fail: what cannot be given back now is when the run ends.
+    fn release(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
 /// Money set aside for one attempt.
-#[must_use = "a reservation that is dropped is released at once"]
-pub struct Reservation(Option<Box<dyn Hold>>);
+#[must_use = "a reservation that is dropped before the call is sent is given back"]
+pub struct Reservation {
+    hold: Option<Box<dyn Hold>>,
+    sent: bool,
+}
 
 impl Reservation {
     /// A reservation that `hold` keeps.
     pub fn held(hold: Box<dyn Hold>) -> Self {
-        Self(Some(hold))
+        Self { hold: Some(hold), sent: false }
     }
 
     /// A reservation of nothing, where no budget applies.
     pub fn open() -> Self {
-        Self(None)
+        Self { hold: None, sent: false }
     }
 
-    /// Gives it back for what the attempt did cost.
-    pub fn settle(mut self, settlement: &Settlement) {
-        if let Some(hold) = self.0.take() {
-            hold.settle(settlement);
+    /// From here on the call may be paid for: whatever becomes of this process, what was set aside stays until it is settled.
+    pub fn sent(&mut self) {
+        self.sent = true;
+    }
+
+    /// The provider has refused the call, or never had it.
+    pub async fn release(mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.release().await;
         }
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if let Some(hold) = self.0.take() {
-            hold.release();
+        if let Some(hold) = self.hold.take().filter(|_| !self.sent)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(hold.release());
         }
     }
 }
 
 impl std::fmt::Debug for Reservation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Reservation(held)" } else { "Reservation(open)" })
+        f.write_str(if self.hold.is_some() { "Reservation(held)" } else { "Reservation(open)" })
     }
 }
 
-/// Grants everything. Budgets are a later release's; until then every call passes and its cost is only written down.
+/// Grants everything, and keeps nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OpenLedger;
 
 impl Ledger for OpenLedger {
-    fn reserve<'a>(&'a self, _: &'a CallContext, _: &'a Estimate) -> BoxFuture<'a, Result<Reservation, Problem>> {
-        Box::pin(std::future::ready(Ok(Reservation::open())))
+    fn reserve<'a>(&'a self, _: Wanted<'a>) -> BoxFuture<'a, Result<Grant, Problem>> {
+        Box::pin(std::future::ready(Ok(Grant::Open)))
     }
 }

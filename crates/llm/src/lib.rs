@@ -36,7 +36,9 @@ pub mod sse;
 
 pub use estimate::{CostEstimator, attachment_tokens};
 pub use event::{Estimate, LlmEvent, Outcome, Settlement};
-pub use ledger::{Hold, Ledger, OpenLedger, Reservation};
+pub use ledger::{
+    Bounds, BudgetWarning, Grant, Granted, Hold, Ledger, OpenLedger, Reservation, USEFUL_OUTPUT_TOKENS, Wanted,
+};
 pub use permit::{ConcurrencyLimiter, Permit};
 pub use prices::{ModelFacts, Prices};
 pub use provider::{MaxTokensField, Protocol, ProviderConfig};

@@ -15,6 +15,8 @@ use secrecy::SecretString;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use crate::ledger::Ledger;
+
 /// For whom a model is called, and how the call is stopped.
 #[derive(Debug, Clone)]
 pub struct CallContext {
@@ -33,6 +35,8 @@ pub struct CallContext {
     /// The tenant's own keys, by provider, used instead of the platform's. `None`: there is one that cannot be used, and then
     /// the provider is not asked.
     pub keys: Keys,
+    /// Who grants money to the run.
+    pub ledger: Arc<dyn Ledger>,
 }
 
 /// Keys of a tenant's own at providers.

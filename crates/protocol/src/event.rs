@@ -9,11 +9,11 @@ use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApprovalKind, ApprovalStatus, Decider, Remember, RunStatus};
+use crate::api::{ApprovalKind, ApprovalStatus, BudgetMode, BudgetScope, Decider, Remember, RunStatus};
 use crate::message::Message;
 use crate::{
-    AgentId, ApprovalId, ArtifactId, CallId, ErrorCode, Fault, MessageId, ModelCallId, Money, Problem, RunId, ThreadId,
-    Timestamp, Usage, UserId,
+    AgentId, ApprovalId, ArtifactId, BudgetId, CallId, ErrorCode, Fault, MessageId, ModelCallId, Money, Problem, RunId,
+    ThreadId, Timestamp, Usage, UserId,
 };
 
 /// The largest event, in bytes of its JSON. What is larger becomes a reference to an artifact.
@@ -93,11 +93,16 @@ pub struct Pending {
     pub call: Option<CallId>,
     /// The run of another agent, if its end is what is waited for.
     pub run: Option<RunId>,
-    /// The budget, if that is what is waited for.
-    pub budget: Option<String>,
+    /// The budget, if that is what is waited for; `null` with `run` if it is that run's own.
+    pub budget: Option<BudgetId>,
 }
 
 impl Pending {
+    /// A budget that is used up: one of its own, or a run's.
+    pub fn of_budget(budget: Option<BudgetId>, run: Option<RunId>) -> Self {
+        Self { kind: "budget".into(), approval: None, call: None, run, budget }
+    }
+
     /// A call that waits for a decision, for a run of another agent, or for an answer.
     pub fn of_call(call: CallId, approval: Option<ApprovalId>, run: Option<RunId>) -> Self {
         let kind = match (approval, run) {
@@ -272,6 +277,16 @@ pub enum EventBody {
         cost: Option<Money>,
         estimated: bool,
         run_cost: Option<Money>,
+    },
+    /// A budget that covers the run is about to be used up. Once per budget, window and run.
+    #[serde(rename = "budget.warning")]
+    BudgetWarning {
+        budget: BudgetId,
+        scope: BudgetScope,
+        mode: BudgetMode,
+        limit: Money,
+        spent: Money,
+        remaining: Money,
     },
     /// The run waits for a place. At most one per second.
     #[serde(rename = "throttled")]
@@ -497,7 +512,7 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
     use EventBody as E;
     let cost = |cost: Option<Money>| cost.filter(|_| visible.cost);
     match body {
-        E::CostEstimated { .. } | E::CostSettled { .. } if !visible.cost => E::Hidden {},
+        E::CostEstimated { .. } | E::CostSettled { .. } | E::BudgetWarning { .. } if !visible.cost => E::Hidden {},
         E::ReasoningStarted { .. } | E::ReasoningDelta { .. } | E::ReasoningCompleted { .. } if !visible.reasoning => {
             E::Hidden {}
         }
@@ -542,6 +557,7 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
         }
         E::Unknown => E::Hidden {},
         other @ (E::CostEstimated { .. }
+        | E::BudgetWarning { .. }
         | E::CostSettled { .. }
         | E::ReasoningStarted { .. }
         | E::ReasoningDelta { .. }

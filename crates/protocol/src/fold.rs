@@ -5,7 +5,7 @@
 
 use crate::event::{Event, EventBody, FinishReason, MessageStatus, Role};
 use crate::message::Part;
-use crate::{ApprovalId, CallId, ErrorCode, MessageId, Money, Problem, Timestamp, Usage};
+use crate::{ApprovalId, BudgetId, CallId, ErrorCode, MessageId, Money, Problem, Timestamp, Usage};
 
 /// A message that has begun and not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +163,8 @@ pub struct Fold {
     pub unsettled: Vec<LostCall>,
     /// What the model call that is under way waits for, as long as nothing else happens.
     pub throttled: Option<Throttled>,
+    /// Budgets that were warned of, and when.
+    pub warned: Vec<(BudgetId, Timestamp)>,
     /// Why the last finished step ended.
     pub finish_reason: Option<FinishReason>,
     /// The last settled model call of the open step, and its model.
@@ -250,7 +252,11 @@ impl Fold {
             }
             EventBody::ApprovalRequested { approval, call, .. } => self.approvals.push((*approval, *call)),
             EventBody::ApprovalResolved { approval, .. } => self.approvals.retain(|(open, _)| open != approval),
-            EventBody::RunSuspended { .. } => self.suspended_at = Some(event.ts),
+            EventBody::RunSuspended { .. } => {
+                self.suspended_at = Some(event.ts);
+                // What was announced and refused for want of money was never asked.
+                self.unsettled.clear();
+            }
             EventBody::RunResumed { .. } => {
                 if let Some(since) = self.suspended_at.take() {
                     let waited = u64::try_from(event.ts.ms() - since.ms()).unwrap_or_default();
@@ -320,6 +326,7 @@ impl Fold {
             EventBody::RunCompleted { .. } | EventBody::RunFailed { .. } | EventBody::RunCancelled { .. } => {
                 self.terminal = true;
             }
+            EventBody::BudgetWarning { budget, .. } => self.warned.push((*budget, event.ts)),
             EventBody::RunQueued { .. }
             | EventBody::RunStarted { .. }
             | EventBody::ToolProgress { .. }

@@ -130,6 +130,8 @@ ids! {
     McpServerId = "mcp";
     /// Something that is too large for an event, or is no text.
     ArtifactId = "art";
+    /// A limit on money.
+    BudgetId = "bud";
     /// One call of a model, the unit of the ledger.
     ModelCallId = "llm";
     /// One request to the HTTP API.

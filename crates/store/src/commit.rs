@@ -100,6 +100,10 @@ pub struct Writes {
     /// Settled model calls, for the ledger.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub usage: Vec<UsageWrite>,
+    /// Whether money may be set aside for calls of the run: what `usage` says of them settles that, and with the run's end
+    /// what is left of it is given back.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reserved: bool,
     /// Changes of the run itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunWrite>,
@@ -248,6 +252,10 @@ pub struct RunWrite {
     /// not what the rows say, the run does not suspend: [`Verdict::Unread`].
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub waits_for: BTreeMap<Uuid, String>,
+    /// The same: the budget that is waited for, as [`Closest::waits`](crate::scoped::Closest::waits) writes it. If it does
+    /// not forbid the run to go on any more, the run does not suspend: [`Verdict::Unread`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_budget: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<jiff::Timestamp>,
     pub next_token: Uuid,
@@ -278,6 +286,7 @@ impl RunWrite {
             started_at: None,
             suspended_at: None,
             waits_for: BTreeMap::new(),
+            waits_budget: None,
             finished_at: None,
             next_token: LeaseToken::new().0,
             input_messages: Vec::new(),

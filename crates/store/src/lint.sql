@@ -24,7 +24,8 @@ WITH ours AS (
     ('cancel_run', @dispatch_text@), ('release_run', @dispatch_text@), ('purge_threads', @dispatch_text@),
     ('purge_thread', @dispatch_text@), ('purge_user', @dispatch_text@), ('schema_version', @dispatch_text@),
     ('replica_count', @dispatch_text@), ('replica_runs', @dispatch_text@), ('run_tails', @dispatch_text@), ('reader_here', @dispatch_text@), ('reader_gone', @dispatch_text@), ('sweep_readers', @dispatch_text@), ('wake_expired', @dispatch_text@), ('sweep_sub_runs', @dispatch_text@), ('sweep_uploads', @dispatch_text@),
-    ('tenant_keys_after', @dispatch_text@), ('tenant_key_rewrap', @dispatch_text@),
+    ('reserve_call', @dispatch_text@), ('settle_calls', @dispatch_text@), ('resume_run', @dispatch_text@), ('wake_budgets', @dispatch_text@),
+    ('sweep_budgets', @dispatch_text@), ('forget_budget', @dispatch_text@), ('tenant_keys_after', @dispatch_text@), ('tenant_key_rewrap', @dispatch_text@),
     ('retention_due', @dispatch_text@), ('erase_kept', @dispatch_text@), ('compact_run', @append_text@), ('run_held', @append_text@), ('partition_in_use', @append_text@),
     ('drop_partitions', @owner_text@)
 ), functions AS (
@@ -42,7 +43,8 @@ WITH ours AS (
         ('idempotency', 'tenant_wall'), ('idempotency', 'of_tenant'), ('tickets', 'tenant_wall'), ('tickets', 'of_user'),
         ('run_cancels', 'tenant_wall'), ('run_cancels', 'of_user'), ('run_inputs', 'tenant_wall'), ('run_inputs', 'of_user'),
         ('run_readers', 'tenant_wall'), ('run_readers', 'of_user'), ('tool_calls', 'tenant_wall'), ('tool_calls', 'of_user'),
-        ('approvals', 'tenant_wall'), ('approvals', 'of_user'), ('memory', 'tenant_wall'), ('memory', 'of_user'),
+        ('budgets', 'tenant_wall'), ('budgets', 'of_tenant'), ('budget_counters', 'tenant_wall'), ('budget_counters', 'of_tenant'),
+        ('budget_reservations', 'tenant_wall'), ('budget_reservations', 'of_user'), ('approvals', 'tenant_wall'), ('approvals', 'of_user'), ('memory', 'tenant_wall'), ('memory', 'of_user'),
         ('artifacts', 'tenant_wall'), ('artifacts', 'of_user'), ('artifact_uses', 'tenant_wall'), ('artifact_uses', 'of_user'),
         ('tenant_keys', 'tenant_wall'), ('tenant_keys', 'of_tenant'), ('secrets', 'tenant_wall'), ('secrets', 'of_tenant'), ('provider_keys', 'tenant_wall'), ('provider_keys', 'of_tenant'), ('mcp_servers', 'tenant_wall'), ('mcp_servers', 'of_tenant'),
         ('run_events_kept', 'tenant_wall'), ('run_events_kept', 'of_tenant'),
@@ -55,6 +57,7 @@ WITH ours AS (
         ('runs', 'dispatch_erases'), ('threads', 'dispatch_locks'), ('users', 'dispatch_locks'), ('idempotency', 'dispatch_forgets'),
         ('idempotency', 'dispatch_sees_old'), ('run_cancels', 'dispatch_asks'), ('run_readers', 'dispatch_asks'),
         ('run_readers', 'dispatch_forgets'), ('run_readers', 'dispatch_sees_old'), ('tool_calls', 'dispatch_wakes'),
+        ('budgets', 'dispatch_finds'), ('budget_counters', 'dispatch_counts'), ('budget_reservations', 'dispatch_counts'), ('usage_calls', 'dispatch_settles'),
         ('tenant_keys', 'dispatch_rewraps'), ('artifacts', 'dispatch_sees_old'), ('artifacts', 'dispatch_forgets'),
         ('artifacts', 'dispatch_finds'), ('artifacts', 'dispatch_locks'), ('artifacts', 'dispatch_erases'), ('artifact_uses', 'dispatch_finds')) AS service (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM
@@ -119,7 +122,7 @@ UNION ALL
 SELECT 'the server''s grants are not those of the list', t.name FROM tables t LEFT JOIN (VALUES
         ('tenants', 'rw'), ('users', 'raw'), ('agents', 'raw'), ('agent_versions', 'ra'), ('threads', 'raw'), ('runs', 'raw'),
         ('messages', 'raw'), ('run_steps', 'ra'), ('usage_calls', 'ra'), ('idempotency', 'rad'), ('tickets', 'raw'),
-        ('run_cancels', 'rawd'), ('run_inputs', 'rad'), ('tool_calls', 'raw'), ('approvals', 'raw'), ('artifacts', 'rawd'), ('artifact_uses', 'ra'), ('memory', 'rawd'), ('tenant_keys', 'ra'),
+        ('run_cancels', 'rawd'), ('run_inputs', 'rad'), ('tool_calls', 'raw'), ('approvals', 'raw'), ('artifacts', 'rawd'), ('artifact_uses', 'ra'), ('memory', 'rawd'), ('tenant_keys', 'ra'), ('budgets', 'rawd'), ('budget_counters', 'r'), ('budget_reservations', 'r'),
         ('secrets', 'rawd'), ('provider_keys', 'rawd'), ('mcp_servers', 'rawd'), ('run_events', 'r'), ('run_events_kept', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
     WHERE coalesce(may.what, '') <> concat(
         CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'SELECT') THEN 'r' END,

@@ -379,6 +379,17 @@ impl Unscoped {
         self.one("SELECT headwater.wake_expired()", &[]).await
     }
 
+    /// Wakes runs that wait for a budget whose next window has begun; returns how many.
+    pub async fn wake_budgets(&self) -> Result<i64, StoreError> {
+        self.one("SELECT headwater.wake_budgets()", &[]).await
+    }
+
+    /// Settles what was set aside for calls of runs that are over, and forgets counters that are long over; returns how many
+    /// calls there were.
+    pub async fn sweep_budgets(&self) -> Result<i64, StoreError> {
+        self.one("SELECT headwater.sweep_budgets($1)", &[&100_i32]).await
+    }
+
     /// Wakes runs that wait for one that has ended, and asks for the end of those that nobody waits for; returns how many were
     /// woken.
     pub async fn sweep_sub_runs(&self) -> Result<i64, StoreError> {

@@ -11,13 +11,13 @@ use headwater_protocol::{AgentId, ErrorCode, Problem, Timestamp};
 use headwater_store::StoreError;
 use headwater_store::pool::Once;
 use headwater_store::scoped::{AgentChange, Changed};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::body::{ApiBody, from_value, merge};
 use super::lists::{ListQuery, list};
-use super::{created, id, missing, no_content, taken};
+use super::{created, etag, id, if_match, missing, no_content, taken};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::http::idempotency::mismatch;
@@ -51,9 +51,7 @@ fn show(caller: &Caller, agent: Agent) -> Response {
     let version = agent.active_version;
     let mut response =
         if caller.is_key() { Json(agent).into_response() } else { Json(AgentSummary::from(agent)).into_response() };
-    if let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\"")) {
-        response.headers_mut().insert(http::header::ETAG, etag);
-    }
+    etag(&mut response, version);
     response
 }
 
@@ -142,7 +140,7 @@ pub async fn agents_put(
                 metadata: Some(metadata.clone().unwrap_or_default()),
                 config: Some(config.clone()),
                 activate: true,
-                if_version: if_match(&headers)?,
+                if_version: if_match(&headers, "must be an ETag of this agent")?,
                 ..AgentChange::default()
             };
             return changed(&caller, storage.agent_update(agent.id, &change, Timestamp::now()).await?);
@@ -167,16 +165,6 @@ fn changed(caller: &Caller, changed: Changed) -> Result<Response, ApiError> {
             Err(problem.with("current", current).into())
         }
     }
-}
-
-fn if_match(headers: &HeaderMap) -> Result<Option<i32>, ApiError> {
-    let Some(value) = headers.get(http::header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().ok().map(str::trim);
-    if text == Some("*") {
-        return Ok(None);
-    }
-    let version = text.and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    version.map(Some).ok_or_else(|| ApiError::invalid_request("header:If-Match", "must be an ETag of this agent"))
 }
 
 /// Lists agents.
@@ -264,7 +252,7 @@ pub async fn agents_update(
     let name = parsed.name.filter(|name| *name != agent.name);
     // What was merged was merged with this version; if another has come meanwhile, the caller's patch is not lost but
     // told to be tried again.
-    let if_version = if_match(&headers)?.or(Some(agent.active_version));
+    let if_version = if_match(&headers, "must be an ETag of this agent")?.or(Some(agent.active_version));
     let change = AgentChange { name, metadata, config, activate, active_version, if_version };
     match state.store.scoped(caller.scope()).agent_update(agent.id, &change, Timestamp::now()).await {
         Err(StoreError::Taken { .. }) => Err(taken("name", None).into()),

@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod artifacts;
 pub mod attachments;
 pub mod body;
+pub mod budgets;
 pub mod calls;
 pub mod dev;
 pub mod docs;
@@ -28,7 +29,7 @@ pub mod users;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use headwater_protocol::{ErrorCode, Problem};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::error::ApiError;
 
@@ -56,6 +57,24 @@ pub fn created(object: &impl serde::Serialize, location: &str, replayed: bool) -
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
+}
+
+/// Says which change of an object this is.
+pub fn etag(response: &mut Response, revision: i32) {
+    if let Ok(etag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
+        response.headers_mut().insert(http::header::ETAG, etag);
+    }
+}
+
+/// The change of an object that a request means, if it says so. `else_`: what it must be.
+pub fn if_match(headers: &HeaderMap, else_: &str) -> Result<Option<i32>, ApiError> {
+    let Some(value) = headers.get(http::header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().ok().map(str::trim);
+    if text == Some("*") {
+        return Ok(None);
+    }
+    let revision = text.and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    revision.map(Some).ok_or_else(|| ApiError::invalid_request("header:If-Match", else_))
 }
 
 /// 204.

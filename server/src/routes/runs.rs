@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use headwater_agent::{Accepted, NewRunRequest, ThreadTarget};
 use headwater_llm::Shown;
 use headwater_protocol::api::{
-    Agent, CancelParams, EventPage, InlineThread, List, Run, RunExplanation, RunParams, RunSnapshot, Ticket,
+    Agent, CancelParams, EventPage, InlineThread, List, Run, RunBudget, RunExplanation, RunParams, RunSnapshot, Ticket,
 };
 use headwater_protocol::event::{Actor, Event, render_for};
 use headwater_protocol::message::{Content, InputPart, Part};
@@ -230,7 +230,7 @@ async fn accept(
     let parts = params.input.clone().into_parts("/input")?;
     if shows(params) {
         // All else is looked at before anything is kept for it.
-        request(state, caller, user, params, agent_for(state, caller, params).await?, thread, once)?;
+        looked_at(state, caller, user, params, thread, once).await?;
     }
     let kept = attachments::keep(state, of, parts).await?;
     let accepted = accept_with(state, caller, user, params, thread, once, &kept.parts).await;
@@ -251,8 +251,7 @@ async fn accept_with(
 ) -> Result<Accepted, ApiError> {
     // An agent that is changed between reading it and accepting the run is read again.
     for _ in 0..3 {
-        let agent = agent_for(state, caller, params).await?;
-        let mut request = request(state, caller, user, params, agent, thread, once)?;
+        let mut request = looked_at(state, caller, user, params, thread, once).await?;
         request.content = content.to_vec();
         match state.runtime.create(request).await {
             Err(problem) if problem.extra.contains_key("agent_changed") => {
@@ -262,6 +261,26 @@ async fn accept_with(
         }
     }
     Err(not_an_agent(&params.agent).into())
+}
+
+/// What a run of the agent that is named would be. Nobody is refused for what is only remembered of the agent.
+async fn looked_at(
+    state: &AppState,
+    caller: &Caller,
+    user: UserId,
+    params: &RunParams,
+    thread: Option<(ThreadId, UserId)>,
+    once: Option<&Idempotency>,
+) -> Result<NewRunRequest, ApiError> {
+    let looked = match agent_for(state, caller, params).await {
+        Ok(agent) => request(state, caller, user, params, agent, thread, once),
+        Err(error) => Err(error),
+    };
+    if let Ok(request) = looked {
+        return Ok(request);
+    }
+    state.forget_agent(caller.tenant, &params.agent).await;
+    request(state, caller, user, params, agent_for(state, caller, params).await?, thread, once)
 }
 
 /// The run that an earlier request with this key made.
@@ -325,6 +344,11 @@ fn request(
         if overrides.limits.as_ref().is_some_and(|limits| !limits.is_within(&agent.config.limits)) {
             let problem = Problem::new(ErrorCode::OverrideNotAllowed, "limits may only be lowered");
             return Err(problem.with("param", "/limits").into());
+        }
+        let more = |(own, agents): (RunBudget, RunBudget)| own.limit > agents.limit;
+        if overrides.run_budget.zip(agent.config.run_budget).is_some_and(more) {
+            let problem = Problem::new(ErrorCode::OverrideNotAllowed, "run_budget may only be lowered");
+            return Err(problem.with("param", "/run_budget").into());
         }
     }
     let effective = headwater_agent::accept::effective(agent.config.clone(), &overrides);

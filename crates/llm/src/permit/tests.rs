@@ -13,6 +13,7 @@ pub(crate) fn of(tenant: TenantId) -> CallContext {
         step: 1,
         cancel: CancellationToken::new(),
         keys: Default::default(),
+        ledger: std::sync::Arc::new(crate::OpenLedger),
     }
 }
 

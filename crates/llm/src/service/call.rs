@@ -19,6 +19,7 @@ use super::pace::{Raced, later, ms, race, unless};
 use crate::estimate::Estimated;
 use crate::event::{LlmEvent, Outcome};
 use crate::failure::Failure;
+use crate::ledger::{Grant, Granted, Reservation, Wanted};
 use crate::permit::Entry;
 use crate::provider::{Ask, Piece};
 use crate::request::{CallContext, ModelRequest};
@@ -28,6 +29,9 @@ use crate::retry::{Attempts, Next};
 const UNTOLD_WAIT: Duration = Duration::from_millis(250);
 /// At most one event of a wait in this time.
 const BETWEEN_NOTICES: Duration = Duration::from_secs(1);
+
+/// How long a call waits at first for money that others have set aside.
+const FIRST_MONEY_PAUSE: Duration = Duration::from_millis(50);
 
 /// How reading an answer ended.
 enum End {
@@ -48,6 +52,7 @@ pub(super) fn stream(
         let timer = sleep(Duration::ZERO);
         pin!(timer);
         let mut throttle = Throttle { told: None };
+        let mut money_pause = FIRST_MONEY_PAUSE;
         let mut queue_left = Duration::from_millis(request.max_queue_ms);
         // Moved by the time spent in queues, which has a bound of its own.
         let mut deadline: Option<Instant> = None;
@@ -83,9 +88,10 @@ pub(super) fn stream(
             // Estimate.
             // Boxed, as is what follows: an answer that is being read takes no place for how it was asked for.
             let estimating = Box::pin(gateway.estimator.estimate(&ctx, model, asked, &request));
-            let Some(Estimated { mut estimate, max_output_tokens, raw }) = unless(cancelled.as_mut(), estimating).await else {
+            let Some(Estimated { mut estimate, max_output_tokens, priced, raw }) = unless(cancelled.as_mut(), estimating).await else {
                 return;
             };
+            let bounds = priced.map(|priced| priced.bounds(max_output_tokens));
             let ask = Ask { model_id, request: &request, max_output_tokens, input_tokens: estimate.input_tokens };
             let mut prepared = match registered.provider.prepare(ask) {
                 Ok(prepared) => Some(prepared),
@@ -144,17 +150,61 @@ pub(super) fn stream(
                 deadline = Some(until);
 
                 // Reserve.
-                let reserving = Box::pin(gateway.ledger.reserve(&ctx, &estimate));
-                let reservation = match unless(cancelled.as_mut(), reserving).await {
+                let wanted = Wanted { estimate: &estimate, bounds, own_key: own_key.is_some() };
+                let reserving = Box::pin(ctx.ledger.reserve(wanted));
+                let (mut reservation, shorter) = match unless(cancelled.as_mut(), reserving).await {
                     None => return,
-                    Some(Ok(reservation)) => reservation,
+                    Some(Ok(Grant::Open)) => (Reservation::open(), None),
+                    Some(Ok(Grant::Granted(granted))) => {
+                        let Granted { reservation, amount, strict, warnings } = granted;
+                        for warning in warnings {
+                            yield Ok(LlmEvent::BudgetWarning(warning));
+                        }
+                        (reservation, priced.map(|priced| priced.affords(amount, strict, max_output_tokens)))
+                    }
+                    Some(Ok(Grant::Busy)) => {
+                        // Whoever waits for money keeps no place from those who have some.
+                        drop(permit);
+                        if queue_left.is_zero() {
+                            yield Err(no_money_in_time(request.max_queue_ms));
+                            return;
+                        }
+                        let pause = money_pause.min(queue_left);
+                        money_pause = (money_pause * 2).min(BETWEEN_NOTICES);
+                        if throttle.may_tell() {
+                            throttle.tell();
+                            yield Ok(LlmEvent::Throttled { wait_ms: ms(pause), queue_pos: 0, reason: "budget" });
+                        }
+                        if unless(cancelled.as_mut(), sleep(pause)).await.is_none() {
+                            return;
+                        }
+                        queue_left = queue_left.saturating_sub(pause);
+                        deadline = Some(until + pause);
+                        attempt -= 1;
+                        continue;
+                    }
                     Some(Err(problem)) => {
                         yield Err(problem);
                         return;
                     }
                 };
+                // The answer is as long as there is money for.
+                let input_tokens = estimate.input_tokens;
+                let ask = |tokens| Ask { model_id, request: &request, max_output_tokens: tokens, input_tokens };
+                let shorter = shorter.filter(|tokens| *tokens < max_output_tokens);
+                let shorter = shorter.map(|tokens| registered.provider.prepare(ask(tokens))).transpose();
+                let shorter = match shorter {
+                    Ok(shorter) => shorter,
+                    Err(problem) => {
+                        reservation.release().await;
+                        yield Err(problem);
+                        return;
+                    }
+                };
+                let question = shorter.as_ref().unwrap_or(question);
 
                 // Call.
+                reservation.sent();
                 let sent = Instant::now();
                 let opening = Box::pin(registered.provider.open(question, own_key, &timeouts, until));
                 let (failure, forwarded, charged) = match unless(cancelled.as_mut(), opening).await {
@@ -164,13 +214,14 @@ pub(super) fn stream(
                         let settlement = metered
                             .settle(None, Outcome::Cancelled, &estimate, &gateway.estimator, &gateway.prices)
                             .await;
-                        reservation.settle(&settlement);
-                        drop(permit);
+                        drop((reservation, permit));
                         yield Ok(LlmEvent::Settled(settlement));
                         return;
                     }
                     Some(Err(failure)) => {
-                        drop((reservation, permit));
+                        drop(permit);
+                        // Refused, or never received: nobody pays for it. Before it is asked again, under the same id.
+                        reservation.release().await;
                         let failure = if own_key.is_some() { failure.with_own_key() } else { failure };
                         (failure, false, false)
                     }
@@ -247,8 +298,7 @@ pub(super) fn stream(
                         if !settlement.estimated {
                             gateway.estimator.settled(&ctx, model, raw, settlement.usage);
                         }
-                        reservation.settle(&settlement);
-                        drop(permit);
+                        drop((reservation, permit));
                         yield Ok(LlmEvent::Settled(settlement));
                         match end {
                             End::Finished(finish_reason) => {
@@ -355,6 +405,11 @@ impl Throttle {
         self.told = Some(now);
         now + BETWEEN_NOTICES
     }
+}
+
+fn no_money_in_time(max_queue_ms: u64) -> Problem {
+    let words = format!("what other calls have set aside of a budget did not come free within {max_queue_ms} ms");
+    Problem::new(ErrorCode::QueueTimeout, words)
 }
 
 fn queue_timeout(max_queue_ms: u64) -> Problem {

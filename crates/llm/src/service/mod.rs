@@ -1,6 +1,6 @@
 //! The gateway to all models.
 //!
-//! Owns the providers of a process, their limiters, the prices, the estimator and the ledger, and ties them together in one
+//! Owns the providers of a process, their limiters, the prices and the estimator, and ties them together in one
 //! method. Promises the order estimate → permit → reserve → call → stream → settle for every attempt. Never keeps anything
 //! of a call once its stream is gone.
 
@@ -18,7 +18,6 @@ use headwater_protocol::{ErrorCode, Problem};
 
 use crate::estimate::CostEstimator;
 use crate::event::LlmEvent;
-use crate::ledger::{Ledger, OpenLedger};
 use crate::permit::ConcurrencyLimiter;
 use crate::prices::{ModelFacts, Prices};
 use crate::provider::{Provider, ProviderConfig};
@@ -31,8 +30,6 @@ pub struct GatewayOptions {
     pub providers: BTreeMap<String, ProviderConfig>,
     /// What models cost.
     pub prices: Prices,
-    /// Who grants money.
-    pub ledger: Arc<dyn Ledger>,
     /// Calls at a time for each provider that does not say; 0 = no limit.
     pub max_concurrent: usize,
     /// Calls of one tenant that may wait at one provider.
@@ -48,7 +45,6 @@ impl Default for GatewayOptions {
         Self {
             providers: BTreeMap::new(),
             prices: Prices::builtin(),
-            ledger: Arc::new(OpenLedger),
             max_concurrent: 256,
             max_waiting_per_tenant: 1000,
             max_attempts: 3,
@@ -98,7 +94,6 @@ struct Gateway {
     providers: BTreeMap<String, Registered>,
     prices: Arc<Prices>,
     estimator: CostEstimator,
-    ledger: Arc<dyn Ledger>,
     retry: RetryPolicy,
 }
 
@@ -125,7 +120,6 @@ impl GatewayLlmService {
             providers,
             estimator: CostEstimator::new(Arc::clone(&prices)),
             prices,
-            ledger: options.ledger,
             retry: RetryPolicy { max_attempts: options.max_attempts.max(1), max_hint: options.max_retry_after },
         })))
     }

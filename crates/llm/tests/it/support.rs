@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use headwater_llm::{
-    CallContext, Estimate, GatewayLlmService, GatewayOptions, LlmEvent, ModelMessage, ModelRequest, Protocol,
-    ProviderConfig, Settlement,
+    CallContext, Estimate, GatewayLlmService, GatewayOptions, Grant, Granted, LlmEvent, ModelMessage, ModelRequest,
+    Protocol, ProviderConfig, Settlement, Wanted,
 };
 use headwater_protocol::api::Fallback;
 use headwater_protocol::event::{FinishReason, Role};
-use headwater_protocol::{AgentId, Problem, RunId, TenantId, UserId};
+use headwater_protocol::{AgentId, Money, Problem, RunId, TenantId, UserId};
 use headwater_testkit::model::ModelServer;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ pub(crate) fn ctx() -> CallContext {
         step: 1,
         cancel: CancellationToken::new(),
         keys: Default::default(),
+        ledger: Arc::new(headwater_llm::OpenLedger),
     }
 }
 
@@ -142,42 +143,67 @@ pub(crate) async fn call(gateway: &GatewayLlmService, request: ModelRequest) -> 
     read(gateway.stream(ctx(), request)).await
 }
 
-/// A ledger that remembers what became of each reservation.
-#[derive(Default, Clone)]
-pub(crate) struct Book(Arc<std::sync::Mutex<Vec<&'static str>>>);
+/// A ledger that remembers what became of each reservation, and grants so much.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Book {
+    pub(crate) lines: Arc<std::sync::Mutex<Vec<&'static str>>>,
+    /// `None`: all that is asked for.
+    pub(crate) grants: Option<Money>,
+    /// How often it has nothing for now.
+    pub(crate) busy: Arc<std::sync::atomic::AtomicU32>,
+}
 
 impl Book {
     pub(crate) fn lines(&self) -> Vec<&'static str> {
-        self.0.lock().expect("never poisoned").clone()
+        self.lines.lock().expect("never poisoned").clone()
     }
 
     fn write(&self, line: &'static str) {
-        self.0.lock().expect("never poisoned").push(line);
+        self.lines.lock().expect("never poisoned").push(line);
+    }
+
+    /// A context of a tenant of its own, whose calls ask this ledger.
+    pub(crate) fn ctx(&self) -> CallContext {
+        CallContext { ledger: Arc::new(self.clone()), ..ctx() }
     }
 }
 
 impl headwater_llm::Ledger for Book {
-    fn reserve<'a>(
-        &'a self,
-        _: &'a CallContext,
-        _: &'a Estimate,
-    ) -> futures_util::future::BoxFuture<'a, Result<headwater_llm::Reservation, Problem>> {
+    fn reserve<'a>(&'a self, call: Wanted<'a>) -> futures_util::future::BoxFuture<'a, Result<Grant, Problem>> {
+        use std::sync::atomic::Ordering::Relaxed;
+        if self.busy.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+            self.write("busy");
+            return Box::pin(async { Ok(Grant::Busy) });
+        }
         self.write("reserved");
-        let hold: Box<dyn headwater_llm::Hold> = Box::new(self.clone());
-        Box::pin(async { Ok(headwater_llm::Reservation::held(hold)) })
+        let hold: Box<dyn headwater_llm::Hold> = Box::new(Entry { book: self.clone(), released: false });
+        let wanted = call.bounds.map(|bounds| bounds.most).unwrap_or_default();
+        let amount = self.grants.map_or(wanted, |most| most.min(wanted));
+        let reservation = headwater_llm::Reservation::held(hold);
+        Box::pin(
+            async move { Ok(Grant::Granted(Granted { reservation, amount, strict: false, warnings: Vec::new() })) },
+        )
     }
 }
 
-impl headwater_llm::Hold for Book {
-    fn settle(self: Box<Self>, settlement: &Settlement) {
-        self.write(match settlement.outcome {
-            headwater_llm::Outcome::Completed => "settled completed",
-            headwater_llm::Outcome::Failed => "settled failed",
-            headwater_llm::Outcome::Cancelled => "settled cancelled",
-        });
-    }
+/// One reservation. What is neither given back nor still held stays for whoever settles it.
+struct Entry {
+    book: Book,
+    released: bool,
+}
 
-    fn release(self: Box<Self>) {
-        self.write("released");
+impl headwater_llm::Hold for Entry {
+    fn release(mut self: Box<Self>) -> futures_util::future::BoxFuture<'static, ()> {
+        self.released = true;
+        self.book.write("released");
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if !self.released {
+            self.book.write("kept");
+        }
     }
 }

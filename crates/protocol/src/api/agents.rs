@@ -215,6 +215,13 @@ pub struct RunBudget {
     pub limit: Money,
 }
 
+impl RunBudget {
+    /// Whether the limit can be one. `param`: where it stands.
+    pub fn check(&self, param: &str) -> Result<(), Problem> {
+        super::budgets::check_limit(param, self.limit)
+    }
+}
+
 /// Who may approve, how long, and what silence means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -307,7 +314,7 @@ pub struct AgentConfig {
     /// Bounds of each model call.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// Hard limit of each run. This release has no budgets: it must be `null`.
+    /// Hard limit of each run, those of agents that it calls included.
     #[serde(default)]
     pub run_budget: Option<RunBudget>,
     /// What happens to a run whose budget is used up.
@@ -373,7 +380,12 @@ pub fn split_model(model: &str) -> Option<(&str, &str)> {
     good.then_some((provider, id))
 }
 
-fn between<T: PartialOrd + std::fmt::Display>(param: &str, value: T, low: T, high: T) -> Result<(), Problem> {
+pub(super) fn between<T: PartialOrd + std::fmt::Display>(
+    param: &str,
+    value: T,
+    low: T,
+    high: T,
+) -> Result<(), Problem> {
     if value < low || value > high {
         return Err(Problem::invalid(param, format!("must be {low} to {high}")));
     }
@@ -460,8 +472,8 @@ impl AgentConfig {
         if !self.user_visibility.messages {
             return Err(Problem::invalid("/user_visibility/messages", "is not for agents to set"));
         }
-        if self.run_budget.is_some() {
-            return Err(Problem::invalid("/run_budget", "this release has no budgets yet: leave it null"));
+        if let Some(budget) = self.run_budget {
+            budget.check("/run_budget/limit")?;
         }
         self.limits.check()?;
         for (name, value) in [

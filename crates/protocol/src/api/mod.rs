@@ -16,6 +16,7 @@ macro_rules! words {
 mod agents;
 mod approvals;
 mod artifacts;
+mod budgets;
 mod explain;
 mod mcp;
 mod memory;
@@ -29,6 +30,7 @@ mod usage;
 pub use agents::*;
 pub use approvals::*;
 pub use artifacts::*;
+pub use budgets::*;
 pub use explain::*;
 pub use mcp::*;
 pub use memory::*;

@@ -197,6 +197,9 @@ pub struct Overrides {
     pub limits: Option<Limits>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_budget: Option<RunBudget>,
+    /// Not among [`Overrides::fields`]: it is everybody's to set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_budget: Option<OnBudget>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
 }
@@ -322,6 +325,7 @@ impl RunParams {
             response_format: self.response_format.clone(),
             limits: self.limits.clone(),
             run_budget: self.run_budget,
+            on_budget: self.on_budget,
             priority: self.priority,
         }
     }

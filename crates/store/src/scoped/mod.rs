@@ -6,6 +6,7 @@
 mod agents;
 mod approvals;
 mod artifacts;
+mod budgets;
 mod calls;
 mod events;
 mod explain;
@@ -21,6 +22,7 @@ mod users;
 pub use agents::{AgentChange, Changed};
 pub use approvals::{ApprovalFilter, Decided, Ruling};
 pub use artifacts::{NewArtifact, NewUpload};
+pub use budgets::{BudgetChanged, Closest, LeftReservation, ReserveCall, Reserved, StoredBudget, Warned};
 pub use calls::{Answered, CallAnswer, StoredApproval, StoredCall, SubRun};
 pub use events::{EventRange, LogPage};
 pub use mcp::{McpKept, McpLook, StoredMcpServer};

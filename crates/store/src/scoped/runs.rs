@@ -5,7 +5,8 @@ use headwater_protocol::event::{Actor, MessageStatus, Pending, Visibility};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::message::Message;
 use headwater_protocol::{
-    AgentId, ApprovalId, CallId, MessageId, Money, ReplicaId, RunId, Scope, ThreadId, Timestamp, Usage, UserId,
+    AgentId, ApprovalId, BudgetId, CallId, MessageId, Money, ReplicaId, RunId, Scope, ThreadId, Timestamp, Usage,
+    UserId,
 };
 use std::time::Duration;
 use tokio_postgres::Row;
@@ -18,6 +19,13 @@ use crate::commit::LeaseToken;
 
 /// Calls that a run waits for, each with the approval that it waits for first, or the run that carries it out.
 type Waits = Vec<(Uuid, Option<Uuid>, Option<Uuid>)>;
+
+/// A budget that a run waits for, or the run whose own it is.
+#[derive(serde::Deserialize)]
+struct WaitsBudget {
+    budget: Uuid,
+    run: bool,
+}
 
 /// Which runs to list. Each `None` is "any".
 #[derive(Debug, Default)]
@@ -104,14 +112,14 @@ pub(super) const OPEN_LOG: &str = "CASE WHEN r.status IN ('running', 'suspended'
          (SELECT array_agg(e.events ORDER BY e.seq_from) FROM headwater.run_events e
           WHERE e.tenant_id = r.tenant_id AND e.run_id = r.run_id) END AS events";
 
-/// The calls for which a suspended run waits, as `waits_for`.
+/// The calls for which a suspended run waits, as `waits_for`, and the budget, as `waits_budget`.
 pub(super) const WAITS_FOR: &str = "CASE WHEN r.status = 'suspended' THEN
          (SELECT jsonb_agg(jsonb_build_array(c.call_id, CASE WHEN c.status = 'asked' THEN c.approval_id END,
                                CASE WHEN c.status = 'pending' THEN k.run_id END)
                            ORDER BY c.step, c.position) FROM headwater.tool_calls c
           LEFT JOIN headwater.runs k ON k.tenant_id = c.tenant_id AND k.parent_call = c.call_id
           WHERE c.tenant_id = r.tenant_id AND c.run_id = r.run_id AND c.status IN ('asked', 'pending'))
-     END AS waits_for";
+     END AS waits_for, CASE WHEN r.status = 'suspended' THEN r.waits_budget END AS waits_budget";
 
 /// Five counts as they are stored, as a usage.
 pub(crate) fn usage(counts: &[i64]) -> Usage {
@@ -184,7 +192,13 @@ pub(super) fn pending(row: &Row) -> Result<Vec<Pending>, StoreError> {
         let (approval, run) = (approval.map(ApprovalId::from_uuid), run.map(RunId::from_uuid));
         Pending::of_call(CallId::from_uuid(call), approval, run)
     };
-    Ok(waits_for.map(|Json(waits_for)| waits_for).unwrap_or_default().into_iter().map(pending).collect())
+    let budget: Option<Json<WaitsBudget>> = row.try_get("waits_budget")?;
+    let budget = budget.map(|Json(WaitsBudget { budget, run })| {
+        let (own, given) = if run { (Some(RunId::from_uuid(budget)), None) } else { (None, Some(budget)) };
+        Pending::of_budget(given.map(BudgetId::from_uuid), own)
+    });
+    let calls = waits_for.map(|Json(waits_for)| waits_for).unwrap_or_default().into_iter().map(pending);
+    Ok(calls.chain(budget).collect())
 }
 
 impl UserScopedStorage {

@@ -20,6 +20,9 @@ headwater.api_keys                 | - - - -  | - - - -  | - - - -    | - - - - 
 headwater.approvals                | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.artifact_uses            | 1 0 - -  | 1 0 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
 headwater.artifacts                | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
+headwater.budget_counters          | 1 - - -  | 1 - - -  | 1 - - -    | 0 - - -      | 0 - - -
+headwater.budget_reservations      | 1 - - -  | 1 - - -  | 0 - - -    | 0 - - -      | 0 - - -
+headwater.budgets                  | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.idempotency              | 1 1 - 1  | 1 1 - 1  | 1 1 - 1    | 0 ! - 0      | 0 ! - 0
 headwater.mcp_servers              | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.memory                   | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
@@ -59,6 +62,9 @@ const DATA: &[&str] = &[
     "messages",
     "run_steps",
     "usage_calls",
+    "budgets",
+    "budget_counters",
+    "budget_reservations",
     "idempotency",
     "tickets",
     "run_cancels",
@@ -136,6 +142,21 @@ impl Person {
                  duration_ms, settled_at",
                 format!("'{tenant}', '{}', '{run}', 1, '{user}', '{agent}', 'm', '{{0}}', false, 'ok', 1, 0, 0, now()", own("call")),
             ),
+            "budgets" => (
+                "tenant_id, budget_id, owner, scope, mode, strict, per, limit_nano_usd, warn_at_percent, created_at, updated_at",
+                format!("'{tenant}', '{}', 'tenant', 'tenant', 'soft', false, 'total', 5, 80, now(), now()", of_tenant("budget")),
+            ),
+            "budget_counters" => (
+                "tenant_id, budget_id, holder, period",
+                format!("'{tenant}', '{}', '{}', 'epoch'", of_tenant("budget"), of_tenant("budget")),
+            ),
+            "budget_reservations" => (
+                "tenant_id, model_call, run_id, user_id, agent_id, step, model, amount_nano_usd, budgets, holders, periods, created_at",
+                format!(
+                    "'{tenant}', '{}', '{run}', '{user}', '{agent}', 1, 'm', 0, '{{}}', '{{}}', '{{}}', now()",
+                    own("call")
+                ),
+            ),
             "idempotency" => ("tenant_id, actor, key, fingerprint, status, object, created_at", format!("'{tenant}', '{user}', 'key {n}', '\\x00', 201, 'o', now()")),
             "tickets" => ("tenant_id, ticket_id, run_id, user_id, first_used_at", format!("'{tenant}', '{}', '{run}', '{user}', now()", own("ticket"))),
             "run_cancels" => ("tenant_id, run_id, user_id, actor", format!("'{tenant}', '{}', '{user}', '{{}}'", own("run"))),
@@ -187,7 +208,8 @@ impl Person {
         let tenant = self.tenant_id();
         let own = |column: &str, kind: &str| format!("tenant_id = '{tenant}' AND {column} = '{}'", id(kind, self.user));
         match table {
-            "tenants" | "api_keys" | "tenant_keys" | "secrets" | "provider_keys" | "mcp_servers" => {
+            "tenants" | "api_keys" | "tenant_keys" | "secrets" | "provider_keys" | "mcp_servers" | "budgets"
+            | "budget_counters" => {
                 format!("tenant_id = '{tenant}'")
             }
             "agents" | "agent_versions" => {
@@ -215,7 +237,7 @@ fn updated(table: &str) -> &'static str {
         "artifacts" => "used = true",
         "approvals" => "comment = 'c'",
         "memory" => "value = '2'",
-        "secrets" | "provider_keys" | "mcp_servers" => "updated_at = now()",
+        "secrets" | "provider_keys" | "mcp_servers" | "budgets" => "updated_at = now()",
         _ => "tenant_id = tenant_id",
     }
 }
@@ -235,6 +257,8 @@ async fn seed(database: &Database) -> Admin {
                     | "secrets"
                     | "provider_keys"
                     | "mcp_servers"
+                    | "budgets"
+                    | "budget_counters"
             );
             if !(of_tenant && person.user == OTHER.user) {
                 admin.execute(&person.insert(table, 0)).await.expect("the superuser makes a row");

@@ -3,6 +3,7 @@
 mod anthropic;
 mod approvals;
 mod attachments;
+mod budgets;
 mod busy;
 mod cancel;
 mod disconnect;

@@ -196,6 +196,28 @@ pub(super) fn routes() -> Vec<Route> {
         route("GET", "/v1/mcp_servers/{server}/tools", key_on_object(200)),
         with("POST", "/v1/mcp_servers/{server}/refresh", json!({}), key_on_object(200)),
         route("DELETE", "/v1/mcp_servers/{server}", key_on_object(204)),
+        with(
+            "POST",
+            "/v1/budgets",
+            json!({"scope": {"type": "tenant"}, "mode": "soft", "limit": {"usd": "5"}}),
+            key_on_own(201),
+        ),
+        route("GET", "/v1/budgets", all_on_own(200)),
+        route("GET", "/v1/budgets/{budget}", all_on_alices(200)),
+        with("PATCH", "/v1/budgets/{budget}", json!({"warn_at_percent": 70}), key_on_object(200)),
+        route("DELETE", "/v1/budgets/{budget}", key_on_object(204)),
+        with(
+            "POST",
+            "/v1/tenants/{tenant}/budgets",
+            json!({"scope": {"type": "tenant"}, "mode": "soft", "limit": {"usd": "5"}}),
+            operator(201),
+        ),
+        route("GET", "/v1/tenants/{tenant}/budgets", operator(200)),
+        route("GET", "/v1/tenants/{tenant}/budgets/{budget}", operator(200)),
+        with("PATCH", "/v1/tenants/{tenant}/budgets/{budget}", json!({"warn_at_percent": 70}), operator(200)),
+        route("DELETE", "/v1/tenants/{tenant}/budgets/{budget}", operator(204)),
+        // It does not wait for money.
+        with("POST", "/v1/runs/{run}/resume", json!({}), all_on_alices(409)),
         route("GET", "/v1/usage", all_on_own(200)),
         route("GET", "/v1/usage/calls", key_on_own(200)),
     ]

@@ -156,9 +156,20 @@ impl World {
             let made = json!({"name": unique("mcp"), "url": format!("http://127.0.0.1:1/{AS}")});
             server = id(&self.a.api.post("/v1/mcp_servers", made).await.ok(201));
         }
+        let mut budget = String::new();
+        if template.contains("{budget}") {
+            let of_alice = json!({"type": "user", "id": self.alice.id});
+            let made = json!({"scope": of_alice, "mode": "soft", "limit": {"usd": "5"}});
+            let (whose, path) = match template.starts_with("/v1/tenants") {
+                true => (self.site.operator(), format!("/v1/tenants/{}/budgets", self.a.id)),
+                false => (self.a.api.clone(), "/v1/budgets".to_owned()),
+            };
+            budget = id(&whose.post(&path, made).await.ok(201));
+        }
         let run = if template.contains("{approval}") { &self.asking } else { &self.run };
         template
             .replace("{server}", &server)
+            .replace("{budget}", &budget)
             .replace("{approval}", &self.approval)
             .replace("{artifact}", &self.artifact)
             .replace("{tenant}", &tenant)
