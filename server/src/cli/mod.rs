@@ -11,11 +11,13 @@
 //! | `serve` | `headwater serve`: the server alone |
 //! | `migrate`, `doctor`, `openapi` | about this installation |
 //! | `tenant`, `key` | the operator's work, over HTTP |
+//! | `budget` | both, over HTTP |
 //! | `agent`, `chat` | a tenant's work, over HTTP |
 //!
 //! `data_dir`, `env_file`, `remote`, `signals` and `output` are what they share.
 
 mod agent;
+mod budget;
 mod chat;
 mod data_dir;
 mod demo;
@@ -64,6 +66,8 @@ enum Command {
     Tenant(tenant::TenantArgs),
     /// Make, list and revoke the keys of a tenant (operator)
     Key(key::KeyArgs),
+    /// Make, list and change limits on what calls may cost (tenant or operator)
+    Budget(budget::BudgetArgs),
     /// Seal tenants' secrets under a new key
     Secrets(secrets::SecretsArgs),
     /// Make agents what a file says they are (tenant)
@@ -109,6 +113,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Migrate(args)) => migrate::run(args).await,
         Some(Command::Tenant(args)) => tenant::run(args).await,
         Some(Command::Key(args)) => key::run(args).await,
+        Some(Command::Budget(args)) => budget::run(args).await,
         Some(Command::Secrets(args)) => secrets::run(args).await,
         Some(Command::Agent(args)) => agent::run(args).await,
         Some(Command::Chat(args)) => chat::run(args).await,

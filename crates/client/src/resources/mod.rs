@@ -4,6 +4,7 @@
 //! A delete of what is not there is a success.
 
 mod agents;
+mod budgets;
 mod runs;
 mod tenants;
 mod threads;
