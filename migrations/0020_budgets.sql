@@ -45,7 +45,8 @@ GRANT SELECT ON headwater.budget_counters TO @app@;
 GRANT SELECT, INSERT, UPDATE (limit_nano_usd, spent_nano_usd, reserved_nano_usd), DELETE ON headwater.budget_counters TO @dispatch@;
 CREATE POLICY dispatch_counts ON headwater.budget_counters TO @dispatch@ USING (true) WITH CHECK (true);
 
--- One row for each call that money is set aside for, with exactly the counters that it stands in. Who and what it is for is
+-- One row for each call that money is set aside for, with exactly the counters that it stands in. The commit that tells what a
+-- call did cost writes it here and touches no counter: a counter that many wait for holds up nobody else's commit. Who and what it is for is
 -- kept too: if everybody who knew of the call is gone, this is what the ledger says of it.
 CREATE TABLE headwater.budget_reservations (
     tenant_id       uuid NOT NULL REFERENCES headwater.tenants ON DELETE CASCADE,
@@ -60,12 +61,15 @@ CREATE TABLE headwater.budget_reservations (
     holders         uuid[] NOT NULL,
     periods         date[] NOT NULL,
     created_at      timestamptz NOT NULL,
+    -- What the call did cost, once that is known: from then on the row waits for its counters to be brought up to date.
+    cost_nano_usd   bigint,
     PRIMARY KEY (tenant_id, model_call)
 );
+CREATE INDEX budget_reservations_settled ON headwater.budget_reservations (tenant_id) WHERE cost_nano_usd IS NOT NULL;
 CREATE INDEX budget_reservations_of_run ON headwater.budget_reservations (tenant_id, run_id);
 SELECT headwater_sys.wall('headwater.budget_reservations', 'user_id');
 GRANT SELECT ON headwater.budget_reservations TO @app@;
-GRANT SELECT, INSERT, DELETE ON headwater.budget_reservations TO @dispatch@;
+GRANT SELECT, INSERT, UPDATE (cost_nano_usd), DELETE ON headwater.budget_reservations TO @dispatch@;
 CREATE POLICY dispatch_counts ON headwater.budget_reservations TO @dispatch@ USING (true) WITH CHECK (true);
 
 -- What a suspended run waits for: {"budget":…,"holder":…,"per":…,"needs":…}.
@@ -98,12 +102,26 @@ BEGIN
     SELECT coalesce(v_limit, c.limit_nano_usd), c.spent_nano_usd INTO v_limit, v_spent FROM headwater.budget_counters c
         WHERE c.tenant_id = v_tenant AND c.budget_id = v_budget AND c.holder = (p_waits->>'holder')::uuid
           AND c.period = headwater.budget_period(p_waits->>'per');
+    v_spent := v_spent + (SELECT u.cost FROM headwater.budget_unfolded(v_budget, (p_waits->>'holder')::uuid,
+                              headwater.budget_period(p_waits->>'per')) u);
     IF v_limit IS NULL OR v_spent IS NULL OR v_limit - v_spent >= (p_waits->>'needs')::bigint THEN
         RAISE EXCEPTION 'no budget forbids run % to go on', p_run USING ERRCODE = 'HW006';
     END IF;
 END $$;
 
 SET ROLE @dispatch@;
+
+-- Of the calls of the tenant that is set which are settled, and not counted in this counter yet: what they did cost, and what was
+-- set aside for them.
+CREATE FUNCTION headwater.budget_unfolded(p_budget uuid, p_holder uuid, p_period date, OUT cost bigint, OUT amount bigint)
+LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    SELECT coalesce(sum(s.cost_nano_usd), 0), coalesce(sum(s.amount_nano_usd), 0) INTO cost, amount
+    FROM headwater.budget_reservations s
+    WHERE s.tenant_id = headwater.tenant_id() AND s.cost_nano_usd IS NOT NULL AND s.budgets @> ARRAY[p_budget]
+      AND EXISTS (SELECT 1 FROM unnest(s.budgets, s.holders, s.periods) AS x (budget_id, holder, period)
+                  WHERE x.budget_id = p_budget AND x.holder = p_holder AND x.period = p_period);
+END $$;
 
 -- Sets aside what a call of a run of the scope that is set can cost at most, in every budget that it falls under: in all or in
 -- none. p: run_id, token, user_id, agent_id, model_call, model, step, own_key, run_limit (of the run's own budget), and in
@@ -135,13 +153,13 @@ DECLARE
     c          record;
 BEGIN
     SELECT r.parent_run INTO v_parent FROM headwater.runs r
-        WHERE r.tenant_id = v_tenant AND r.run_id = v_run AND r.lease_token = (p->>'token')::uuid FOR SHARE;
+        WHERE r.tenant_id = v_tenant AND r.run_id = v_run AND r.lease_token = (p->>'token')::uuid;
     IF NOT FOUND THEN
         RETURN '{"refused": "fenced"}';
     END IF;
     -- The answer to an earlier attempt of this very call was lost on the way.
     SELECT s.amount_nano_usd INTO v_left FROM headwater.budget_reservations s
-        WHERE s.tenant_id = v_tenant AND s.model_call = (p->>'model_call')::uuid;
+        WHERE s.tenant_id = v_tenant AND s.model_call = (p->>'model_call')::uuid AND s.cost_nano_usd IS NULL;
     IF FOUND THEN
         RETURN jsonb_build_object('granted', v_left, 'warnings', v_warnings);
     END IF;
@@ -188,21 +206,26 @@ BEGIN
         DECLARE
             b       headwater.budgets;
             v_limit bigint;
+            v_spent bigint;
+            v_taken bigint;
         BEGIN
+            -- What is settled and not counted yet. Whoever counts it needs the lock that is held here.
+            SELECT c.spent + u.cost, c.spent + u.cost + c.reserved - u.amount INTO v_spent, v_taken
+                FROM headwater.budget_unfolded(c.budget_id, c.holder, c.period) u;
             SELECT * INTO b FROM headwater.budgets x WHERE x.tenant_id = v_tenant AND x.budget_id = c.budget_id;
             v_limit := coalesce(c.run_limit, b.limit_nano_usd);
             CONTINUE WHEN v_limit IS NULL;
             IF b.warn_at_percent IS NOT NULL
-               AND (c.spent::numeric + v_expected) * 100 >= v_limit::numeric * b.warn_at_percent THEN
+               AND (v_spent::numeric + v_expected) * 100 >= v_limit::numeric * b.warn_at_percent THEN
                 v_warnings := v_warnings || jsonb_build_object('budget', c.budget_id, 'scope', b.scope,
-                    'scope_id', coalesce(b.user_id, b.agent_id), 'mode', b.mode, 'limit', v_limit, 'spent', c.spent,
+                    'scope_id', coalesce(b.user_id, b.agent_id), 'mode', b.mode, 'limit', v_limit, 'spent', v_spent,
                     'period', c.period);
             END IF;
             IF c.run_id IS NOT NULL OR b.mode = 'hard' THEN
                 v_strict := v_strict OR coalesce(b."strict", false);
-                v_free := least(v_free, v_limit - c.spent - c.reserved);
-                IF v_left IS NULL OR v_limit - c.spent < v_left THEN
-                    v_left := v_limit - c.spent;
+                v_free := least(v_free, v_limit - v_taken);
+                IF v_left IS NULL OR v_limit - v_spent < v_left THEN
+                    v_left := v_limit - v_spent;
                     v_closest := jsonb_build_object('budget', c.budget_id, 'holder', c.holder, 'run', c.run_id IS NOT NULL,
                         'per', CASE WHEN c.run_id IS NOT NULL THEN 'total' ELSE b.per END, 'remaining', v_left);
                 END IF;
@@ -224,6 +247,12 @@ BEGIN
         v_amount := least(v_amount, v_free);
     END IF;
     v_amount := coalesce(v_amount, 0);
+    -- Once more, now that it was waited for.
+    PERFORM 1 FROM headwater.runs r
+        WHERE r.tenant_id = v_tenant AND r.run_id = v_run AND r.lease_token = (p->>'token')::uuid;
+    IF NOT FOUND THEN
+        RETURN '{"refused": "fenced"}';
+    END IF;
     UPDATE headwater.budget_counters k SET reserved_nano_usd = k.reserved_nano_usd + v_amount
     FROM unnest(v_budgets, v_holders, v_periods) AS x (budget_id, holder, period)
     WHERE k.tenant_id = v_tenant AND k.budget_id = x.budget_id AND k.holder = x.holder AND k.period = x.period;
@@ -234,40 +263,57 @@ BEGIN
     RETURN jsonb_build_object('granted', v_amount, 'strict', v_strict, 'warnings', v_warnings);
 END $$;
 
--- Takes back what was set aside for these calls, and counts what they did cost: NULL as nothing. Never refuses: a debt is
--- kept. What has no reservation (any more) is passed over, so that nothing counts twice.
+-- Writes down what these calls did cost: NULL as nothing. Never refuses: a debt is kept. What has no reservation (any more), or
+-- was written down before, is passed over, so that nothing counts twice. Touches no counter.
 CREATE FUNCTION headwater.settle_calls(p_tenants uuid[], p_calls uuid[], p_costs bigint[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE headwater.budget_reservations s SET cost_nano_usd = coalesce(g.cost, 0)
+    FROM unnest(p_tenants, p_calls, p_costs) AS g (tenant_id, model_call, cost)
+    WHERE s.tenant_id = g.tenant_id AND s.model_call = g.model_call AND s.cost_nano_usd IS NULL;
+END $$;
+
+-- Brings a tenant's counters up to date with its settled calls, or with this one. Returns how many there were.
+CREATE FUNCTION headwater.fold_calls(p_tenant uuid, p_call uuid DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    v_tenants uuid[];
     v_budgets uuid[];
     v_holders uuid[];
     v_periods date[];
     v_amounts bigint[];
     v_costs   bigint[];
+    v_calls   uuid[];
 BEGIN
-    WITH settled AS (
-        DELETE FROM headwater.budget_reservations s USING unnest(p_tenants, p_calls, p_costs) AS g (tenant_id, model_call, cost)
-        WHERE s.tenant_id = g.tenant_id AND s.model_call = g.model_call
-        RETURNING s.tenant_id, s.budgets, s.holders, s.periods, s.amount_nano_usd AS amount, coalesce(g.cost, 0) AS cost
-    ), counted AS (
-        SELECT s.tenant_id, x.budget_id, x.holder, x.period, sum(s.amount)::bigint AS amount, sum(s.cost)::bigint AS cost
-        FROM settled s CROSS JOIN LATERAL unnest(s.budgets, s.holders, s.periods) AS x (budget_id, holder, period)
-        GROUP BY 1, 2, 3, 4
-    )
-    SELECT array_agg(c.tenant_id), array_agg(c.budget_id), array_agg(c.holder), array_agg(c.period), array_agg(c.amount), array_agg(c.cost)
-    INTO v_tenants, v_budgets, v_holders, v_periods, v_amounts, v_costs FROM counted c;
-    IF v_tenants IS NULL THEN
-        RETURN;
+    SELECT array_agg(x.model_call) INTO v_calls FROM (
+        SELECT s.model_call FROM headwater.budget_reservations s
+        WHERE s.tenant_id = p_tenant AND s.cost_nano_usd IS NOT NULL
+          AND (p_call IS NULL OR s.model_call = p_call) LIMIT 1000) x;
+    IF v_calls IS NULL THEN
+        RETURN 0;
     END IF;
+    -- The counters first, in the order in which everybody takes them; then the rows, if nobody was faster.
     PERFORM 1 FROM headwater.budget_counters k
-        JOIN unnest(v_tenants, v_budgets, v_holders, v_periods) AS x (tenant_id, budget_id, holder, period)
-          USING (tenant_id, budget_id, holder, period)
-        ORDER BY k.tenant_id, k.budget_id, k.holder, k.period FOR UPDATE OF k;
+        WHERE k.tenant_id = p_tenant AND (k.budget_id, k.holder, k.period) IN (
+            SELECT x.budget_id, x.holder, x.period FROM headwater.budget_reservations s
+            CROSS JOIN LATERAL unnest(s.budgets, s.holders, s.periods) AS x (budget_id, holder, period)
+            WHERE s.tenant_id = p_tenant AND s.model_call = ANY (v_calls))
+        ORDER BY k.budget_id, k.holder, k.period FOR UPDATE;
+    WITH folded AS (
+        DELETE FROM headwater.budget_reservations s
+        WHERE s.tenant_id = p_tenant AND s.model_call = ANY (v_calls) AND s.cost_nano_usd IS NOT NULL
+        RETURNING s.budgets, s.holders, s.periods, s.amount_nano_usd AS amount, s.cost_nano_usd AS cost
+    ), counted AS (
+        SELECT x.budget_id, x.holder, x.period, sum(f.amount)::bigint AS amount, sum(f.cost)::bigint AS cost
+        FROM folded f CROSS JOIN LATERAL unnest(f.budgets, f.holders, f.periods) AS x (budget_id, holder, period)
+        GROUP BY 1, 2, 3
+    )
+    SELECT array_agg(c.budget_id), array_agg(c.holder), array_agg(c.period), array_agg(c.amount), array_agg(c.cost)
+    INTO v_budgets, v_holders, v_periods, v_amounts, v_costs FROM counted c;
     UPDATE headwater.budget_counters k
         SET reserved_nano_usd = k.reserved_nano_usd - x.amount, spent_nano_usd = k.spent_nano_usd + x.cost
-    FROM unnest(v_tenants, v_budgets, v_holders, v_periods, v_amounts, v_costs) AS x (tenant_id, budget_id, holder, period, amount, cost)
-    WHERE k.tenant_id = x.tenant_id AND k.budget_id = x.budget_id AND k.holder = x.holder AND k.period = x.period;
+    FROM unnest(v_budgets, v_holders, v_periods, v_amounts, v_costs) AS x (budget_id, holder, period, amount, cost)
+    WHERE k.tenant_id = p_tenant AND k.budget_id = x.budget_id AND k.holder = x.holder AND k.period = x.period;
+    RETURN array_length(v_calls, 1);
 END $$;
 
 -- Lets a run of the scope that is set try again that waits for money, perhaps with another model, or more for itself.
@@ -322,7 +368,7 @@ BEGIN
     FOR s IN
         SELECT b.* FROM headwater.budget_reservations b
         LEFT JOIN headwater.runs r ON r.tenant_id = b.tenant_id AND r.run_id = b.run_id
-        WHERE coalesce(r.status, 'gone') NOT IN ('queued', 'running', 'suspended')
+        WHERE coalesce(r.status, 'gone') NOT IN ('queued', 'running', 'suspended') AND b.cost_nano_usd IS NULL
           AND b.created_at < clock_timestamp() - interval '1 minute'
         ORDER BY b.tenant_id, b.model_call LIMIT p_limit
     LOOP
@@ -332,6 +378,9 @@ BEGIN
             s.amount_nano_usd, NULL, true, 'reset', 1, 0, NULL, 0, clock_timestamp()) ON CONFLICT DO NOTHING;
         PERFORM headwater.settle_calls(ARRAY[s.tenant_id], ARRAY[s.model_call], ARRAY[s.amount_nano_usd]);
         v_count := v_count + 1;
+    END LOOP;
+    FOR s IN SELECT DISTINCT b.tenant_id FROM headwater.budget_reservations b WHERE b.cost_nano_usd IS NOT NULL LIMIT p_limit LOOP
+        PERFORM headwater.fold_calls(s.tenant_id);
     END LOOP;
     DELETE FROM headwater.budget_counters k WHERE (k.tenant_id, k.budget_id, k.holder, k.period) IN (
         SELECT o.tenant_id, o.budget_id, o.holder, o.period FROM headwater.budget_counters o
@@ -346,9 +395,9 @@ BEGIN
     DELETE FROM headwater.budget_counters WHERE tenant_id = OLD.tenant_id AND budget_id = OLD.budget_id;
     RETURN NULL;
 END $$;
-REVOKE ALL ON FUNCTION headwater.reserve_call, headwater.settle_calls, headwater.resume_run, headwater.wake_budgets,
+REVOKE ALL ON FUNCTION headwater.budget_unfolded, headwater.reserve_call, headwater.settle_calls, headwater.fold_calls, headwater.resume_run, headwater.wake_budgets,
     headwater.sweep_budgets, headwater.forget_budget FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION headwater.reserve_call, headwater.settle_calls, headwater.resume_run, headwater.wake_budgets,
+GRANT EXECUTE ON FUNCTION headwater.budget_unfolded, headwater.reserve_call, headwater.settle_calls, headwater.fold_calls, headwater.resume_run, headwater.wake_budgets,
     headwater.sweep_budgets TO @app@;
 GRANT EXECUTE ON FUNCTION headwater.forget_budget TO @owner@;
 SET ROLE @owner@;
@@ -521,8 +570,7 @@ BEGIN
     RETURN v_next;
 END $$;
 
--- See 0003_log.sql. New: what was set aside for calls is settled at the end, for all runs of the batch at once and in one order,
--- so that two batches do not wait for each other. What a run leaves behind that ends was given up before it was sent.
+-- See 0003_log.sql. New: what was set aside for calls is settled at the end, for all runs of the batch at once. What a run leaves behind that ends was given up before it was sent.
 CREATE OR REPLACE FUNCTION headwater.commit_batch(
     p_replica uuid, p_tenants uuid[], p_users uuid[], p_runs uuid[], p_tokens uuid[], p_from bigint[], p_to bigint[],
     p_segments text[], p_writes jsonb[], OUT verdicts text[], OUT next_runs uuid[]
@@ -548,7 +596,7 @@ BEGIN
                     UNION ALL
                     SELECT s.model_call, 0 FROM headwater.budget_reservations s
                     WHERE p_writes[i]->'run' ? 'finished_at' AND s.tenant_id = p_tenants[i] AND s.run_id = p_runs[i]
-                      AND NOT EXISTS (SELECT 1 FROM headwater.usage_calls u
+                      AND s.cost_nano_usd IS NULL AND NOT EXISTS (SELECT 1 FROM headwater.usage_calls u
                                       WHERE u.tenant_id = s.tenant_id AND u.model_call = s.model_call)
                 LOOP
                     v_tenants := v_tenants || p_tenants[i];

@@ -63,7 +63,7 @@ pub(crate) async fn audit(
 }
 
 /// Waits until no run is under way.
-async fn all_end(ground: &Ground, trial: &mut Trial) -> anyhow::Result<()> {
+pub(crate) async fn all_end(ground: &Ground, trial: &mut Trial) -> anyhow::Result<()> {
     let began = Instant::now();
     let sql = "SELECT run_id::text || ' ' || status || ' attempt ' || attempt || ' tail ' || tail || ' owner '
                       || coalesce(owner::text, 'nobody') FROM headwater.runs

@@ -202,33 +202,46 @@ impl Crowd {
         }
     }
 
-    /// Asks for a run until it is accepted. The same key all the while: however often it is asked for, it is one run.
     async fn ask(&self, number: u64, who: &Who, shape: Shape, random: &mut Random) -> Result<String, String> {
         let body = json!({ "agent": shape.model(), "input": question(number) }).to_string();
         let headers = format!("idempotency-key: run-{}-{number}\r\n", self.options.seed);
+        let asking = Asking { fleet: &self.fleet, who, headers: &headers, body: &body, until: self.options.until };
+        asking.until_accepted(random, |why| self.change(|heard| *heard.again.entry(why).or_default() += 1)).await
+    }
+}
+
+/// A request for a run, under an idempotency key.
+pub(crate) struct Asking<'a> {
+    pub(crate) fleet: &'a Fleet,
+    pub(crate) who: &'a Who,
+    /// Lines, each with its end.
+    pub(crate) headers: &'a str,
+    pub(crate) body: &'a str,
+    pub(crate) until: Instant,
+}
+
+impl Asking<'_> {
+    /// Asks until some server has accepted it. The same key all the while: however often it is asked for, it is one run.
+    /// `again`: why it is sent once more.
+    pub(crate) async fn until_accepted(&self, random: &mut Random, again: impl Fn(String)) -> Result<String, String> {
         loop {
-            let why = match tokio::time::timeout(PATIENCE, self.ask_once(who, &headers, &body, random)).await {
+            let why = match tokio::time::timeout(PATIENCE, self.once(random)).await {
                 Ok(Ok(Ok(run))) => return Ok(run),
                 Ok(Ok(Err(for_good))) => return Err(for_good),
                 Ok(Err(why)) => why,
                 Err(_) => "no answer in time".to_owned(),
             };
-            if Instant::now() > self.options.until {
+            if Instant::now() > self.until {
                 return Err(format!("not accepted when time was up; last: {why}"));
             }
-            self.change(|heard| *heard.again.entry(why).or_default() += 1);
+            again(why);
             tokio::time::sleep(Duration::from_millis(20 + random.up_to(180))).await;
         }
     }
 
     /// The outer error may be tried again.
-    async fn ask_once(
-        &self,
-        who: &Who,
-        headers: &str,
-        body: &str,
-        random: &mut Random,
-    ) -> Result<Result<String, String>, String> {
+    async fn once(&self, random: &mut Random) -> Result<Result<String, String>, String> {
+        let Self { who, headers, body, .. } = self;
         let address = self.fleet.any(random);
         let broken = |error: std::io::Error| error.kind().to_string();
         let mut wire = Wire::connect(address).await.map_err(broken)?;

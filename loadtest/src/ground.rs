@@ -260,6 +260,12 @@ impl Ground {
         }
     }
 
+    /// The environment in which a server knows the model under another provider's name: one that the price list has.
+    pub(crate) fn provider(&self, name: &str) -> [(String, String); 2] {
+        let set = |what: &str, value: String| (format!("HEADWATER__PROVIDERS__{name}__{what}"), value);
+        [set("PROTOCOL", "openai-chat".to_owned()), set("BASE_URL", self.model_url())]
+    }
+
     /// Postgres' address without anything in between, by which replicas hear each other's hints, if they are to.
     pub(crate) fn direct_url(&self) -> Option<(String, String)> {
         self.options.hints.then(|| ("DATABASE_DIRECT_URL".to_owned(), self.admin_url.clone()))

@@ -8,7 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `throughput`, `slow_streams`, `storm` | the scenarios that compare costs |
-//! | `chaos`, `rolling`, `stalled`, `hostile` | the scenarios that are about promises |
+//! | `chaos`, `rolling`, `stalled`, `hostile`, `budget` | the scenarios that are about promises |
 //! | `wicked` | the tools of the last one |
 //! | `fleet`, `crowd`, `follow` | several servers, many runs at them, readers that go from one to the other |
 //! | `audit`, `story`, `trial` | whether every promise was kept, and the table of it |
@@ -19,6 +19,7 @@
 
 mod answer;
 mod audit;
+mod budget;
 mod chaos;
 mod child;
 mod crowd;
@@ -51,6 +52,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 
+use crate::budget::Budgets;
 use crate::chaos::Chaos;
 use crate::ground::{Ground, GroundOptions};
 use crate::hostile::HostileTools;
@@ -120,6 +122,7 @@ enum Command {
     RollingDeploy(RollingDeploy),
     StalledReaders(StalledReaders),
     HostileTools(HostileTools),
+    Budget(Budgets),
     /// Those that compare costs: throughput, slow-streams, resume-storm
     All,
     /// The model, in a process of its own
@@ -171,6 +174,7 @@ fn start(cli: Cli) -> anyhow::Result<bool> {
         | Command::RollingDeploy(_)
         | Command::StalledReaders(_)
         | Command::HostileTools(_)
+        | Command::Budget(_)
         | Command::All => {
             check_server(&cli.common.server_bin)?;
             let cores = Cores::choose(cli.common.server_core, cli.common.load_core)?;
@@ -227,6 +231,10 @@ async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Resu
         }
         Command::StalledReaders(stalled) => {
             trials.push(Box::pin(stalled.run(&mut ground)).await?);
+            Vec::new()
+        }
+        Command::Budget(budgets) => {
+            trials.push(Box::pin(budgets.run(&mut ground)).await?);
             Vec::new()
         }
         Command::HostileTools(hostile) => {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use futures_util::future::BoxFuture;
 use headwater_llm::{BudgetWarning, Grant, Granted, Hold, Ledger, Reservation, Wanted};
 use headwater_protocol::{AgentId, ErrorCode, ModelCallId, Money, Problem, RunId, TenantId, UserId};
@@ -28,6 +28,8 @@ const REMEMBERED: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Budgeted {
     seen: DashMap<TenantId, (bool, Instant)>,
+    /// Whose counters are behind what was settled here.
+    behind: DashSet<TenantId>,
 }
 
 impl Budgeted {
@@ -51,6 +53,23 @@ impl Budgeted {
     /// Its budgets have changed here: it is looked at again.
     pub(crate) fn changed(&self, tenant: TenantId) {
         self.seen.remove(&tenant);
+    }
+}
+
+impl crate::AgentRuntime {
+    /// Brings a tenant's counters up to date, if calls were settled since they were. Nothing depends on when: whoever looks at a
+    /// counter looks at what is settled beside it, and a sweep does what is left undone.
+    pub(crate) fn count_money(&self, tenant: TenantId) {
+        if self.inner.budgeted.behind.remove(&tenant).is_none() {
+            return;
+        }
+        let store = self.inner.parts.store.clone();
+        self.inner.parts.tasks.spawn(async move {
+            let unscoped = store.unscoped("counters of budgets are brought up to date whoever has settled");
+            if let Err(error) = unscoped.fold_calls(tenant).await {
+                tracing::warn!(%error, tenant.id = %tenant, "what was spent is not counted yet; the next sweep does it");
+            }
+        });
     }
 }
 
@@ -121,6 +140,7 @@ impl RunLedger {
         };
         // From here on: the answer may be lost on the way.
         self.purse.note();
+        budgeted.behind.insert(self.tenant);
         self.storage.reserve_call(&asked).await
     }
 

@@ -362,6 +362,7 @@ impl AgentRuntime {
                 // Asked for in the moment in which it was given up: whoever finds it here no more asks the database.
                 let cancelled = live.filter(|(_, live)| suspended && live.cancel.is_cancelled());
                 runtime.give_back(Some(slot));
+                runtime.count_money(identity.tenant);
                 if let Some((_, live)) = cancelled {
                     let by = live.by.unwrap_or(Actor { kind: ActorKind::System, id: None, reason: None });
                     let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };

@@ -384,6 +384,11 @@ impl Unscoped {
         self.one("SELECT headwater.wake_budgets()", &[]).await
     }
 
+    /// Brings the counters of a tenant's budgets up to date with its settled calls; returns how many there were.
+    pub async fn fold_calls(&self, tenant: TenantId) -> Result<i64, StoreError> {
+        self.one("SELECT headwater.fold_calls($1)", &[&tenant.uuid()]).await
+    }
+
     /// Settles what was set aside for calls of runs that are over, and forgets counters that are long over; returns how many
     /// calls there were.
     pub async fn sweep_budgets(&self) -> Result<i64, StoreError> {

@@ -1,7 +1,7 @@
 //! Budgets: limits, what was spent, and what is set aside for calls under way.
 //!
-//! The rules are the database's: `reserve_call` and `settle_calls`, which lock in one order everywhere. Settling is part of a
-//! run's commits; here is the rest.
+//! The rules are the database's: `reserve_call` and `fold_calls` lock counters in one order everywhere; settling, which is part of a
+//! run's commits, locks none of them. Here is the rest.
 
 use headwater_protocol::api::{
     Budget, BudgetOwner, BudgetParams, BudgetScope, BudgetScopeType, BudgetStatus, BudgetUpdate, BudgetWindow,
@@ -22,10 +22,13 @@ use crate::pool::{Idempotency, Once};
 const SELECT: &str =
     "SELECT b.budget_id, b.owner, b.scope, coalesce(b.user_id, b.agent_id) AS scope_id, b.mode, b.strict, b.per,
            b.limit_nano_usd, b.warn_at_percent, b.revision, b.created_at, b.updated_at,
-           coalesce(k.spent_nano_usd, 0) AS spent, coalesce(k.reserved_nano_usd, 0) AS reserved
-    FROM headwater.budgets b LEFT JOIN headwater.budget_counters k
-      ON k.tenant_id = b.tenant_id AND k.budget_id = b.budget_id AND k.period = headwater.budget_period(b.per)
-     AND k.holder = CASE b.scope WHEN 'each_user' THEN $1::uuid ELSE '00000000-0000-0000-0000-000000000000' END";
+           coalesce(k.spent_nano_usd, 0) + u.cost AS spent, coalesce(k.reserved_nano_usd, 0) - u.amount AS reserved
+    FROM headwater.budgets b
+    CROSS JOIN LATERAL (SELECT headwater.budget_period(b.per) AS period,
+        CASE b.scope WHEN 'each_user' THEN $1::uuid ELSE '00000000-0000-0000-0000-000000000000' END AS holder) AS now
+    CROSS JOIN LATERAL headwater.budget_unfolded(b.budget_id, now.holder, now.period) AS u
+    LEFT JOIN headwater.budget_counters k ON k.tenant_id = b.tenant_id AND k.budget_id = b.budget_id
+          AND k.period = now.period AND k.holder = now.holder";
 
 /// A budget and the number of its last change.
 #[derive(Debug, Clone)]
@@ -395,14 +398,15 @@ impl UserScopedStorage {
 
     /// Gives back what was set aside for a call that was never made. Again is nothing.
     pub async fn release_call(&self, call: ModelCallId) -> Result<(), StoreError> {
-        let sql = "SELECT headwater.settle_calls(ARRAY[headwater.tenant_id()], ARRAY[$1::uuid], ARRAY[0::bigint])";
+        let sql = "SELECT headwater.settle_calls(ARRAY[headwater.tenant_id()], ARRAY[$1::uuid], ARRAY[0::bigint]),
+                          headwater.fold_calls(headwater.tenant_id(), $1::uuid)";
         self.query(sql, &[&call.uuid()]).await.map(drop)
     }
 
     /// What is set aside for calls of a run: of one that was taken over, calls of which nobody knows what became of them.
     pub async fn reservations_of(&self, run: RunId) -> Result<Vec<LeftReservation>, StoreError> {
         let sql = "SELECT model_call, model, step, amount_nano_usd FROM headwater.budget_reservations
-                   WHERE tenant_id = headwater.tenant_id() AND run_id = $1 ORDER BY model_call";
+                   WHERE tenant_id = headwater.tenant_id() AND run_id = $1 AND cost_nano_usd IS NULL ORDER BY model_call";
         let read = |row: &Row| {
             Ok(LeftReservation {
                 model_call: ModelCallId::from_uuid(row.try_get(0)?),

@@ -2,7 +2,8 @@
 //!
 //! Owns: the model names `load-<tokens>x<ms>` and the bytes that answer them, rendered once per name and shared. With
 //! `-then-<tokens>x<ms>` behind it a model goes on at another pace, and with
-//! `-calls` behind it a model first calls the tool [`TOOL`], and says its tokens once that has been answered.
+//! `-calls` behind it a model first calls the tool [`TOOL`], and says its tokens once that has been answered. With
+//! `-at<percent>` behind all that it counts so much of what it used.
 //! Promises: per stream one timer, per token one write of bytes that exist already. With no delay the whole answer is
 //! one write. Deadlines are counted from the start of the stream, so a late tick does not push the ones after it;
 //! tokens that are overdue by then go out in one write, each still an event and an HTTP chunk of its own.
@@ -40,6 +41,8 @@ pub(super) struct Plans([RwLock<HashMap<String, Arc<Plan>>>; 2]);
 /// The answer to one model name.
 pub(super) struct Plan {
     tokens: usize,
+    /// What it says that it used, in percent of what it did.
+    counts: u64,
     pace: Pace,
     /// Everything but usage and end: response head and role, each token, finish reason. In HTTP chunks.
     wire: Vec<u8>,
@@ -91,7 +94,11 @@ impl Plans {
 
 impl Plan {
     fn render(model: &str, wants_usage: bool, calls: bool) -> Option<Self> {
-        let (tokens, pace) = parse(model)?;
+        let (shape, counts) = match model.rsplit_once("-at") {
+            Some((shape, percent)) => (shape, percent.parse().ok()?),
+            None => (model, 100),
+        };
+        let (tokens, pace) = parse(shape)?;
         let tokens = if calls { 0 } else { tokens };
         let events = Events::new(0, model, wants_usage, false);
         let (mut wire, mut event) = (Vec::new(), Vec::new());
@@ -119,7 +126,7 @@ impl Plan {
         event.clear();
         events.finish(&mut event, if calls { "tool_calls" } else { "stop" });
         http::push_chunk(&mut wire, &event);
-        Some(Self { tokens, pace, wire, ends, events })
+        Some(Self { tokens, counts, pace, wire, ends, events })
     }
 
     /// Where in `wire` a token begins; the first one takes along all that comes before it.
@@ -140,7 +147,8 @@ impl Plan {
     }
 
     fn usage(&self, request: &ChatRequest) -> Usage {
-        Usage { input: request.input_tokens(), output: self.tokens as u64, cached: 0, reasoning: 0 }
+        let counted = |tokens: u64| tokens * self.counts / 100;
+        Usage { input: counted(request.input_tokens()), output: counted(self.tokens as u64), cached: 0, reasoning: 0 }
     }
 
     /// Answers one call.

@@ -121,7 +121,7 @@ async fn settings_are_bounded_and_what_is_not_built_is_refused() {
             "/tools/0/max_depth",
         ),
         (json!({"tools": [{"type": "wasm", "name": "parse", "module": "mod_1"}]}), "/tools/0/type"),
-        (json!({"run_budget": {"limit": {"usd": "1"}}}), "/run_budget"),
+        (json!({"run_budget": {"limit": {"usd": "-1"}}}), "/run_budget/limit"),
     ] {
         let mut config = config;
         config["model"] = "fake/x".into();

@@ -181,7 +181,13 @@ async fn play(ground: &Ground, fate: Fate, point: Point) -> bool {
     }
     // It is decided at the process that it happens to, which goes on with the run at once.
     let path = format!("/v1/runs/{run}/approvals/{approval}");
-    let _ = alice.at(&first.url).key.request("POST", &path).json(&json!({"decision": "approved"})).send().await;
+    let here = alice.at(&first.url);
+    let deciding = here.key.request("POST", &path).json(&json!({"decision": "approved"})).send();
+    // It may be paused, or dead, before it has answered.
+    tokio::select! {
+        _ = deciding => {}
+        () = tap.hit() => {}
+    }
     if point == Point::During {
         there.called().await;
         match fate {
