@@ -86,6 +86,8 @@ impl Budgets {
         }
         let tenants = Arc::new(tenants);
         ground.record_calls().await?;
+        // A budget that was made a moment ago is not known everywhere yet.
+        tokio::time::sleep(Duration::from_secs(3)).await;
 
         let bar = progress::bar(&trial.name, self.tenants as u64 * self.runs);
         let until = Instant::now() + Duration::from_secs(self.seconds);
@@ -112,7 +114,7 @@ impl Budgets {
     async fn tenant(&self, ground: &Ground, fleet: &Fleet, number: usize, model: &str) -> anyhow::Result<Who> {
         let address = fleet.addresses()[0];
         let who = ground.tenant(address, &format!("tenant {number}"), &[]).await?;
-        let client = Client::builder(&format!("http://{address}")).api_key(&who.key).build()?;
+        let client = Client::builder(format!("http://{address}")).api_key(&who.key).build()?;
         let config = json!({"model": format!("scripted/{model}"), "max_output_tokens": MOST, "on_budget": "fail",
             "instructions": "You say where orders are."});
         client.agents_put("assistant", &config).await.context("an agent")?;
@@ -179,7 +181,10 @@ impl Budgets {
         mut done: watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
         let mut recoveries: JoinSet<anyhow::Result<()>> = JoinSet::new();
-        while self.every_ms > 0 {
+        if self.every_ms == 0 {
+            return Ok(());
+        }
+        loop {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(self.every_ms)) => {}
                 _ = done.changed() => break,

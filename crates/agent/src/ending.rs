@@ -8,7 +8,7 @@ use headwater_protocol::fold::Fold;
 use headwater_protocol::{Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::StoreError;
 use headwater_store::commit::{LeaseToken, RunWrite, Writes};
-use headwater_store::scoped::{Author, LeftReservation, RunForEnd, StoredCall};
+use headwater_store::scoped::{Author, Left, RunForEnd, StoredCall};
 use headwater_stream::{RunIdentity, WriteError};
 
 use crate::carry;
@@ -153,7 +153,7 @@ async fn closing(
     runtime: &AgentRuntime,
     run: &RunForEnd,
     fold: &Fold,
-    (rows, left): (&[StoredCall], &[LeftReservation]),
+    (rows, left): (&[StoredCall], &Left),
     ending: &Ending,
 ) -> (Vec<EventBody>, Writes, LeaseToken) {
     let now = Timestamp::now();

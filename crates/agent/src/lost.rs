@@ -8,7 +8,7 @@ use headwater_protocol::event::EventBody;
 use headwater_protocol::fold::Fold;
 use headwater_protocol::{ModelCallId, Money, Timestamp, Usage};
 use headwater_store::commit::UsageWrite;
-use headwater_store::scoped::{Author, LeftReservation};
+use headwater_store::scoped::{Author, Left, LeftReservation};
 
 use crate::runtime::AgentRuntime;
 use crate::step::counts;
@@ -38,7 +38,7 @@ pub(crate) async fn settle(
     author: Author,
     fold: &Fold,
     outcome: &'static str,
-    left: &[LeftReservation],
+    left: &Left,
     totals: &mut Totals,
 ) -> (Vec<EventBody>, Vec<UsageWrite>) {
     let (mut events, mut rows) = (Vec::new(), Vec::new());
@@ -65,6 +65,13 @@ pub(crate) async fn settle(
         };
         let price = llm.facts(&lost.model).and_then(|facts| facts.price_at(usage.input_tokens));
         let cost = price.map(|price| prices::cost(&usage, &price));
+        let (usage, cost) = match left.calls.iter().find(|left| left.model_call == lost.model_call) {
+            // What we count may be more than it was: it is no more than it can have been.
+            Some(left) => (usage, cost.map(|cost| cost.min(left.amount))),
+            // No call is made here without money, and for this one there was none yet.
+            None if left.covered => (Usage::default(), Some(Money::ZERO)),
+            None => (usage, cost),
+        };
         totals.add(usage, cost);
         totals.estimated = true;
         events.push(EventBody::CostSettled {
@@ -79,7 +86,7 @@ pub(crate) async fn settle(
         rows.push(row(author, lost.model_call, step, &lost.model, usage, cost, lost.expected, outcome));
     }
     let announced = |left: &&LeftReservation| fold.unsettled.iter().all(|lost| lost.model_call != left.model_call);
-    for left in left.iter().filter(announced) {
+    for left in left.calls.iter().filter(announced) {
         // It may have been made, and nobody knows what it used: all that was set aside counts.
         let usage = Usage::default();
         totals.add(usage, Some(left.amount));

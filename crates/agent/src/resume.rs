@@ -69,7 +69,7 @@ impl RunState<'_> {
         let storage = self.storage();
         let left = self.through_outage(|| storage.reservations_of(self.run.id)).await?;
         let (settled, rows) = lost::settle(self.runtime, self.author(), &fold, "reset", &left, &mut totals).await;
-        if !left.is_empty() {
+        if !left.calls.is_empty() {
             self.purse.note();
         }
         self.warned.clone_from(&fold.warned);

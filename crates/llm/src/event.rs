@@ -118,3 +118,15 @@ pub struct Settlement {
     /// From sending to the end.
     pub duration_ms: u64,
 }
+
+impl Settlement {
+    /// What we counted ourselves may be more than it was, and is no more than it can have been: what was set aside.
+    pub(crate) fn within(mut self, set_aside: Option<Money>) -> Self {
+        if self.estimated
+            && let Some(most) = set_aside
+        {
+            self.cost = self.cost.map(|cost| cost.min(most));
+        }
+        self
+    }
+}

@@ -152,15 +152,16 @@ pub(super) fn stream(
                 // Reserve.
                 let wanted = Wanted { estimate: &estimate, bounds, own_key: own_key.is_some() };
                 let reserving = Box::pin(ctx.ledger.reserve(wanted));
-                let (mut reservation, shorter) = match unless(cancelled.as_mut(), reserving).await {
+                let (mut reservation, set_aside, shorter) = match unless(cancelled.as_mut(), reserving).await {
                     None => return,
-                    Some(Ok(Grant::Open)) => (Reservation::open(), None),
+                    Some(Ok(Grant::Open)) => (Reservation::open(), None, None),
                     Some(Ok(Grant::Granted(granted))) => {
                         let Granted { reservation, amount, strict, warnings } = granted;
                         for warning in warnings {
                             yield Ok(LlmEvent::BudgetWarning(warning));
                         }
-                        (reservation, priced.map(|priced| priced.affords(amount, strict, max_output_tokens)))
+                        let shorter = priced.map(|priced| priced.affords(amount, strict, max_output_tokens));
+                        (reservation, bounds.map(|_| amount), shorter)
                     }
                     Some(Ok(Grant::Busy)) => {
                         // Whoever waits for money keeps no place from those who have some.
@@ -213,7 +214,8 @@ pub(super) fn stream(
                         let metered = Metered::new(sent, ms(queued));
                         let settlement = metered
                             .settle(None, Outcome::Cancelled, &estimate, &gateway.estimator, &gateway.prices)
-                            .await;
+                            .await
+                            .within(set_aside);
                         drop((reservation, permit));
                         yield Ok(LlmEvent::Settled(settlement));
                         return;
@@ -295,6 +297,7 @@ pub(super) fn stream(
                         drop(answer);
                         let settlement =
                             metered.settle(told, outcome, &estimate, &gateway.estimator, &gateway.prices).await;
+                        let settlement = settlement.within(set_aside);
                         if !settlement.estimated {
                             gateway.estimator.settled(&ctx, model, raw, settlement.usage);
                         }

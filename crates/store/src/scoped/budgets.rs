@@ -172,6 +172,15 @@ pub enum Reserved {
     Busy(Closest),
 }
 
+/// What the former owners of a run have left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Money that is set aside for its calls.
+    pub calls: Vec<LeftReservation>,
+    /// Whether none of its calls was made without: a budget has covered all of them since the run began.
+    pub covered: bool,
+}
+
 /// A reservation that somebody has left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftReservation {
@@ -404,7 +413,7 @@ impl UserScopedStorage {
     }
 
     /// What is set aside for calls of a run: of one that was taken over, calls of which nobody knows what became of them.
-    pub async fn reservations_of(&self, run: RunId) -> Result<Vec<LeftReservation>, StoreError> {
+    pub async fn reservations_of(&self, run: RunId) -> Result<Left, StoreError> {
         let sql = "SELECT model_call, model, step, amount_nano_usd FROM headwater.budget_reservations
                    WHERE tenant_id = headwater.tenant_id() AND run_id = $1 AND cost_nano_usd IS NULL ORDER BY model_call";
         let read = |row: &Row| {
@@ -415,7 +424,15 @@ impl UserScopedStorage {
                 amount: Money(row.try_get(3)?),
             })
         };
-        self.query(sql, &[&run.uuid()]).await?.iter().map(read).collect()
+        let calls = self.query(sql, &[&run.uuid()]).await?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
+        // One that was made a moment ago is not known everywhere yet.
+        let covered = "SELECT EXISTS (SELECT 1 FROM headwater.runs r JOIN headwater.budgets b ON b.tenant_id = r.tenant_id
+                         WHERE r.run_id = $1 AND b.created_at < r.created_at - interval '2 seconds' AND b.owner = 'tenant'
+                           AND (b.scope IN ('tenant', 'each_user') OR b.user_id = r.user_id OR b.agent_id = r.agent_id))
+                       OR EXISTS (SELECT 1 FROM headwater.budget_counters k WHERE k.run_id = $1)";
+        let rows = self.query(covered, &[&run.uuid()]).await?;
+        let covered = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false);
+        Ok(Left { calls, covered })
     }
 
     /// Lets a run try again that waits for money, perhaps with another model, or with more for itself. Whether it does wait.

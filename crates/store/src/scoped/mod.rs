@@ -22,7 +22,7 @@ mod users;
 pub use agents::{AgentChange, Changed};
 pub use approvals::{ApprovalFilter, Decided, Ruling};
 pub use artifacts::{NewArtifact, NewUpload};
-pub use budgets::{BudgetChanged, Closest, LeftReservation, ReserveCall, Reserved, StoredBudget, Warned};
+pub use budgets::{BudgetChanged, Closest, Left, LeftReservation, ReserveCall, Reserved, StoredBudget, Warned};
 pub use calls::{Answered, CallAnswer, StoredApproval, StoredCall, SubRun};
 pub use events::{EventRange, LogPage};
 pub use mcp::{McpKept, McpLook, StoredMcpServer};
