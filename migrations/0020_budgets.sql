@@ -88,39 +88,47 @@ BEGIN
 END $$;
 
 -- Raises HW006 unless the budget that a run is about to wait for still forbids it. Whoever changes a budget takes the same
--- lock, and then wakes those that wait: so either this sees the change, or that sees the run.
+-- lock, and then wakes those that wait for money: so either this sees the change, or that sees the run.
 CREATE FUNCTION headwater.budget_must_forbid(p_run uuid, p_waits jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    v_tenant uuid := headwater.tenant_id();
-    v_budget uuid := (p_waits->>'budget')::uuid;
-    v_limit  bigint;
-    v_spent  bigint;
 BEGIN
-    SELECT b.limit_nano_usd INTO v_limit FROM headwater.budgets b
-        WHERE b.tenant_id = v_tenant AND b.budget_id = v_budget AND b.mode = 'hard' FOR SHARE;
-    SELECT coalesce(v_limit, c.limit_nano_usd), c.spent_nano_usd INTO v_limit, v_spent FROM headwater.budget_counters c
-        WHERE c.tenant_id = v_tenant AND c.budget_id = v_budget AND c.holder = (p_waits->>'holder')::uuid
-          AND c.period = headwater.budget_period(p_waits->>'per');
-    v_spent := v_spent + (SELECT u.cost FROM headwater.budget_unfolded(v_budget, (p_waits->>'holder')::uuid,
-                              headwater.budget_period(p_waits->>'per')) u);
-    IF v_limit IS NULL OR v_spent IS NULL OR v_limit - v_spent >= (p_waits->>'needs')::bigint THEN
+    PERFORM 1 FROM headwater.budgets b
+        WHERE b.tenant_id = headwater.tenant_id() AND b.budget_id = (p_waits->>'budget')::uuid FOR SHARE;
+    IF NOT headwater.budget_forbids(headwater.tenant_id(), p_waits) THEN
         RAISE EXCEPTION 'no budget forbids run % to go on', p_run USING ERRCODE = 'HW006';
     END IF;
 END $$;
 
 SET ROLE @dispatch@;
 
--- Of the calls of the tenant that is set which are settled, and not counted in this counter yet: what they did cost, and what was
--- set aside for them.
-CREATE FUNCTION headwater.budget_unfolded(p_budget uuid, p_holder uuid, p_period date, OUT cost bigint, OUT amount bigint)
+-- Of a tenant's calls which are settled, and not counted in this counter yet: what they did cost, and what was set aside for them.
+CREATE FUNCTION headwater.budget_unfolded(p_tenant uuid, p_budget uuid, p_holder uuid, p_period date, OUT cost bigint, OUT amount bigint)
 LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     SELECT coalesce(sum(s.cost_nano_usd), 0), coalesce(sum(s.amount_nano_usd), 0) INTO cost, amount
     FROM headwater.budget_reservations s
-    WHERE s.tenant_id = headwater.tenant_id() AND s.cost_nano_usd IS NOT NULL AND s.budgets @> ARRAY[p_budget]
+    WHERE s.tenant_id = p_tenant AND s.cost_nano_usd IS NOT NULL AND s.budgets @> ARRAY[p_budget]
       AND EXISTS (SELECT 1 FROM unnest(s.budgets, s.holders, s.periods) AS x (budget_id, holder, period)
                   WHERE x.budget_id = p_budget AND x.holder = p_holder AND x.period = p_period);
+END $$;
+
+-- Whether what a run waits for ({"budget":…,"holder":…,"per":…,"needs":…}) still forbids it to go on.
+CREATE FUNCTION headwater.budget_forbids(p_tenant uuid, p_waits jsonb) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_budget uuid := (p_waits->>'budget')::uuid;
+    v_holder uuid := (p_waits->>'holder')::uuid;
+    v_period date := headwater.budget_period(p_waits->>'per');
+    v_limit  bigint;
+    v_spent  bigint;
+BEGIN
+    SELECT b.limit_nano_usd INTO v_limit FROM headwater.budgets b
+        WHERE b.tenant_id = p_tenant AND b.budget_id = v_budget AND b.mode = 'hard';
+    SELECT coalesce(v_limit, c.limit_nano_usd), c.spent_nano_usd + u.cost INTO v_limit, v_spent
+        FROM headwater.budget_counters c
+        CROSS JOIN LATERAL headwater.budget_unfolded(p_tenant, v_budget, v_holder, v_period) u
+        WHERE c.tenant_id = p_tenant AND c.budget_id = v_budget AND c.holder = v_holder AND c.period = v_period;
+    RETURN coalesce(v_limit - v_spent < (p_waits->>'needs')::bigint, false);
 END $$;
 
 -- Sets aside what a call of a run of the scope that is set can cost at most, in every budget that it falls under: in all or in
@@ -153,7 +161,8 @@ DECLARE
     c          record;
 BEGIN
     SELECT r.parent_run INTO v_parent FROM headwater.runs r
-        WHERE r.tenant_id = v_tenant AND r.run_id = v_run AND r.lease_token = (p->>'token')::uuid;
+        WHERE r.tenant_id = v_tenant AND r.run_id = v_run AND r.lease_token = (p->>'token')::uuid
+          AND r.status IN ('queued', 'running', 'suspended');
     IF NOT FOUND THEN
         RETURN '{"refused": "fenced"}';
     END IF;
@@ -211,7 +220,7 @@ BEGIN
         BEGIN
             -- What is settled and not counted yet. Whoever counts it needs the lock that is held here.
             SELECT c.spent + u.cost, c.spent + u.cost + c.reserved - u.amount INTO v_spent, v_taken
-                FROM headwater.budget_unfolded(c.budget_id, c.holder, c.period) u;
+                FROM headwater.budget_unfolded(v_tenant, c.budget_id, c.holder, c.period) u;
             SELECT * INTO b FROM headwater.budgets x WHERE x.tenant_id = v_tenant AND x.budget_id = c.budget_id;
             v_limit := coalesce(c.run_limit, b.limit_nano_usd);
             CONTINUE WHEN v_limit IS NULL;
@@ -249,7 +258,8 @@ BEGIN
     v_amount := coalesce(v_amount, 0);
     -- Once more, now that it was waited for.
     PERFORM 1 FROM headwater.runs r
-        WHERE r.tenant_id = v_tenant AND r.run_id = v_run AND r.lease_token = (p->>'token')::uuid;
+        WHERE r.tenant_id = v_tenant AND r.run_id = v_run AND r.lease_token = (p->>'token')::uuid
+          AND r.status IN ('queued', 'running', 'suspended');
     IF NOT FOUND THEN
         RETURN '{"refused": "fenced"}';
     END IF;
@@ -332,10 +342,19 @@ BEGIN
         RETURN false;
     END IF;
     IF p_run_limit IS NOT NULL THEN
-        -- Of the run's own budget, or of the one above it that forbids it to go on: upwards only.
+        -- Of the run's own budget, or of the one above it that forbids it to go on: upwards only. Who else waits for it is woken.
+        PERFORM 1 FROM headwater.budget_counters k
+            WHERE k.tenant_id = v_tenant AND k.run_id IN (p_run, (v_waits->>'budget')::uuid)
+            ORDER BY k.budget_id, k.holder, k.period FOR UPDATE;
         UPDATE headwater.budget_counters k SET limit_nano_usd = greatest(k.limit_nano_usd, p_run_limit)
-        WHERE k.tenant_id = v_tenant AND k.run_id IS NOT NULL
-          AND (k.run_id = p_run OR k.budget_id = (v_waits->>'budget')::uuid);
+        WHERE k.tenant_id = v_tenant AND k.run_id IN (p_run, (v_waits->>'budget')::uuid);
+        -- What is locked is being looked at by somebody else, or found by the sweep.
+        UPDATE headwater.runs r SET woken = true
+        WHERE r.tenant_id = v_tenant AND r.run_id IN (
+            SELECT o.run_id FROM headwater.runs o
+            WHERE o.tenant_id = v_tenant AND o.waits_budget IS NOT NULL AND o.status = 'suspended' AND NOT o.woken
+              AND o.waits_budget->>'budget' IN (p_run::text, v_waits->>'budget') AND o.run_id <> p_run
+            FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
     UPDATE headwater.runs r SET woken = true,
         model = coalesce(p_model, r.model),
@@ -344,15 +363,16 @@ BEGIN
     RETURN true;
 END $$;
 
--- Wakes runs that wait for a budget whose next period has begun. Returns how many.
+-- Wakes runs that wait for money and need not any more: their budget's next window has begun, or whoever changed it died before
+-- it had woken them. Returns how many.
 CREATE FUNCTION headwater.wake_budgets() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_count bigint;
 BEGIN
     UPDATE headwater.runs r SET woken = true
-    WHERE r.waits_budget IS NOT NULL AND r.status = 'suspended' AND NOT r.woken AND r.waits_budget->>'per' <> 'total'
-      AND (r.suspended_at AT TIME ZONE 'UTC')::date < headwater.budget_period(r.waits_budget->>'per');
+    WHERE r.waits_budget IS NOT NULL AND r.status = 'suspended' AND NOT r.woken
+      AND NOT headwater.budget_forbids(r.tenant_id, r.waits_budget);
     GET DIAGNOSTICS v_count = ROW_COUNT;
     RETURN v_count;
 END $$;
@@ -379,29 +399,27 @@ BEGIN
         PERFORM headwater.settle_calls(ARRAY[s.tenant_id], ARRAY[s.model_call], ARRAY[s.amount_nano_usd]);
         v_count := v_count + 1;
     END LOOP;
-    FOR s IN SELECT DISTINCT b.tenant_id FROM headwater.budget_reservations b WHERE b.cost_nano_usd IS NOT NULL LIMIT p_limit LOOP
-        PERFORM headwater.fold_calls(s.tenant_id);
-    END LOOP;
     DELETE FROM headwater.budget_counters k WHERE (k.tenant_id, k.budget_id, k.holder, k.period) IN (
         SELECT o.tenant_id, o.budget_id, o.holder, o.period FROM headwater.budget_counters o
-        WHERE o.period <> 'epoch' AND o.period < CURRENT_DATE - 70 AND o.reserved_nano_usd = 0 LIMIT p_limit);
+        WHERE o.run_id IS NULL
+          AND (o.period <> 'epoch' AND o.period < CURRENT_DATE - 70 AND o.reserved_nano_usd = 0
+               OR NOT EXISTS (SELECT 1 FROM headwater.budgets b WHERE b.tenant_id = o.tenant_id AND b.budget_id = o.budget_id))
+        ORDER BY 1, 2, 3, 4 LIMIT p_limit FOR UPDATE SKIP LOCKED);
     RETURN v_count;
 END $$;
 
--- Counters of a budget that is no more.
-CREATE FUNCTION headwater.forget_budget() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+-- Tenants whose counters are behind what is settled.
+CREATE FUNCTION headwater.tenants_behind(p_limit int) RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER STABLE
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    DELETE FROM headwater.budget_counters WHERE tenant_id = OLD.tenant_id AND budget_id = OLD.budget_id;
-    RETURN NULL;
+    RETURN QUERY SELECT DISTINCT b.tenant_id FROM headwater.budget_reservations b WHERE b.cost_nano_usd IS NOT NULL LIMIT p_limit;
 END $$;
+
 REVOKE ALL ON FUNCTION headwater.budget_unfolded, headwater.reserve_call, headwater.settle_calls, headwater.fold_calls, headwater.resume_run, headwater.wake_budgets,
-    headwater.sweep_budgets, headwater.forget_budget FROM PUBLIC;
+    headwater.sweep_budgets, headwater.tenants_behind, headwater.budget_forbids FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION headwater.budget_unfolded, headwater.reserve_call, headwater.settle_calls, headwater.fold_calls, headwater.resume_run, headwater.wake_budgets,
-    headwater.sweep_budgets TO @app@;
-GRANT EXECUTE ON FUNCTION headwater.forget_budget TO @owner@;
+    headwater.sweep_budgets, headwater.tenants_behind, headwater.budget_forbids TO @app@;
 SET ROLE @owner@;
-CREATE TRIGGER forget_budget AFTER DELETE ON headwater.budgets FOR EACH ROW EXECUTE FUNCTION headwater.forget_budget();
 GRANT INSERT ON headwater.usage_calls TO @dispatch@;
 CREATE POLICY dispatch_settles ON headwater.usage_calls FOR INSERT TO @dispatch@ WITH CHECK (true);
 GRANT EXECUTE ON FUNCTION headwater.budget_period TO @app@, @dispatch@;

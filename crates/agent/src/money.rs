@@ -170,7 +170,8 @@ impl Ledger for RunLedger {
             match self.ask_patiently(call).await? {
                 Reserved::Open => Ok(Grant::Open),
                 Reserved::Granted { amount, strict, warnings } => {
-                    let hold = Held { storage: self.storage.clone(), call: call.estimate.model_call };
+                    let (storage, call) = (self.storage.clone(), call.estimate.model_call);
+                    let hold = Held { storage, run: self.run, token: self.token, call };
                     let warnings = warnings.iter().map(|warned| {
                         let (limit, spent) = warned.money();
                         let (budget, scope, mode) = (warned.budget(), warned.scope(), warned.mode);
@@ -207,8 +208,8 @@ fn of_budget(problem: Problem, closest: &Closest) -> Problem {
 fn exhausted(closest: &Closest) -> Problem {
     let money = |nano: i64| serde_json::to_value(Money(nano)).unwrap_or_default();
     let words = match closest.budget() {
-        Some(budget) => format!("{budget} has too little left for the next call"),
-        None => "the run's own budget has too little left for the next call".to_owned(),
+        Some(_) => "a budget has too little left for the next call",
+        None => "the run's own budget has too little left for the next call",
     };
     of_budget(Problem::new(ErrorCode::BudgetExhausted, words), closest)
         .with("needed", money(closest.needs))
@@ -218,6 +219,8 @@ fn exhausted(closest: &Closest) -> Problem {
 /// Money set aside for a call.
 struct Held {
     storage: UserScopedStorage,
+    run: RunId,
+    token: LeaseToken,
     call: ModelCallId,
 }
 
@@ -226,7 +229,7 @@ impl Hold for Held {
         Box::pin(async move {
             let mut pause = Duration::from_millis(50);
             for _ in 0..TRIES {
-                match self.storage.release_call(self.call).await {
+                match self.storage.release_call(self.run, self.token, self.call).await {
                     Ok(()) => return,
                     Err(error) => tracing::warn!(%error, "money that was set aside could not be given back yet"),
                 }

@@ -109,6 +109,11 @@ impl Reservation {
         Self { hold: None, sent: false }
     }
 
+    /// Whether any money is set aside.
+    pub fn is_held(&self) -> bool {
+        self.hold.is_some()
+    }
+
     /// From here on the call may be paid for: whatever becomes of this process, what was set aside stays until it is settled.
     pub fn sent(&mut self) {
         self.sent = true;

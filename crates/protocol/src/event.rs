@@ -9,7 +9,9 @@ use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ApprovalKind, ApprovalStatus, BudgetMode, BudgetScope, Decider, Remember, RunStatus};
+use crate::api::{
+    ApprovalKind, ApprovalStatus, BudgetMode, BudgetScope, BudgetScopeType, Decider, Remember, RunStatus,
+};
 use crate::message::Message;
 use crate::{
     AgentId, ApprovalId, ArtifactId, BudgetId, CallId, ErrorCode, Fault, MessageId, ModelCallId, Money, Problem, RunId,
@@ -513,6 +515,10 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
     let cost = |cost: Option<Money>| cost.filter(|_| visible.cost);
     match body {
         E::CostEstimated { .. } | E::CostSettled { .. } | E::BudgetWarning { .. } if !visible.cost => E::Hidden {},
+        // What all of a tenant's users have spent together is not for one of them to see.
+        E::BudgetWarning { scope, .. } if matches!(scope.r#type, BudgetScopeType::Tenant | BudgetScopeType::Agent) => {
+            E::Hidden {}
+        }
         E::ReasoningStarted { .. } | E::ReasoningDelta { .. } | E::ReasoningCompleted { .. } if !visible.reasoning => {
             E::Hidden {}
         }
@@ -603,6 +609,10 @@ pub fn problem_for_user(mut problem: Problem) -> Problem {
         );
     if from_provider || matches!(problem.fault, Fault::Provider | Fault::Server) {
         keep_code(&mut problem);
+    }
+    if matches!(problem.code, ErrorCode::BudgetExhausted | ErrorCode::PriceUnknown) {
+        // Whose budget it is, and what all who share it have left, is the tenant's to know.
+        problem.extra.retain(|name, _| !["budget", "needed", "remaining"].contains(&name.as_str()));
     }
     problem
 }

@@ -25,7 +25,7 @@ WITH ours AS (
     ('purge_thread', @dispatch_text@), ('purge_user', @dispatch_text@), ('schema_version', @dispatch_text@),
     ('replica_count', @dispatch_text@), ('replica_runs', @dispatch_text@), ('run_tails', @dispatch_text@), ('reader_here', @dispatch_text@), ('reader_gone', @dispatch_text@), ('sweep_readers', @dispatch_text@), ('wake_expired', @dispatch_text@), ('sweep_sub_runs', @dispatch_text@), ('sweep_uploads', @dispatch_text@),
     ('reserve_call', @dispatch_text@), ('settle_calls', @dispatch_text@), ('fold_calls', @dispatch_text@), ('budget_unfolded', @dispatch_text@), ('resume_run', @dispatch_text@), ('wake_budgets', @dispatch_text@),
-    ('sweep_budgets', @dispatch_text@), ('forget_budget', @dispatch_text@), ('tenant_keys_after', @dispatch_text@), ('tenant_key_rewrap', @dispatch_text@),
+    ('sweep_budgets', @dispatch_text@), ('tenants_behind', @dispatch_text@), ('budget_forbids', @dispatch_text@), ('tenant_keys_after', @dispatch_text@), ('tenant_key_rewrap', @dispatch_text@),
     ('retention_due', @dispatch_text@), ('erase_kept', @dispatch_text@), ('compact_run', @append_text@), ('run_held', @append_text@), ('partition_in_use', @append_text@),
     ('drop_partitions', @owner_text@)
 ), functions AS (

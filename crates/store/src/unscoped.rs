@@ -389,10 +389,18 @@ impl Unscoped {
         self.one("SELECT headwater.fold_calls($1)", &[&tenant.uuid()]).await
     }
 
-    /// Settles what was set aside for calls of runs that are over, and forgets counters that are long over; returns how many
-    /// calls there were.
+    /// Settles what was set aside for calls of runs that are over, and forgets counters that are long over or of no budget any
+    /// more; then brings counters up to date, one tenant after the other. Returns how many calls nobody had settled.
     pub async fn sweep_budgets(&self) -> Result<i64, StoreError> {
-        self.one("SELECT headwater.sweep_budgets($1)", &[&100_i32]).await
+        const BITE: i32 = 100;
+        let left = self.one("SELECT headwater.sweep_budgets($1)", &[&BITE]).await?;
+        for row in self.call("SELECT * FROM headwater.tenants_behind($1)", &[&BITE]).await? {
+            // One tenant's counters that are busy keep no other's from being brought up to date.
+            if let Err(error) = self.fold_calls(TenantId::from_uuid(row.try_get(0)?)).await {
+                tracing::debug!(%error, "a tenant's counters stay behind until the next sweep");
+            }
+        }
+        Ok(left)
     }
 
     /// Wakes runs that wait for one that has ended, and asks for the end of those that nobody waits for; returns how many were

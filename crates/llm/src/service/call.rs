@@ -189,6 +189,7 @@ pub(super) fn stream(
                         return;
                     }
                 };
+                let is_reserved = reservation.is_held();
                 // The answer is as long as there is money for.
                 let input_tokens = estimate.input_tokens;
                 let ask = |tokens| Ask { model_id, request: &request, max_output_tokens: tokens, input_tokens };
@@ -333,7 +334,8 @@ pub(super) fn stream(
                         if unless(cancelled.as_mut(), sleep(delay)).await.is_none() {
                             return;
                         }
-                        if charged {
+                        // What was set aside under an id is settled, if only as given back.
+                        if charged || is_reserved {
                             estimate.model_call = ModelCallId::new();
                             is_told = false;
                         }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{Page, UserScopedStorage, time, word};
 use crate::StoreError;
+use crate::commit::LeaseToken;
 use crate::connection::Params;
 use crate::pool::{Idempotency, Once};
 
@@ -26,7 +27,7 @@ const SELECT: &str =
     FROM headwater.budgets b
     CROSS JOIN LATERAL (SELECT headwater.budget_period(b.per) AS period,
         CASE b.scope WHEN 'each_user' THEN $1::uuid ELSE '00000000-0000-0000-0000-000000000000' END AS holder) AS now
-    CROSS JOIN LATERAL headwater.budget_unfolded(b.budget_id, now.holder, now.period) AS u
+    CROSS JOIN LATERAL headwater.budget_unfolded(b.tenant_id, b.budget_id, now.holder, now.period) AS u
     LEFT JOIN headwater.budget_counters k ON k.tenant_id = b.tenant_id AND k.budget_id = b.budget_id
           AND k.period = now.period AND k.holder = now.holder";
 
@@ -340,7 +341,7 @@ impl UserScopedStorage {
             &[&id.uuid(), &owner, &if_revision, &limit, &mode, &change.strict, &change.warn_at_percent, &at.0];
         let changed = !self.query(sql, values).await?.is_empty();
         if changed {
-            self.wake_for_budget(id).await?;
+            self.wake_for_money().await?;
         }
         match self.budget_get(id, None).await? {
             Some(now) if changed => Ok(BudgetChanged::Yes(Box::new(now))),
@@ -356,17 +357,18 @@ impl UserScopedStorage {
         let sql = "DELETE FROM headwater.budgets WHERE budget_id = $1 AND owner = $2 RETURNING budget_id";
         let gone = !self.query(sql, &[&id.uuid(), &said(owner)]).await?.is_empty();
         if gone {
-            self.wake_for_budget(id).await?;
+            self.wake_for_money().await?;
         }
         Ok(gone)
     }
 
-    /// In a statement after the change has been committed: a run that suspends meanwhile has either seen the change, or is
-    /// seen here.
-    async fn wake_for_budget(&self, id: BudgetId) -> Result<(), StoreError> {
+    /// All that wait for money look again: what a call needs hangs on all budgets that cover it. In a statement after the change
+    /// has been committed: a run that suspends meanwhile has either seen the change, or is seen here. The sweep does it too, should
+    /// this process die in between.
+    async fn wake_for_money(&self) -> Result<(), StoreError> {
         let sql = "UPDATE headwater.runs SET woken = true
-                   WHERE waits_budget IS NOT NULL AND waits_budget->>'budget' = $1 AND status = 'suspended' AND NOT woken";
-        self.query(sql, &[&id.uuid().to_string()]).await.map(drop)
+                   WHERE waits_budget IS NOT NULL AND status = 'suspended' AND NOT woken";
+        self.query(sql, &[]).await.map(drop)
     }
 
     /// Whether any call of the tenant may fall under a budget.
@@ -405,11 +407,12 @@ impl UserScopedStorage {
         }
     }
 
-    /// Gives back what was set aside for a call that was never made. Again is nothing.
-    pub async fn release_call(&self, call: ModelCallId) -> Result<(), StoreError> {
-        let sql = "SELECT headwater.settle_calls(ARRAY[headwater.tenant_id()], ARRAY[$1::uuid], ARRAY[0::bigint]),
-                          headwater.fold_calls(headwater.tenant_id(), $1::uuid)";
-        self.query(sql, &[&call.uuid()]).await.map(drop)
+    /// Gives back what was set aside for a call that was never made, as long as its run is held with this token: whoever has taken
+    /// it over says what becomes of the call. Again is nothing.
+    pub async fn release_call(&self, run: RunId, token: LeaseToken, call: ModelCallId) -> Result<(), StoreError> {
+        let sql = "SELECT headwater.settle_calls(ARRAY[headwater.tenant_id()], ARRAY[$3::uuid], ARRAY[0::bigint])
+                   WHERE headwater.run_held($1, $2)";
+        self.query(sql, &[&run.uuid(), &token.0, &call.uuid()]).await.map(drop)
     }
 
     /// What is set aside for calls of a run: of one that was taken over, calls of which nobody knows what became of them.

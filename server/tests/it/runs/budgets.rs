@@ -147,6 +147,9 @@ async fn a_run_that_waits_for_money_can_be_cancelled_or_fail_at_once() {
         (&json!("budget_exhausted"), &json!(budget), 1000)
     );
     assert!(nano(&error["needed"]) > 1000, "{error}");
+    let seen = alice.token.get(&format!("/v1/runs/{}", id(&failed))).await.ok(200)["error"].clone();
+    assert_eq!(seen["code"], "budget_exhausted");
+    assert!(["budget", "needed", "remaining"].iter().all(|field| seen.get(field).is_none()), "{seen}");
     assert_eq!(lane.requests().len(), 0);
     assert_eq!(settled(&tenant, &budget).await, 0);
 }
@@ -275,11 +278,8 @@ async fn every_user_has_a_counter_and_sees_no_other() {
 
     // The next day: as if the counters were of yesterday.
     let admin = Site::shared().await.database.admin().await;
-    let admin_sql = format!(
-        "UPDATE headwater.budget_counters SET period = period - 1 WHERE budget_id = '{0}';
-         UPDATE headwater.runs SET suspended_at = suspended_at - interval '1 day' WHERE waits_budget->>'budget' = '{0}'",
-        each.trim_start_matches("bud_")
-    );
+    let of_it = format!("WHERE budget_id = '{}'", each.trim_start_matches("bud_"));
+    let admin_sql = format!("UPDATE headwater.budget_counters SET period = period - 1 {of_it}");
     admin.execute(&admin_sql).await.expect("time passes");
     assert_eq!(alice.key.ended(&broke).await["status"], "completed", "the sweep wakes it");
     let shown = alice.token.get(&format!("/v1/budgets/{each}")).await.ok(200);
@@ -293,7 +293,7 @@ async fn a_soft_budget_is_told_of_once_and_to_those_who_may_know() {
     let call = Reply::text("").usage(ASKED as u64, 50).tool_call("memory_list", "{}");
     let lane = Lane::sequence([call, answer(50), answer(50)]);
     let tools = json!([{"type": "builtin", "name": "memory"}]);
-    agent(&tenant, &lane, 100, json!({"tools": tools})).await;
+    agent(&tenant, &lane, 100, json!({"tools": tools, "user_visibility": {"cost": true}})).await;
     let scope = json!({"type": "tenant"});
     let soft = budget(&tenant, json!({"scope": scope, "mode": "soft", "limit": {"nano_usd": 1000}})).await;
     for steps in [2, 1] {
@@ -308,6 +308,7 @@ async fn a_soft_budget_is_told_of_once_and_to_those_who_may_know() {
             (&json!(soft), &json!("soft"), 1000)
         );
         assert_eq!(nano(&warning["remaining"]), 1000 - nano(&warning["spent"]));
+        // Not even where the agent shows what calls cost: this is what all users have spent.
         let seen = events(&read(&alice.token, &run, None).await);
         let place = &seen[warning["seq"].as_u64().expect("a number") as usize - 1];
         assert_eq!(place["type"], "hidden");
@@ -467,6 +468,45 @@ async fn what_is_set_aside_and_not_spent_is_there_for_others() {
         assert_eq!(alice.key.ended(run).await["status"], "completed");
     }
     assert_eq!(settled(&tenant, &budget).await, 2 * cost(1));
+}
+
+/// Whoever changed the budget died before it had woken those that wait: the sweep wakes them.
+#[tokio::test]
+async fn a_change_that_woke_nobody_is_found() {
+    let site = Site::start(&[("HEADWATER__LEASE__MS", "400")]).await;
+    let tenant = site.tenant().await;
+    let alice = tenant.user("alice").await;
+    agent(&tenant, &Lane::always(answer(1)), 100, json!({})).await;
+    hard(&tenant, 0).await;
+    let run = id(&alice.key.run("x").await);
+    suspended(&alice, &run).await;
+    let admin = site.database.admin().await;
+    admin.execute("UPDATE headwater.budgets SET limit_nano_usd = 1000000").await.expect("it is raised");
+    assert_eq!(alice.key.ended(&run).await["status"], "completed");
+}
+
+/// Calls of two runs below one run share its budget: more for it lets both go on.
+#[tokio::test]
+async fn more_for_a_run_wakes_all_that_wait_for_it() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let below = Lane::always(answer(1));
+    let config = json!({"model": "openai/gpt-5-mini", "instructions": below.mark(), "max_output_tokens": 100});
+    tenant.api.put("/v1/agents/helper", config).await.ok(201);
+    let call = Reply::text("").usage(ASKED as u64, 60);
+    let call = call.tool_call("ask", r#"{"input":"one"}"#).tool_call("ask", r#"{"input":"two"}"#);
+    let lane = Lane::sequence([call, answer(1)]);
+    let tools = json!([{"type": "agent", "name": "ask", "agent": "helper"}]);
+    agent(&tenant, &lane, 100, json!({"tools": tools, "run_budget": {"limit": {"nano_usd": 120 * OUTPUT}}})).await;
+    let run = id(&alice.key.run("x").await);
+    let subs = eventually("both wait for money", || async {
+        let found = alice.key.get(&format!("/v1/runs?parent={run}&status=suspended")).await.ok(200)["data"].clone();
+        (found.as_array()?.len() == 2).then_some(found)
+    })
+    .await;
+    let more = json!({"run_budget": {"limit": {"usd": "1"}}});
+    alice.key.post(&format!("/v1/runs/{}/resume", id(&subs[0])), more).await.ok(200);
+    assert_eq!(alice.key.ended(&run).await["status"], "completed");
 }
 
 /// A call that is refused for good gives back what was set aside for it.
