@@ -7,7 +7,7 @@ use serde_json::Value;
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     http: reqwest::Client,
-    base: String,
+    pub(super) base: String,
     headers: HeaderMap,
 }
 

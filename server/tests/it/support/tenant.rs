@@ -96,13 +96,21 @@ impl Api {
         self.post(&format!("/v1/threads/{thread}/runs"), json!({"agent": "assistant", "input": input})).await.ok(201)
     }
 
-    /// The run's snapshot when it has ended.
+    /// The run's snapshot when it has ended. One that does not is shown as it is then.
     pub(crate) async fn ended(&self, run: &str) -> Value {
-        super::eventually("the end of a run", || async move {
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
             let found = self.get(&format!("/v1/runs/{run}?wait_ms=20000")).await.ok(200);
-            ["completed", "failed", "cancelled"].contains(&found["status"].as_str()?).then_some(found)
-        })
-        .await
+            if ["completed", "failed", "cancelled"].contains(&found["status"].as_str().expect("a status")) {
+                return found;
+            }
+            assert!(
+                std::time::Instant::now() < patience,
+                "waited in vain for the end of a run at {}: {found}",
+                self.base
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 }
 
