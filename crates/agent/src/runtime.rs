@@ -366,8 +366,15 @@ impl AgentRuntime {
                 if let Some((_, live)) = cancelled {
                     let by = live.by.unwrap_or(Actor { kind: ActorKind::System, id: None, reason: None });
                     let scope = Scope { tenant: identity.tenant, user: Some(identity.user) };
-                    if let Err(error) = Box::pin(runtime.cancel(scope, identity.run, by)).await {
-                        tracing::warn!(%error, "a run that waits could not be cancelled; who asked for it asks again");
+                    // Whoever asked was told so: what is in the way passes.
+                    let mut pause = Duration::from_millis(50);
+                    while let Err(error) = Box::pin(runtime.cancel(scope, identity.run, by.clone())).await {
+                        tracing::warn!(%error, "a run that waits could not be cancelled yet");
+                        if pause > Duration::from_secs(10) {
+                            break;
+                        }
+                        tokio::time::sleep(pause).await;
+                        pause *= 2;
                     }
                 }
                 if let Some((run, token)) = next {

@@ -212,6 +212,8 @@ async fn play(ground: &Ground, fate: Fate, point: Point) -> bool {
         assert_eq!(assert_consistent(&alice, &run).await, log, "{what}: nothing was added");
     }
     let made = there.made();
+    // The other process may have been faster to go on with it: then this one owned nothing when it happened to it.
+    let met = tap.was_hit() || (point == Point::During && ended["attempt"].as_i64() > Some(2));
     assert!(made.iter().all(|call| call.id == made[0].id && call.id.is_string()), "{what}: one call, one id: {made:?}");
     if ground.effect == "side_effect" {
         assert!(made.len() <= 1, "{what}: made {} times", made.len());
@@ -219,13 +221,13 @@ async fn play(ground: &Ground, fate: Fate, point: Point) -> bool {
         // Before it was written down that it begins, nothing is unknown; nor once its answer was.
         let unknown =
             matches!(point, Point::Commit(2, Moment::After) | Point::During | Point::Commit(3, Moment::Before));
-        assert_eq!(asked, usize::from(unknown && (tap.was_hit() || point == Point::During)), "{what}");
+        assert_eq!(asked, usize::from(unknown && met), "{what}");
     } else {
         assert_eq!(asked, 0, "{what}: nobody need be asked");
         assert!((1..=2).contains(&made.len()), "{what}: made {} times", made.len());
         assert!(made.iter().all(|call| call.key.is_some() == (ground.effect == "idempotent")), "{what}");
     }
-    tap.was_hit() || point == Point::During
+    met
 }
 
 /// A person says that it is to be done again: it is, with what was decided on before.
