@@ -283,8 +283,8 @@ BEGIN
     WHERE s.tenant_id = g.tenant_id AND s.model_call = g.model_call AND s.cost_nano_usd IS NULL;
 END $$;
 
--- Brings a tenant's counters up to date with its settled calls, or with this one. Returns how many there were.
-CREATE FUNCTION headwater.fold_calls(p_tenant uuid, p_call uuid DEFAULT NULL) RETURNS bigint
+-- Brings a tenant's counters up to date with its settled calls. Returns how many there were.
+CREATE FUNCTION headwater.fold_calls(p_tenant uuid) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_budgets uuid[];
@@ -296,8 +296,7 @@ DECLARE
 BEGIN
     SELECT array_agg(x.model_call) INTO v_calls FROM (
         SELECT s.model_call FROM headwater.budget_reservations s
-        WHERE s.tenant_id = p_tenant AND s.cost_nano_usd IS NOT NULL
-          AND (p_call IS NULL OR s.model_call = p_call) LIMIT 1000) x;
+        WHERE s.tenant_id = p_tenant AND s.cost_nano_usd IS NOT NULL LIMIT 1000) x;
     IF v_calls IS NULL THEN
         RETURN 0;
     END IF;
