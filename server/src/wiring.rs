@@ -186,6 +186,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         providers: settings.provider_configs(),
         max_concurrent: settings.llm.max_concurrent,
         max_waiting_per_tenant: settings.llm.max_waiting_per_tenant,
+        max_waiting: settings.llm.max_waiting,
         max_attempts: settings.llm.max_attempts,
         ..GatewayOptions::default()
     })?;

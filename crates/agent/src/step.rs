@@ -186,6 +186,8 @@ pub(crate) async fn run_step(
         agent: state.run.agent,
         run: identity.run,
         step,
+        priority: state.run.config.priority,
+        weight: 1,
         cancel: stop.clone(),
         keys,
         ledger: Arc::new(state.ledger(step)),

@@ -78,8 +78,19 @@ pub(crate) struct Estimated {
     pub(crate) max_output_tokens: u32,
     /// What the call can cost; `None` where nobody knows its price.
     pub(crate) priced: Option<Priced>,
+    /// What it probably counts in the queue: see [`queue_cost`].
+    pub(crate) queue_cost: u64,
     /// What goes in, if it is text alone.
     pub(crate) raw: Option<RawInput>,
+}
+
+/// What a call counts in the fair queue of its model: its money where that is known, else its tokens, of which those that
+/// come out take longer. Calls of one model share the unit.
+pub(crate) fn queue_cost(money: Option<Money>, usage: &Usage) -> u64 {
+    match money {
+        Some(Money(nano_usd)) => u64::try_from(nano_usd).unwrap_or(0),
+        None => usage.output_tokens.saturating_mul(4).saturating_add(usage.input_tokens),
+    }
 }
 
 /// The dearest prices of a call, at the two bounds of what goes in.
@@ -262,7 +273,8 @@ impl CostEstimator {
         let priced = at(most)
             .zip(at(strict))
             .map(|(of_most, of_strict)| Priced { most: (most, of_most), strict: (strict, of_strict) });
-        Estimated { estimate, max_output_tokens, priced, raw }
+        let queue_cost = queue_cost(estimate.expected, &usage);
+        Estimated { estimate, max_output_tokens, priced, queue_cost, raw }
     }
 
     async fn tokens_of_all(&self, texts: Vec<Arc<str>>) -> u64 {
@@ -322,7 +334,7 @@ mod tests {
     async fn both_numbers_and_the_overhead() {
         let mut request = ModelRequest::new("openai/gpt-4o", vec![ModelMessage::new(Role::User, "Hello, world!")]);
         request.instructions = Some("Hello, world!".into());
-        let (estimator, ctx) = (estimator(), crate::permit::tests::of(headwater_protocol::TenantId::new()));
+        let (estimator, ctx) = (estimator(), crate::limiter::tests::of(headwater_protocol::TenantId::new()));
         let Estimated { estimate, max_output_tokens, raw, .. } =
             estimator.estimate(&ctx, "openai/gpt-4o", Some(100), &request).await;
         assert_eq!(raw, Some(RawInput { tokens: 8, overhead: 2 * 4 + 3 }));
@@ -356,7 +368,7 @@ mod tests {
         let mut message = ModelMessage::new(Role::User, "Hello, world!");
         message.tokens = Some(1);
         let request = ModelRequest::new("openai/gpt-4o", vec![message]);
-        let ctx = crate::permit::tests::of(headwater_protocol::TenantId::new());
+        let ctx = crate::limiter::tests::of(headwater_protocol::TenantId::new());
         let estimated = estimator().estimate(&ctx, "openai/gpt-4o", None, &request).await;
         assert_eq!(estimated.estimate.input_tokens, 1 + 4 + 3);
     }

@@ -22,6 +22,8 @@ pub(crate) struct Failure {
     pub(crate) fallback: bool,
     /// When the provider wants to be asked again.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether the provider is well, and asked too much.
+    pub(crate) overloaded: bool,
 }
 
 impl Failure {
@@ -40,7 +42,8 @@ impl Failure {
             // Of the platform's own keys no tenant can do anything about it.
             problem = problem.blame(Fault::Server);
         }
-        Self { problem, retry: provider, fallback: provider, retry_after: None }
+        let overloaded = code == ErrorCode::ProviderRateLimited;
+        Self { problem, retry: provider, fallback: provider, retry_after: None, overloaded }
     }
 
     /// Of a call with the tenant's own key: what is wrong with that is for the tenant to put right.
@@ -56,7 +59,7 @@ impl Failure {
         let detail = format!("the provider exceeded the {phase} timeout of {ms} ms");
         let failure = Self::new(ErrorCode::ProviderTimeout, detail);
         let more = phase != "total";
-        Self { problem: failure.problem.with("phase", phase), retry: more, fallback: more, retry_after: None }
+        Self { problem: failure.problem.with("phase", phase), retry: more, fallback: more, ..failure }
     }
 
     /// The answer makes no sense.
@@ -68,6 +71,11 @@ impl Failure {
     pub(crate) fn final_here(mut self) -> Self {
         self.retry = false;
         self
+    }
+
+    /// Could not be asked in time: what other providers do is another matter.
+    pub(crate) fn not_asked(problem: Problem) -> Self {
+        Self { problem, retry: false, fallback: true, retry_after: None, overloaded: false }
     }
 
     /// Adds a further member to the problem.
@@ -187,6 +195,10 @@ fn classify(status: Option<u16>, object: &ErrorObject, detail: String) -> Failur
                 Some(401 | 403) => E::ProviderAuthFailed,
                 Some(402) => E::ProviderQuotaExhausted,
                 Some(404) if object.says(&["model_not_found", "not_found_error"]) => E::ModelNotFound,
+                // Larger than a whole minute's allowance: no waiting helps, and it says nothing about anybody else.
+                Some(429) if object.message.as_deref().is_some_and(|said| said.contains("Request too large")) => {
+                    E::ProviderRejected
+                }
                 Some(429) => E::ProviderRateLimited,
                 Some(500..) => E::ProviderUnavailable,
                 Some(400..) => E::ProviderRejected,
@@ -195,7 +207,8 @@ fn classify(status: Option<u16>, object: &ErrorObject, detail: String) -> Failur
                 None => in_stream(object),
             }
         };
-    let failure = Failure::new(code, detail);
+    let mut failure = Failure::new(code, detail);
+    failure.overloaded |= matches!(status, Some(503 | 529)) || object.says(&["overloaded_error"]);
     match status {
         // Other 5xx (501, 505 …) say that asking again is useless; another provider may know better.
         Some(status @ 500..) if !matches!(status, 500 | 502 | 503 | 504 | 529) => failure.final_here(),
@@ -267,6 +280,25 @@ mod tests {
             assert_eq!(failure.problem.fault, fault, "{status} {code}");
             assert_eq!(failure.problem.extra["provider_status"], status);
         }
+    }
+
+    #[test]
+    fn being_asked_too_much_is_told_from_being_down_and_from_asking_too_much_at_once() {
+        for (status, message, overloaded) in [
+            (429, "Rate limit reached", true),
+            (429, "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 60000", false),
+            (503, "try later", true),
+            (529, "Overloaded", true),
+            (500, "oops", false),
+            (502, "bad gateway", false),
+        ] {
+            let body = format!(r#"{{"error":{{"message":"{message}","type":"x","code":"rate_limit_exceeded"}}}}"#);
+            let failure = from_status(status, body.as_bytes(), None);
+            assert_eq!(failure.overloaded, overloaded, "{status} {message}");
+            assert_eq!(failure.retry, status >= 500 || overloaded, "{status} {message}");
+        }
+        assert!(from_stream(br#"{"type":"overloaded_error","message":"Overloaded"}"#, None).overloaded);
+        assert!(!from_stream(br#"{"type":"server_error","message":"x"}"#, None).overloaded);
     }
 
     #[test]

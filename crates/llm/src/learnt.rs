@@ -83,7 +83,7 @@ impl Learnt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::permit::tests::of;
+    use crate::limiter::tests::of;
 
     fn ctx() -> CallContext {
         of(TenantId::new())

@@ -15,7 +15,7 @@
 //! | [`estimate`] | tokens and the two numbers of money |
 //! | `learnt` | what settled calls have taught of models and agents |
 //! | [`prices`] | `config/pricing.toml` and the arithmetic of cost |
-//! | [`permit`] | the queue in front of each provider |
+//! | [`limiter`] | the queue in front of each model: whose turn it is, and how many a provider takes at a time |
 //! | [`ledger`] | the seam where budgets are reserved |
 //! | [`provider`] | OpenAI Chat Completions, Anthropic Messages and the scripted model |
 //! | [`sse`] | the decoder of server-sent events |
@@ -26,7 +26,7 @@ pub mod event;
 mod failure;
 mod learnt;
 pub mod ledger;
-pub mod permit;
+pub mod limiter;
 pub mod prices;
 pub mod provider;
 pub mod request;
@@ -39,7 +39,7 @@ pub use event::{Estimate, LlmEvent, Outcome, Settlement};
 pub use ledger::{
     Bounds, BudgetWarning, Grant, Granted, Hold, Ledger, OpenLedger, Reservation, USEFUL_OUTPUT_TOKENS, Wanted,
 };
-pub use permit::{ConcurrencyLimiter, Permit};
+pub use limiter::{ConcurrencyLimiter, LimiterState, Permit, QueueBounds};
 pub use prices::{ModelFacts, Prices};
 pub use provider::{MaxTokensField, Protocol, ProviderConfig};
 pub use request::{Attachment, CallContext, Keys, ModelCall, ModelMessage, ModelRequest, ModelTool, Place, Shown};

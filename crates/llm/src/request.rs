@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_protocol::api::{Fallback, ReasoningEffort, ResponseFormat, Timeouts, ToolChoice};
+use headwater_protocol::api::{Fallback, Priority, ReasoningEffort, ResponseFormat, Timeouts, ToolChoice};
 use headwater_protocol::event::Role;
 use headwater_protocol::message::Detail;
 use headwater_protocol::{AgentId, ArtifactId, CallId, RunId, TenantId, UserId};
@@ -30,6 +30,10 @@ pub struct CallContext {
     pub run: RunId,
     /// The step of the run.
     pub step: i32,
+    /// Whether somebody waits for the answer: within a tenant those calls go first.
+    pub priority: Priority,
+    /// The tenant's share of what tenants that wait are served, beside others' weights. At least 1.
+    pub weight: u32,
     /// Ends the call at its next await.
     pub cancel: CancellationToken,
     /// The tenant's own keys, by provider, used instead of the platform's. `None`: there is one that cannot be used, and then

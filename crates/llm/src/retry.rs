@@ -92,6 +92,31 @@ pub(crate) fn hint(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
+/// For how long a provider that has just answered will take nothing more: it told that none of its requests or tokens are
+/// left, and when there are some again (OpenAI: a duration such as `6m0s`; Anthropic: an instant).
+pub(crate) fn exhausted(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: String| headers.get(name)?.to_str().ok().map(str::trim);
+    let mut longest = None;
+    for kind in ["requests", "tokens"] {
+        if text(format!("x-ratelimit-remaining-{kind}")) == Some("0") {
+            let reset = text(format!("x-ratelimit-reset-{kind}")).and_then(duration);
+            longest = longest.max(reset);
+        }
+        if text(format!("anthropic-ratelimit-{kind}-remaining")) == Some("0") {
+            let at: Option<jiff::Timestamp> =
+                text(format!("anthropic-ratelimit-{kind}-reset")).and_then(|text| text.parse().ok());
+            let wait = at.and_then(|at| Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok());
+            longest = longest.max(wait);
+        }
+    }
+    longest
+}
+
+/// `1s`, `120ms`, `6m0s`.
+fn duration(text: &str) -> Option<Duration> {
+    text.parse::<jiff::SignedDuration>().ok().and_then(|read| Duration::try_from(read).ok())
+}
+
 /// Nonsense (negative, infinite, no number) is no hint.
 fn seconds(value: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(value).ok()
@@ -161,6 +186,41 @@ mod tests {
         }
         let down = failure(ErrorCode::ProviderUnavailable, Some(1));
         assert_eq!(Attempts::new(POLICY).next(&down, true, LONG), Next::GiveUp, "a delta was forwarded");
+    }
+
+    #[test]
+    fn what_is_left_is_read_as_each_provider_tells_it() {
+        let read = |pairs: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(*name, value.parse().expect("a header value"));
+            }
+            exhausted(&headers)
+        };
+        let openai = |left: &str, reset: &str| {
+            read(&[("x-ratelimit-remaining-requests", left), ("x-ratelimit-reset-requests", reset)])
+        };
+        assert_eq!(openai("1", "1s"), None);
+        assert_eq!(openai("0", "120ms"), Some(Duration::from_millis(120)));
+        assert_eq!(openai("0", "6m0s"), Some(Duration::from_secs(360)));
+        assert_eq!(openai("0", "soon"), None);
+        let both = [
+            ("x-ratelimit-remaining-requests", "0"),
+            ("x-ratelimit-reset-requests", "1s"),
+            ("x-ratelimit-remaining-tokens", "0"),
+            ("x-ratelimit-reset-tokens", "1.5s"),
+        ];
+        assert_eq!(read(&both), Some(Duration::from_millis(1500)));
+        let soon = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(20)).to_string();
+        let anthropic =
+            read(&[("anthropic-ratelimit-tokens-remaining", "0"), ("anthropic-ratelimit-tokens-reset", &soon)]);
+        let wait = anthropic.expect("an instant");
+        assert!(wait > Duration::from_secs(15) && wait <= Duration::from_secs(20), "{wait:?}");
+        let past = [
+            ("anthropic-ratelimit-tokens-remaining", "0"),
+            ("anthropic-ratelimit-tokens-reset", "2020-01-01T00:00:00Z"),
+        ];
+        assert_eq!(read(&past), None);
     }
 
     #[test]

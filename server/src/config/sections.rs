@@ -147,10 +147,12 @@ pub struct LimitSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LlmSettings {
-    /// At a time per provider; 0 = no limit.
+    /// At a time of each model with each key; 0 = no limit.
     pub max_concurrent: usize,
-    /// Of one tenant, waiting at one provider.
+    /// Of one tenant, waiting for one model.
     pub max_waiting_per_tenant: usize,
+    /// Of all tenants, waiting for one model.
+    pub max_waiting: usize,
     /// Attempts, the first included.
     pub max_attempts: u32,
 }

@@ -34,6 +34,8 @@ pub enum PricesError {
 /// What is known about a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelFacts {
+    /// The name of its entry in the table: of its aliases and dates too, and of everything that only matches a pattern.
+    pub entry: String,
     /// What it costs, if known.
     pub price: Option<ModelPrice>,
     /// What it costs when much goes in.

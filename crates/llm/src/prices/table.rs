@@ -73,6 +73,7 @@ pub(super) fn parse(toml: &str) -> Result<Prices, PricesError> {
         let Some((provider, id)) = split_model(&key) else { return Err(PricesError::Key(key)) };
         let Some(price) = entry.price() else { return Err(PricesError::HalfPrice(key)) };
         let facts = Arc::new(ModelFacts {
+            entry: key.clone(),
             price,
             long_context: entry.long_context.map(Long::read),
             context_window: entry.context_window,

@@ -50,6 +50,8 @@ pub(super) struct Opened {
     pub(super) key: Option<SecretString>,
     /// Whether it is a stream of events.
     pub(super) is_stream: bool,
+    /// For how long the provider will take nothing more.
+    pub(super) pause: Option<Duration>,
 }
 
 impl Endpoint {
@@ -142,7 +144,8 @@ impl Endpoint {
             kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
         };
         let is_stream = response.headers().get(CONTENT_TYPE).is_some_and(is_stream);
-        Ok(Opened { response, key: key.cloned(), is_stream })
+        let pause = retry::exhausted(response.headers());
+        Ok(Opened { response, key: key.cloned(), is_stream, pause })
     }
 }
 

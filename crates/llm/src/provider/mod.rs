@@ -11,6 +11,8 @@ mod openai;
 mod reply;
 mod scripted;
 
+use std::time::Duration;
+
 use headwater_protocol::api::Timeouts;
 use headwater_protocol::event::FinishReason;
 use headwater_protocol::{Problem, Usage};
@@ -175,7 +177,8 @@ impl Provider {
         }
     }
 
-    /// Sends the request and waits for the answer's beginning. `own_key`: instead of the platform's. `deadline` is the end of
+    /// Sends the request and waits for the answer's beginning; for how long the provider takes nothing more, if it told.
+    /// `own_key`: instead of the platform's. `deadline` is the end of
     /// all attempts together.
     pub(crate) async fn open(
         &self,
@@ -183,17 +186,17 @@ impl Provider {
         own_key: Option<&SecretString>,
         timeouts: &Timeouts,
         deadline: Instant,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<(Answer, Option<Duration>), Failure> {
         match (self, prepared) {
             (Self::OpenAi(openai), Prepared::OpenAi(body)) => {
-                let answer = openai.open(body, own_key, timeouts, deadline).await?;
-                Ok(Answer::OpenAi(Box::new(answer)))
+                let (answer, pause) = openai.open(body, own_key, timeouts, deadline).await?;
+                Ok((Answer::OpenAi(Box::new(answer)), pause))
             }
             (Self::Anthropic(anthropic), Prepared::Anthropic(body)) => {
-                let answer = anthropic.open(body, own_key, timeouts, deadline).await?;
-                Ok(Answer::Anthropic(Box::new(answer)))
+                let (answer, pause) = anthropic.open(body, own_key, timeouts, deadline).await?;
+                Ok((Answer::Anthropic(Box::new(answer)), pause))
             }
-            (_, Prepared::Scripted(script)) => script.open().map(Answer::Scripted),
+            (_, Prepared::Scripted(script)) => script.open().map(|answer| (Answer::Scripted(answer), None)),
             (_, Prepared::OpenAi(_) | Prepared::Anthropic(_)) => Err(Failure::invalid("prepared for another provider")),
         }
     }

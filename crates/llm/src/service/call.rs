@@ -16,11 +16,11 @@ use tokio::time::{Instant, sleep};
 use super::Gateway;
 use super::metered::Metered;
 use super::pace::{Raced, later, ms, race, unless};
-use crate::estimate::Estimated;
+use crate::estimate::{Estimated, queue_cost};
 use crate::event::{LlmEvent, Outcome};
 use crate::failure::Failure;
 use crate::ledger::{Grant, Granted, Reservation, Wanted};
-use crate::permit::Entry;
+use crate::limiter::{Entry, Permit, Turned};
 use crate::provider::{Ask, Piece};
 use crate::request::{CallContext, ModelRequest};
 use crate::retry::{Attempts, Next};
@@ -59,7 +59,8 @@ pub(super) fn stream(
         let mut attempt = 0;
         let mut last: Option<Problem> = None;
 
-        'models: for Choice { model, max_output_tokens: asked } in choices(&request) {
+        let mut choices = choices(&request).into_iter();
+        'models: while let Some(Choice { model, max_output_tokens: asked }) = choices.next() {
             let model = model.as_str();
             let own_key = match split_model(model).and_then(|(provider, _)| ctx.keys.get(provider)) {
                 None => None,
@@ -88,7 +89,7 @@ pub(super) fn stream(
             // Estimate.
             // Boxed, as is what follows: an answer that is being read takes no place for how it was asked for.
             let estimating = Box::pin(gateway.estimator.estimate(&ctx, model, asked, &request));
-            let Some(Estimated { mut estimate, max_output_tokens, priced, raw }) = unless(cancelled.as_mut(), estimating).await else {
+            let Some(Estimated { mut estimate, max_output_tokens, priced, queue_cost: counts, raw }) = unless(cancelled.as_mut(), estimating).await else {
                 return;
             };
             let bounds = priced.map(|priced| priced.bounds(max_output_tokens));
@@ -101,6 +102,7 @@ pub(super) fn stream(
                     return;
                 }
             };
+            let lane = gateway.lane(registered, model, own_key.map(|_| ctx.tenant));
             let mut attempts = Attempts::new(gateway.retry);
             let mut is_told = false;
 
@@ -114,29 +116,34 @@ pub(super) fn stream(
 
                 // Permit.
                 let entered = Instant::now();
-                let permit = match registered.limiter.enter(&ctx, estimate.expected) {
-                    Err(problem) => {
-                        yield Err(problem);
-                        return;
-                    }
-                    Ok(Entry::Granted(permit)) => permit,
+                let got = match lane.enter(&ctx, counts, queue_left) {
+                    Err(turned) => Err(turned.into()),
+                    Ok(Entry::Granted(permit)) => Ok(permit),
                     Ok(Entry::Waiting(mut ticket)) => {
                         let give_up = later(entered, ms(queue_left));
                         let mut notice = throttle.next(entered);
                         loop {
-                            timer.as_mut().reset(notice.min(give_up));
+                            let wake = ticket.paused_until().into_iter().fold(notice.min(give_up), Instant::min);
+                            timer.as_mut().reset(wake);
                             match race(cancelled.as_mut(), timer.as_mut(), &mut ticket).await {
-                                Raced::Done(permit) => break permit,
+                                Raced::Done(outcome) => break outcome.map_err(NotAsked::from),
                                 Raced::Cancelled => return,
-                                Raced::TimedOut if Instant::now() >= give_up => {
-                                    yield Err(queue_timeout(request.max_queue_ms));
-                                    return;
-                                }
-                                Raced::TimedOut => {
-                                    let (queue_pos, wait_ms) = ticket.place();
-                                    notice = throttle.tell();
-                                    yield Ok(LlmEvent::Throttled { wait_ms, queue_pos, reason: "concurrency" });
-                                }
+                                Raced::TimedOut => {}
+                            }
+                            let now = Instant::now();
+                            if now >= give_up {
+                                break Err(NotAsked::InTime);
+                            }
+                            lane.nudge();
+                            if now >= notice {
+                                let standing = ticket.standing();
+                                notice = throttle.tell();
+                                let reason = if standing.paused.is_some() { "provider" } else { "concurrency" };
+                                yield Ok(LlmEvent::Throttled {
+                                    wait_ms: standing.wait_ms,
+                                    queue_pos: standing.position,
+                                    reason,
+                                });
                             }
                         }
                     }
@@ -148,6 +155,28 @@ pub(super) fn stream(
                     None => later(Instant::now(), timeouts.total_ms),
                 };
                 deadline = Some(until);
+                let mut permit = match got {
+                    Ok(permit) => permit,
+                    Err(not_asked) => {
+                        attempt -= 1;
+                        let failure = not_asked.failure(request.max_queue_ms);
+                        let next = attempts.next(&failure, false, until.saturating_duration_since(Instant::now()));
+                        // Why it had to wait says more than that it waited too long.
+                        if !matches!(&last, Some(known) if known.code == ErrorCode::ProviderRateLimited) {
+                            last = Some(failure.problem);
+                        }
+                        match next {
+                            Next::Again(delay) => {
+                                if unless(cancelled.as_mut(), sleep(delay)).await.is_none() {
+                                    return;
+                                }
+                                continue;
+                            }
+                            Next::OtherModel => continue 'models,
+                            Next::GiveUp => break 'models,
+                        }
+                    }
+                };
 
                 // Reserve.
                 let wanted = Wanted { estimate: &estimate, bounds, own_key: own_key.is_some() };
@@ -222,13 +251,14 @@ pub(super) fn stream(
                         return;
                     }
                     Some(Err(failure)) => {
-                        drop(permit);
+                        tell(permit, &failure, &timeouts, gateway.retry.max_hint);
                         // Refused, or never received: nobody pays for it. Before it is asked again, under the same id.
                         reservation.release().await;
                         let failure = if own_key.is_some() { failure.with_own_key() } else { failure };
                         (failure, false, false)
                     }
-                    Some(Ok(mut answer)) => {
+                    Some(Ok((mut answer, pause))) => {
+                        permit.answered(pause.map(|pause| pause.min(gateway.retry.max_hint)));
                         // Stream.
                         let mut metered = Metered::new(sent, ms(queued));
                         let watch = Watch { timeouts, sent, until };
@@ -238,6 +268,7 @@ pub(super) fn stream(
                                 Raced::Done(Ok(Piece::Text(delta))) => {
                                     if metered.text(&delta) {
                                         timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                        permit.first_token(sent.elapsed());
                                         // From here on it is not asked again, however it ends.
                                         prepared = None;
                                         request.let_go();
@@ -247,6 +278,7 @@ pub(super) fn stream(
                                 Raced::Done(Ok(Piece::Reasoning(delta))) => {
                                     if metered.reasoning(&delta) {
                                         timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                        permit.first_token(sent.elapsed());
                                         // From here on it is not asked again, however it ends.
                                         prepared = None;
                                         request.let_go();
@@ -256,6 +288,7 @@ pub(super) fn stream(
                                 Raced::Done(Ok(Piece::ToolCall { index, name })) => {
                                     if metered.text(&name) {
                                         timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                        permit.first_token(sent.elapsed());
                                         // From here on it is not asked again, however it ends.
                                         prepared = None;
                                         request.let_go();
@@ -265,6 +298,7 @@ pub(super) fn stream(
                                 Raced::Done(Ok(Piece::ToolArgs { index, delta })) => {
                                     if metered.text(&delta) {
                                         timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                                        permit.first_token(sent.elapsed());
                                         // From here on it is not asked again, however it ends.
                                         prepared = None;
                                         request.let_go();
@@ -302,7 +336,14 @@ pub(super) fn stream(
                         if !settlement.estimated {
                             gateway.estimator.settled(&ctx, model, raw, settlement.usage);
                         }
-                        drop((reservation, permit));
+                        permit.spent(queue_cost(settlement.cost, &settlement.usage), matches!(end, End::Finished(_)));
+                        match &end {
+                            End::Failed(failure) if !forwarded => {
+                                tell(permit, failure, &timeouts, gateway.retry.max_hint);
+                            }
+                            End::Failed(_) | End::Finished(_) | End::Cancelled => drop(permit),
+                        }
+                        drop(reservation);
                         yield Ok(LlmEvent::Settled(settlement));
                         match end {
                             End::Finished(finish_reason) => {
@@ -317,7 +358,15 @@ pub(super) fn stream(
 
                 // Again, elsewhere, or done.
                 let left = until.saturating_duration_since(Instant::now());
-                let next = attempts.next(&failure, forwarded, left);
+                // A provider that is asked too much is asked again as long as the call would wait, if there is no other: the
+                // limiter says when.
+                let next = if failure.overloaded && !forwarded && choices.as_slice().is_empty() {
+                    let hint = failure.retry_after.unwrap_or_default();
+                    let is_in_time = hint < queue_left.min(left) && hint <= gateway.retry.max_hint;
+                    if is_in_time { Next::Again(Duration::ZERO) } else { Next::GiveUp }
+                } else {
+                    attempts.next(&failure, forwarded, left)
+                };
                 if next != Next::GiveUp {
                     tracing::warn!(
                         run.id = %ctx.run, tenant.id = %ctx.tenant, gen_ai.request.model = model, attempt,
@@ -347,6 +396,54 @@ pub(super) fn stream(
         }
         let nothing = || Problem::new(ErrorCode::Internal, "a call ended without a result");
         yield Err(last.unwrap_or_else(nothing));
+    }
+}
+
+/// Why a call did not come to ask.
+enum NotAsked {
+    InTime,
+    Turned(Turned),
+}
+
+impl From<Turned> for NotAsked {
+    fn from(turned: Turned) -> Self {
+        Self::Turned(turned)
+    }
+}
+
+impl NotAsked {
+    fn failure(self, max_queue_ms: u64) -> Failure {
+        match self {
+            Self::InTime => Failure::not_asked(queue_timeout(max_queue_ms)),
+            Self::Turned(turned @ Turned::Down(_)) => {
+                Failure { retry: true, ..Failure::not_asked(turned.problem(max_queue_ms)) }
+            }
+            Self::Turned(turned) => Failure::not_asked(turned.problem(max_queue_ms)),
+        }
+    }
+}
+
+/// Gives a permit back with what the limiter learns from a failure before the first token.
+fn tell(permit: Permit, failure: &Failure, timeouts: &Timeouts, max_hint: Duration) {
+    if failure.overloaded {
+        permit.refused(failure.retry_after.map(|hint| hint.min(max_hint)));
+    } else if is_down(failure, timeouts) {
+        permit.failed();
+    }
+}
+
+/// Whether the provider itself is in trouble, as others will find too. Somebody's short timeouts say nothing about it.
+fn is_down(failure: &Failure, timeouts: &Timeouts) -> bool {
+    let usual = Timeouts::default();
+    match failure.problem.code {
+        ErrorCode::ProviderUnavailable => true,
+        ErrorCode::ProviderTimeout => {
+            timeouts.connect_ms >= usual.connect_ms
+                && timeouts.headers_ms >= usual.headers_ms
+                && timeouts.first_token_ms >= usual.first_token_ms
+                && timeouts.total_ms >= usual.total_ms
+        }
+        _ => false,
     }
 }
 

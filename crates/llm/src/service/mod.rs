@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use headwater_protocol::api::{Model, split_model};
-use headwater_protocol::{ErrorCode, Problem};
+use headwater_protocol::{ErrorCode, Problem, TenantId};
 
 use crate::estimate::CostEstimator;
 use crate::event::LlmEvent;
-use crate::permit::ConcurrencyLimiter;
+use crate::limiter::{ConcurrencyLimiter, Lanes, QueueBounds};
 use crate::prices::{ModelFacts, Prices};
 use crate::provider::{Provider, ProviderConfig};
 use crate::request::{CallContext, ModelRequest};
@@ -30,10 +30,12 @@ pub struct GatewayOptions {
     pub providers: BTreeMap<String, ProviderConfig>,
     /// What models cost.
     pub prices: Prices,
-    /// Calls at a time for each provider that does not say; 0 = no limit.
+    /// Calls at a time of each model with each key, at each provider that does not say; 0 = no limit.
     pub max_concurrent: usize,
-    /// Calls of one tenant that may wait at one provider.
+    /// Calls of one tenant that may wait for one model.
     pub max_waiting_per_tenant: usize,
+    /// Calls of all tenants that may wait for one model.
+    pub max_waiting: usize,
     /// Attempts at each model, the first one included.
     pub max_attempts: u32,
     /// A provider that wants to be left alone for longer than this is not asked again by the same call.
@@ -47,6 +49,7 @@ impl Default for GatewayOptions {
             prices: Prices::builtin(),
             max_concurrent: 256,
             max_waiting_per_tenant: 1000,
+            max_waiting: 10_000,
             max_attempts: 3,
             max_retry_after: Duration::from_secs(30),
         }
@@ -99,7 +102,7 @@ struct Gateway {
 
 struct Registered {
     provider: Provider,
-    limiter: ConcurrencyLimiter,
+    lanes: Lanes,
 }
 
 impl GatewayLlmService {
@@ -111,9 +114,10 @@ impl GatewayLlmService {
                 return Err(GatewayError::Name { provider: name });
             }
             let limit = config.max_concurrent.unwrap_or(options.max_concurrent);
-            let limiter = ConcurrencyLimiter::new(limit, options.max_waiting_per_tenant);
+            let bounds = QueueBounds { per_tenant: options.max_waiting_per_tenant, in_all: options.max_waiting };
+            let lanes = Lanes::new(limit, bounds);
             let provider = Provider::new(&name, &config)?;
-            providers.insert(name, Registered { provider, limiter });
+            providers.insert(name, Registered { provider, lanes });
         }
         let prices = Arc::new(options.prices);
         Ok(Self(Arc::new(Gateway {
@@ -157,9 +161,9 @@ impl GatewayLlmService {
         self.0.providers.get(provider).and_then(|registered| registered.provider.host())
     }
 
-    /// The limiter of a provider.
-    pub fn limiter(&self, provider: &str) -> Option<&ConcurrencyLimiter> {
-        self.0.providers.get(provider).map(|registered| &registered.limiter)
+    /// The limiter of a model, with the platform's key or, of this tenant, its own; `None` without such a provider.
+    pub fn limiter(&self, model: &str, key_of: Option<TenantId>) -> Option<ConcurrencyLimiter> {
+        self.0.find(model).ok().map(|(registered, _)| self.0.lane(registered, model, key_of))
     }
 
     /// Whether the model's provider is configured; else `model_not_found`. Its id is the provider's business.
@@ -196,6 +200,11 @@ impl Gateway {
             // Where files are taken, a page is looked at as a picture.
             crate::Shown::File(_) => takes("file") || takes("image"),
         }
+    }
+
+    /// Which limiter a model's calls pass.
+    fn lane(&self, registered: &Registered, model: &str, key_of: Option<TenantId>) -> ConcurrencyLimiter {
+        registered.lanes.lane(self.prices.facts(model).map(|facts| facts.entry.as_str()), key_of)
     }
 
     /// The model's provider, and its id there.

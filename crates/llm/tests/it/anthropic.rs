@@ -145,8 +145,8 @@ async fn each_trouble_has_its_name() {
     };
     let cases = [
         (refused(401, "authentication_error", "invalid x-api-key sk-ant-canary"), ErrorCode::ProviderAuthFailed, 1),
-        (refused(429, "rate_limit_error", "slow down"), ErrorCode::ProviderRateLimited, 2),
-        (refused(529, "overloaded_error", "Overloaded"), ErrorCode::ProviderUnavailable, 2),
+        (refused(429, "rate_limit_error", "slow down"), ErrorCode::ProviderRateLimited, 1),
+        (refused(529, "overloaded_error", "Overloaded"), ErrorCode::ProviderUnavailable, 1),
         (
             refused(400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"),
             ErrorCode::ContextLengthExceeded,
@@ -159,7 +159,7 @@ async fn each_trouble_has_its_name() {
         ),
         (refused(400, "invalid_request_error", "messages: something else"), ErrorCode::ProviderRejected, 1),
         (refused(404, "not_found_error", "model: claude-none"), ErrorCode::ModelNotFound, 1),
-        (stream(&[begins(), error("overloaded_error", "Overloaded")]), ErrorCode::ProviderUnavailable, 2),
+        (stream(&[begins(), error("overloaded_error", "Overloaded")]), ErrorCode::ProviderUnavailable, 1),
         (begun(vec![error("overloaded_error", "Overloaded")]), ErrorCode::ProviderUnavailable, 1),
         (begun(vec![]), ErrorCode::ProviderTruncated, 1),
         (begun(vec![json!({"type": "message_stop"})]), ErrorCode::ProviderTruncated, 1),
@@ -170,7 +170,9 @@ async fn each_trouble_has_its_name() {
     for (answer, code, attempts) in cases {
         let what = String::from_utf8_lossy(&answer.body).into_owned();
         let server = ToolServer::start(move |_: &ToolRequest| answer.clone());
-        let told = read(gateway(&server).stream(crate::support::ctx(), ask())).await;
+        // One that is asked too much is asked again as long as a call would wait.
+        let request = ModelRequest { max_queue_ms: 0, ..ask() };
+        let told = read(gateway(&server).stream(crate::support::ctx(), request)).await;
         let error = told.error.unwrap_or_else(|| panic!("{what}: no error"));
         assert_eq!((error.code, server.requests().len()), (code, attempts), "{what}: {error:?}");
         assert!(!error.detail.unwrap_or_default().contains("sk-ant-canary"), "{what}");

@@ -53,7 +53,7 @@ async fn who_waits_for_money_keeps_no_place() {
     let mut reasons = Vec::new();
     while let Some(event) = waiting.next().await {
         if let LlmEvent::Throttled { reason, .. } = event.expect("it is granted in the end") {
-            assert_eq!(gateway.limiter("openai").expect("configured").in_use(), 0);
+            assert_eq!(gateway.limiter("openai/gpt-4o", None).expect("configured").in_use(), 0);
             reasons.push(reason);
         }
     }
@@ -82,7 +82,7 @@ async fn without_money_nobody_is_asked_and_no_place_is_taken() {
     assert_eq!(told.code(), "budget_exhausted");
     assert!(matches!(told.events[..], [LlmEvent::Estimated(_)]));
     assert_eq!(model.requests().len(), 0);
-    assert_eq!(gateway.limiter("openai").expect("configured").in_use(), 0);
+    assert_eq!(gateway.limiter("openai/gpt-4o", None).expect("configured").in_use(), 0);
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ async fn who_will_not_wait_is_told_at_once() {
     let mut request = ask_of("scripted/echo");
     request.max_queue_ms = 0;
     assert_eq!(call(&gateway, request).await.code(), "queue_timeout");
-    assert_eq!(gateway.limiter("scripted").expect("configured").waiting(), 0);
+    assert_eq!(gateway.limiter("scripted/echo", None).expect("configured").waiting(), 0);
 }
 
 #[tokio::test(start_paused = true)]

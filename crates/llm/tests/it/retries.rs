@@ -23,10 +23,66 @@ async fn a_refused_attempt_is_repeated_under_the_same_id() {
 
 #[tokio::test]
 async fn three_attempts_and_no_more() {
-    let model = ModelServer::start(vec![Reply::status(503).retry_after_ms(1); 3]);
+    let model = ModelServer::start(vec![Reply::status(502).retry_after_ms(1); 3]);
     let told = call(&gateway(&model), ask()).await;
     assert_eq!((told.code(), model.requests().len()), ("provider_unavailable", 3));
     assert_eq!(told.error.expect("it fails").extra["retry_after_ms"], 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_asked_too_much_is_asked_again_as_long_as_the_call_would_wait() {
+    for fault in [429, 503, 529] {
+        let mut replies = vec![Reply::status(fault).retry_after_ms(1); 20];
+        replies.push(Reply::text("fine"));
+        let model = ModelServer::start(replies);
+        let told = call(&gateway(&model), ask()).await;
+        assert_eq!((told.text().as_str(), told.code()), ("fine", "no error"), "{fault}");
+        assert_eq!((model.requests().len(), told.estimates().len()), (21, 1));
+    }
+    // One that would not wait is told the provider's own words.
+    let model = ModelServer::start(vec![Reply::status(503).retry_after_ms(1); 3]);
+    let mut request = ask();
+    request.max_queue_ms = 0;
+    let told = call(&gateway(&model), request).await;
+    assert_eq!((told.code(), model.requests().len()), ("provider_unavailable", 1));
+}
+
+#[tokio::test]
+async fn what_one_call_learns_holds_back_the_others_and_not_those_of_another_model() {
+    let model = ModelServer::start([Reply::status(429).retry_after(20), Reply::text("fine")]);
+    let gateway = gateway(&model);
+    let mut request = ask();
+    request.max_queue_ms = 0;
+    assert_eq!(call(&gateway, request.clone()).await.code(), "provider_rate_limited");
+    let told = call(&gateway, request.clone()).await;
+    assert_eq!((told.code(), model.requests().len()), ("queue_timeout", 1), "the hint is for all");
+    request.max_queue_ms = 10_000;
+    let told = call(&gateway, request.clone()).await;
+    assert_eq!((told.code(), model.requests().len()), ("capacity_exceeded", 1), "told at once");
+    assert!(told.error.expect("it fails").extra["wait_ms"].as_u64().expect("a number") > 10_000);
+    request.model = "openai/gpt-5-mini".to_owned();
+    assert_eq!(call(&gateway, request).await.text(), "fine");
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_is_left_alone() {
+    let model = ModelServer::start(vec![Reply::status(500).retry_after_ms(1); 20]);
+    let gateway = gateway(&model);
+    let told = call(&gateway, ask()).await;
+    assert_eq!((told.code(), model.requests().len()), ("provider_unavailable", 3));
+    let told = call(&gateway, ask()).await;
+    assert_eq!((told.code(), model.requests().len()), ("provider_unavailable", 5), "the breaker opens at the fifth");
+    // Who has somewhere else to go goes there at once.
+    let other = ModelServer::start(Reply::text("here"));
+    let providers = [("openai", model.base_url()), ("other", other.base_url())];
+    let gateway = service(GatewayOptions { max_attempts: 5, ..options(providers) });
+    assert_eq!(call(&gateway, ask()).await.code(), "provider_unavailable");
+    let asked = model.requests().len();
+    let mut request = ask();
+    request.fallbacks = vec![fallback("other/m")];
+    request.timeouts.total_ms = 60_000;
+    let told = call(&service(options([("openai", model.base_url()), ("other", other.base_url())])), request).await;
+    assert_eq!((told.text().as_str(), model.requests().len()), ("here", asked + 3));
 }
 
 #[tokio::test]
@@ -138,6 +194,7 @@ async fn when_all_models_fail_the_last_failure_is_told() {
     let options = options([("openai", down.base_url()), ("second", limited.base_url())]);
     let mut request = ask();
     request.fallbacks = vec![fallback("second/m")];
+    request.max_queue_ms = 0;
     let told = call(&service(GatewayOptions { max_attempts: 1, ..options }), request).await;
     assert_eq!(told.code(), "provider_rate_limited");
 }
@@ -149,15 +206,14 @@ async fn hints_are_kept_to_the_millisecond_and_told() {
     let gateway = scripted();
     gateway.estimator().warm().await;
     let before = tokio::time::Instant::now();
-    let told = call(&gateway, ask_of("scripted/fail-provider_rate_limited-1500")).await;
+    let mut request = ask_of("scripted/fail-provider_rate_limited-1500");
+    request.max_queue_ms = 4_000;
+    let told = call(&gateway, request).await;
     assert_eq!(told.code(), "provider_rate_limited");
     let waited = before.elapsed().as_millis();
-    assert!((3000..3010).contains(&waited), "two waits of 1.5 s, {waited} ms in all");
-    let notices = told
-        .events
-        .iter()
-        .filter(|event| matches!(event, LlmEvent::Throttled { wait_ms: 1500, queue_pos: 0, reason: "provider" }));
-    assert_eq!(notices.count(), 2);
+    assert!((3000..3010).contains(&waited), "two waits of 1.5 s, and no third that would be too long: {waited} ms");
+    let provider = |event: &&LlmEvent| matches!(event, LlmEvent::Throttled { reason: "provider", queue_pos: 1, .. });
+    assert_eq!(told.events.iter().filter(provider).count(), 3, "after 0.25 and 1.25 s, and in the second wait");
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,6 +21,8 @@ pub(crate) fn ctx() -> CallContext {
         agent: AgentId::new(),
         run: RunId::new(),
         step: 1,
+        priority: headwater_protocol::api::Priority::Interactive,
+        weight: 1,
         cancel: CancellationToken::new(),
         keys: Default::default(),
         ledger: Arc::new(headwater_llm::OpenLedger),

@@ -6,6 +6,8 @@
 mod answer;
 mod body;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use headwater_protocol::api::Timeouts;
 use headwater_protocol::{ErrorCode, Problem};
@@ -60,12 +62,12 @@ impl Anthropic {
         own_key: Option<&SecretString>,
         timeouts: &Timeouts,
         deadline: Instant,
-    ) -> Result<Answer, Failure> {
-        let Opened { response, key, is_stream } =
+    ) -> Result<(Answer, Option<Duration>), Failure> {
+        let Opened { response, key, is_stream, pause } =
             self.0.open(prepared.body.clone(), own_key, timeouts, deadline).await?;
         if !is_stream {
-            return Ok(Answer::unreadable(response, Message::default(), no_stream()));
+            return Ok((Answer::unreadable(response, Message::default(), no_stream()), pause));
         }
-        Ok(Answer::new(response, Message::default(), key, prepared.offers_tools))
+        Ok((Answer::new(response, Message::default(), key, prepared.offers_tools), pause))
     }
 }

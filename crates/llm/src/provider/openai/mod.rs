@@ -7,6 +7,8 @@ mod answer;
 mod body;
 mod chunk;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use headwater_protocol::api::Timeouts;
 use headwater_protocol::{ErrorCode, Problem};
@@ -62,12 +64,12 @@ impl OpenAi {
         own_key: Option<&SecretString>,
         timeouts: &Timeouts,
         deadline: Instant,
-    ) -> Result<Answer, Failure> {
-        let Opened { response, key, is_stream } =
+    ) -> Result<(Answer, Option<Duration>), Failure> {
+        let Opened { response, key, is_stream, pause } =
             self.endpoint.open(prepared.body.clone(), own_key, timeouts, deadline).await?;
         if !is_stream {
-            return Ok(Answer::unreadable(response, Completion::default(), no_stream()));
+            return Ok((Answer::unreadable(response, Completion::default(), no_stream()), pause));
         }
-        Ok(Answer::new(response, Completion::default(), key, prepared.offers_tools))
+        Ok((Answer::new(response, Completion::default(), key, prepared.offers_tools), pause))
     }
 }
