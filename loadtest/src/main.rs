@@ -8,8 +8,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `throughput`, `slow_streams`, `storm` | the scenarios that compare costs |
-//! | `chaos`, `rolling`, `stalled`, `hostile`, `budget` | the scenarios that are about promises |
-//! | `wicked` | the tools of the last one |
+//! | `chaos`, `rolling`, `stalled`, `hostile`, `budget`, `neighbours` | the scenarios that are about promises |
+//! | `wicked` | the tools of `hostile` |
 //! | `fleet`, `crowd`, `follow` | several servers, many runs at them, readers that go from one to the other |
 //! | `audit`, `story`, `trial` | whether every promise was kept, and the table of it |
 //! | `ground`, `child`, `roles` | Postgres, model, server and relay, each on its core |
@@ -30,6 +30,7 @@ mod ground;
 mod hostile;
 mod log;
 mod measure;
+mod neighbours;
 mod progress;
 mod report;
 mod roles;
@@ -56,6 +57,7 @@ use crate::budget::Budgets;
 use crate::chaos::Chaos;
 use crate::ground::{Ground, GroundOptions};
 use crate::hostile::HostileTools;
+use crate::neighbours::NoisyNeighbour;
 use crate::report::Report;
 use crate::rolling::RollingDeploy;
 use crate::slow_streams::SlowStreams;
@@ -123,6 +125,7 @@ enum Command {
     StalledReaders(StalledReaders),
     HostileTools(HostileTools),
     Budget(Budgets),
+    NoisyNeighbour(NoisyNeighbour),
     /// Those that compare costs: throughput, slow-streams, resume-storm
     All,
     /// The model, in a process of its own
@@ -175,6 +178,7 @@ fn start(cli: Cli) -> anyhow::Result<bool> {
         | Command::StalledReaders(_)
         | Command::HostileTools(_)
         | Command::Budget(_)
+        | Command::NoisyNeighbour(_)
         | Command::All => {
             check_server(&cli.common.server_bin)?;
             let cores = Cores::choose(cli.common.server_core, cli.common.load_core)?;
@@ -235,6 +239,10 @@ async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Resu
         }
         Command::Budget(budgets) => {
             trials.push(Box::pin(budgets.run(&mut ground)).await?);
+            Vec::new()
+        }
+        Command::NoisyNeighbour(neighbour) => {
+            trials.push(Box::pin(neighbour.run(&mut ground)).await?);
             Vec::new()
         }
         Command::HostileTools(hostile) => {

@@ -130,6 +130,7 @@ impl Settings {
         lift("llm.max_concurrent", &mut self.llm.max_concurrent, 0);
         // Waiting is impossible without a limit, but a provider may have one of its own.
         lift("llm.max_waiting_per_tenant", &mut self.llm.max_waiting_per_tenant, CAP);
+        lift("llm.max_waiting", &mut self.llm.max_waiting, CAP);
         // Tool servers of developers run beside this one.
         for (name, reach) in [("tools", &mut self.tools), ("messages", &mut self.messages)] {
             if !explicit.contains(&format!("{name}.allow_networks")) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use headwater_agent::AgentRuntime;
 use headwater_protocol::ReplicaId;
 use headwater_store::replica::clock;
-use headwater_store::{Bus, Hint, Replica, Share, Store};
+use headwater_store::{Bus, Hint, Replica, Share, Store, StoreError};
 use headwater_stream::MessageStreamManager;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -44,6 +44,13 @@ struct State {
     /// Until when no lease is taken for lapsed.
     patient_until: Mutex<Instant>,
     claim: Notify,
+}
+
+/// Asks how many replicas live, and takes this one's share.
+pub(crate) async fn share_out(store: &Store, replica: &Replica, share: &Share, is_new: bool) -> Result<(), StoreError> {
+    let (place, replicas) = store.unscoped("replicas share what is limited").replica_place(replica.id()).await?;
+    share.tell(usize::try_from(place).unwrap_or(0), usize::try_from(replicas).unwrap_or(1), is_new);
+    Ok(())
 }
 
 impl Lease {
@@ -94,9 +101,9 @@ impl Lease {
                 *self.state.patient_until.lock().expect("no panic while copying") = Instant::now() + self.length;
             }
             renewed = Instant::now();
-            match unscoped.replica_count().await {
-                Ok(replicas) => self.share.tell(usize::try_from(replicas).unwrap_or(1)),
-                Err(error) => tracing::warn!(%error, "replicas could not be counted; caps are shared as before"),
+            // By now the others have renewed theirs, and know of this one.
+            if let Err(error) = share_out(&self.store, &self.replica, &self.share, false).await {
+                tracing::warn!(%error, "replicas could not be counted; caps are shared as before");
             }
         }
     }

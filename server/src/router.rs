@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::{
-    agents, approvals, artifacts, budgets, calls, dev, docs, health, mcp, memory, provider_keys, runs, secrets,
+    agents, approvals, artifacts, budgets, calls, dev, docs, health, mcp, memory, plans, provider_keys, runs, secrets,
     streams, tenants, threads, tokens, usage, users,
 };
 use crate::wiring::AppState;
@@ -47,6 +47,9 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(tenants::tenants_get, tenants::tenants_update, tenants::tenants_delete))
         .routes(routes!(tenants::tenant_keys_create, tenants::tenant_keys_list))
         .routes(routes!(tenants::tenant_keys_revoke))
+        .routes(routes!(plans::plans_list))
+        .routes(routes!(plans::plans_get, plans::plans_put))
+        .routes(routes!(plans::tenant_prices_get, plans::tenant_prices_put))
         // A tenant, its users and their tokens
         .routes(routes!(tenants::tenant_get, tenants::tenant_update))
         .routes(routes!(users::users_create, users::users_list))

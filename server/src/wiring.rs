@@ -14,6 +14,7 @@ use headwater_guard::Guard;
 use headwater_llm::{GatewayLlmService, GatewayOptions};
 use headwater_protocol::TenantId;
 use headwater_protocol::api::Agent;
+use headwater_store::TermsBook;
 use headwater_store::migrate::{Roles, known_version};
 use headwater_store::pool::login_of;
 use headwater_store::{Bus, Committer, Creator, ListenAt, Packer, Replica, Share, Store, StoreError, StoreOptions};
@@ -55,6 +56,8 @@ pub struct AppState {
     pub message_guard: Guard,
     /// Keeps what their tools need to know.
     pub vault: Vault,
+    /// What tenants' plans grant them, and what they pay.
+    pub terms: TermsBook,
     /// The runs.
     pub runtime: AgentRuntime,
     /// Requests with an idempotency key that are under way.
@@ -167,6 +170,8 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let asked = headwater_store::replica::clock();
     unscoped.replica_register(replica.id(), lease.as_millis() as i64).await.context("this process' lease")?;
     replica.renewed(asked + lease.as_millis() as i64);
+    crate::lease::share_out(&store, &replica, &share, true).await.context("how many processes there are")?;
+    let terms = TermsBook::new(store.clone());
 
     let flushes = settings.database.flush_connections;
     let committer = Committer::start(store.clone(), replica.clone(), flushes, &tasks, &stop_writers);
@@ -178,7 +183,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let streams = MessageStreamManager::new(
         store.clone(),
         committer,
-        stream_options(&settings, share.clone()),
+        stream_options(&settings, share.clone(), terms.clone()),
         wake,
         drain.clone(),
     );
@@ -190,6 +195,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         max_attempts: settings.llm.max_attempts,
         ..GatewayOptions::default()
     })?;
+    llm.set_share(|whole| share.exactly(whole));
     let (guard, message_guard) = (guard(&settings.tools)?, guard(&settings.messages)?);
     let vault = vault(&settings, &master, store.clone())?;
     let runtime = AgentRuntime::new(
@@ -201,6 +207,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             llm: llm.clone(),
             guard: guard.clone(),
             vault: vault.clone(),
+            terms: terms.clone(),
             replica: replica.clone(),
             bus: bus.clone(),
             tasks: tasks.clone(),
@@ -231,6 +238,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         guard,
         message_guard,
         vault,
+        terms,
         runtime: runtime.clone(),
         in_progress: InProgress::default(),
         draining: soft.clone(),
@@ -257,8 +265,17 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         }
     });
     let streams = state.streams.clone();
-    let lease = Lease::new(store, replica, lease, runtime, streams.clone(), bus, share);
+    let lease = Lease::new(store, replica, lease, runtime, streams.clone(), bus, share.clone());
     spawn(&tasks, "lease", lease.clone().keep(stop_writers.clone()));
+    spawn(&tasks, "shares", {
+        let (llm, stop) = (state.llm.clone(), stop_writers.clone());
+        until(stop, async move {
+            loop {
+                share.changed().await;
+                llm.set_share(|whole| share.exactly(whole));
+            }
+        })
+    });
     spawn(&tasks, "sweep", {
         // Loading the vocabulary takes a while. The first run should not wait for it, nor should those that are taken over:
         // another process may be ready for them.
@@ -401,7 +418,7 @@ pub fn what_to_do(error: &StoreError) -> &'static str {
     }
 }
 
-fn stream_options(settings: &Settings, share: Share) -> StreamOptions {
+fn stream_options(settings: &Settings, share: Share, terms: TermsBook) -> StreamOptions {
     let stream = &settings.stream;
     StreamOptions {
         coalesce: Duration::from_millis(stream.coalesce_ms),
@@ -417,6 +434,7 @@ fn stream_options(settings: &Settings, share: Share) -> StreamOptions {
             per_tenant: stream.max_open_per_tenant,
             replay_bytes_per_minute: stream.replay_bytes_per_minute as u64,
             share,
+            terms: Some(terms),
         },
         ..StreamOptions::default()
     }

@@ -5,7 +5,7 @@
 use headwater_protocol::api::RunStatus;
 use headwater_protocol::event::{Actor, EventBody, MessageStatus};
 use headwater_protocol::fold::Fold;
-use headwater_protocol::{Problem, RunId, Scope, Timestamp, Usage};
+use headwater_protocol::{Problem, RunId, Scope, TenantId, Timestamp, Usage};
 use headwater_store::StoreError;
 use headwater_store::commit::{LeaseToken, RunWrite, Writes};
 use headwater_store::scoped::{Author, Left, RunForEnd, StoredCall};
@@ -115,7 +115,7 @@ async fn try_end(
         None => Vec::new(),
     };
     let left = storage.reservations_of(identity.run).await?;
-    let (events, writes, token) = closing(runtime, &run, &fold, (&rows, &left), ending).await;
+    let (events, writes, token) = closing(runtime, identity.tenant, &run, &fold, (&rows, &left), ending).await;
     match writer.commit(events, writes).await {
         Ok(next) => {
             runtime.end_sub_runs(identity, &rows);
@@ -151,6 +151,7 @@ pub(crate) fn close_open(
 
 async fn closing(
     runtime: &AgentRuntime,
+    tenant: TenantId,
     run: &RunForEnd,
     fold: &Fold,
     (rows, left): (&[StoredCall], &Left),
@@ -166,7 +167,7 @@ async fn closing(
             totals.estimated |= estimated;
         }
     }
-    let (settled, rows) = lost::settle(runtime, run.author, fold, "failed", left, &mut totals).await;
+    let (settled, rows) = lost::settle(runtime, tenant, run.author, fold, "failed", left, &mut totals).await;
     events.extend(settled);
     writes.usage = rows;
     writes.reserved = true;

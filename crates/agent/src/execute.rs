@@ -10,7 +10,7 @@ use headwater_protocol::message::Part;
 use headwater_protocol::{BudgetId, ErrorCode, MessageId, Money, Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::commit::{LeaseToken, MessageWrite, RunWrite, Writes};
 use headwater_store::scoped::{Author, Closest, HistoryMessage, StoredMcpServer};
-use headwater_store::{StoreError, UserScopedStorage};
+use headwater_store::{StoreError, TenantTerms, UserScopedStorage};
 use headwater_stream::{RunIdentity, RunWriter, WriteError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -295,6 +295,12 @@ impl RunState<'_> {
     pub(crate) async fn provider_keys(&self) -> Result<Keys, WriteError> {
         let (parts, tenant) = (&self.runtime.inner.parts, self.writer.identity().tenant);
         self.through_outage(|| parts.vault.provider_keys(tenant, |provider| parts.llm.provider_host(provider))).await
+    }
+
+    /// What the tenant's plan grants it, and what it pays.
+    pub(crate) async fn terms(&self) -> Result<Arc<TenantTerms>, WriteError> {
+        let tenant = self.writer.identity().tenant;
+        self.through_outage(|| self.runtime.inner.parts.terms.of(tenant)).await
     }
 
     /// Who grants money to a step's calls.

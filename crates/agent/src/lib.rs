@@ -56,3 +56,4 @@ pub use attachments::is_text;
 pub use calls::{args_hash, check_args, check_format, check_tools};
 pub use mcp_call::{check_server, look as look_at_mcp_server};
 pub use runtime::{AgentRuntime, RuntimeOptions, RuntimeParts};
+pub use step::not_in_plan;

@@ -4,9 +4,10 @@
 //! estimate; one that the log does not know of, for all that was set aside for it. Never forgotten.
 
 use headwater_llm::prices;
+use headwater_protocol::api::split_model;
 use headwater_protocol::event::EventBody;
 use headwater_protocol::fold::Fold;
-use headwater_protocol::{ModelCallId, Money, Timestamp, Usage};
+use headwater_protocol::{ModelCallId, Money, TenantId, Timestamp, Usage};
 use headwater_store::commit::UsageWrite;
 use headwater_store::scoped::{Author, Left, LeftReservation};
 
@@ -35,6 +36,7 @@ impl Totals {
 /// nothing, and adds them to the totals. `outcome`: as the ledger calls it; `left`: what is set aside for calls of the run.
 pub(crate) async fn settle(
     runtime: &AgentRuntime,
+    tenant: TenantId,
     author: Author,
     fold: &Fold,
     outcome: &'static str,
@@ -42,7 +44,16 @@ pub(crate) async fn settle(
     totals: &mut Totals,
 ) -> (Vec<EventBody>, Vec<UsageWrite>) {
     let (mut events, mut rows) = (Vec::new(), Vec::new());
-    let llm = &runtime.inner.parts.llm;
+    let (parts, llm) = (&runtime.inner.parts, &runtime.inner.parts.llm);
+    // Asked anew only where there is something to pay; what was known last will do.
+    let terms = match fold.unsettled.is_empty() {
+        true => Default::default(),
+        false => Box::pin(parts.terms.of(tenant)).await.unwrap_or_else(|_| parts.terms.last_known(tenant)),
+    };
+    let keys = match fold.unsettled.is_empty() {
+        true => None,
+        false => Box::pin(parts.vault.provider_keys(tenant, |provider| llm.provider_host(provider))).await.ok(),
+    };
     let open = fold.open.as_ref();
     let text = open.map(|open| open.text.as_str()).unwrap_or_default();
     let thought = open.and_then(|open| open.reasoning.as_deref()).unwrap_or_default();
@@ -63,7 +74,9 @@ pub(crate) async fn settle(
             total_tokens: lost.input_tokens + output_tokens,
             ..Usage::default()
         };
-        let price = llm.facts(&lost.model).and_then(|facts| facts.price_at(usage.input_tokens));
+        let provider = split_model(&lost.model).map_or("", |(provider, _)| provider);
+        let own_key = keys.as_ref().is_some_and(|keys| keys.contains_key(provider));
+        let price = llm.charged(&terms.prices, &lost.model, own_key, usage.input_tokens);
         let cost = price.map(|price| prices::cost(&usage, &price));
         let (usage, cost) = match left.calls.iter().find(|left| left.model_call == lost.model_call) {
             // What we count may be more than it was: it is no more than it can have been.

@@ -68,7 +68,16 @@ impl RunState<'_> {
         let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: self.run.cost_estimated };
         let storage = self.storage();
         let left = self.through_outage(|| storage.reservations_of(self.run.id)).await?;
-        let (settled, rows) = lost::settle(self.runtime, self.author(), &fold, "reset", &left, &mut totals).await;
+        let (settled, rows) = lost::settle(
+            self.runtime,
+            self.writer.identity().tenant,
+            self.author(),
+            &fold,
+            "reset",
+            &left,
+            &mut totals,
+        )
+        .await;
         if !left.calls.is_empty() {
             self.purse.note();
         }

@@ -9,13 +9,13 @@ use dashmap::DashMap;
 use futures_util::FutureExt as _;
 use headwater_guard::Guard;
 use headwater_llm::GatewayLlmService;
-use headwater_protocol::api::{AgentConfig, MAX_UPLOAD_BYTES, RunStatus};
+use headwater_protocol::api::{AgentConfig, MAX_UPLOAD_BYTES, OnConflict, RunStatus, split_model};
 use headwater_protocol::event::{Actor, ActorKind, Visibility};
 use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, TenantId, UserId};
 use headwater_store::commit::LeaseToken;
 use headwater_store::create::Created;
-use headwater_store::{Bus, Creator, Packer, Replica, Share, Store, StoreError};
+use headwater_store::{Bus, Creator, Packer, Replica, Share, Store, StoreError, TermsBook};
 use headwater_stream::{MessageStreamManager, RunIdentity, RunWriter};
 use headwater_vault::Vault;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,8 @@ pub struct RuntimeParts {
     pub guard: Guard,
     /// Keeps what their tools need to know.
     pub vault: Vault,
+    /// What their plans grant them, and what they pay.
+    pub terms: TermsBook,
     /// This process.
     pub replica: Replica,
     /// Hints to the others.
@@ -151,7 +153,12 @@ pub(crate) struct Fresh {
 impl AgentRuntime {
     /// A runtime without runs.
     pub fn new(parts: RuntimeParts, options: RuntimeOptions) -> Self {
-        let slots = Slots::new(options.max_active_per_tenant, options.max_queued_per_tenant, options.share.clone());
+        let slots = Slots::new(
+            options.max_active_per_tenant,
+            options.max_queued_per_tenant,
+            options.share.clone(),
+            parts.terms.clone(),
+        );
         let hold = Mutex::new(CancellationToken::new());
         let draining = AtomicBool::new(false);
         Self {
@@ -213,7 +220,11 @@ impl AgentRuntime {
             let words = "a tool of this agent may ask somebody, and `approvals.deciders` names nobody who may decide";
             return Err(Problem::new(ErrorCode::NoApprover, words));
         }
+        if let Some(refused) = Box::pin(self.would_begin_too_late(&request)).await {
+            return Err(refused);
+        }
         let (tenant, user) = (request.tenant, request.user);
+        Box::pin(self.may_have_more(tenant)).await?;
         let slot = self.inner.slots.try_enter(tenant);
         if slot.is_none()
             && let Err(limit) = self.inner.slots.may_wait(tenant)
@@ -252,6 +263,45 @@ impl AgentRuntime {
                 Err(unavailable("the run could not be stored"))
             }
         }
+    }
+
+    /// Whether the tenant's plan lets it have one more run while so many of its wait for somebody.
+    async fn may_have_more(&self, tenant: TenantId) -> Result<(), Problem> {
+        let parts = &self.inner.parts;
+        let away = |_| unavailable("the database did not answer");
+        let terms = parts.terms.of(tenant).await.map_err(away)?;
+        let Some(limit) = terms.grants.max_suspended_runs else { return Ok(()) };
+        let storage = parts.store.scoped(Scope { tenant, user: None });
+        if storage.run_count_suspended(i64::from(limit)).await.map_err(away)? < i64::from(limit) {
+            return Ok(());
+        }
+        let words = format!("{limit} runs of this tenant wait for somebody already");
+        Err(Problem::new(ErrorCode::TooManyRuns, words).with("limit", limit))
+    }
+
+    /// Whether the first call of a run would wait longer than it is to: better told now than after that time. A run that
+    /// has another model to go to is taken, and so is what belongs to a run that is under way.
+    async fn would_begin_too_late(&self, request: &NewRunRequest) -> Option<Problem> {
+        let (config, overrides) = (&request.agent.config, &request.overrides);
+        let has_fallbacks = !overrides.fallbacks.as_ref().unwrap_or(&config.fallbacks).is_empty();
+        if request.of_call.is_some() || request.on_conflict == OnConflict::Steer || has_fallbacks {
+            return None;
+        }
+        let parts = &self.inner.parts;
+        let model = overrides.model.as_ref().unwrap_or(&config.model);
+        let limits = overrides.limits.as_ref().unwrap_or(&config.limits);
+        let within = Duration::from_millis(limits.max_queue_ms.max(0) as u64);
+        let predicted = |key_of| parts.llm.limiter(model, key_of).map(|limiter| limiter.predicted(request.tenant));
+        // Nearly always there is no queue, and nobody's keys need to be looked for.
+        predicted(None).filter(|wait| *wait > within)?;
+        let keys =
+            parts.vault.provider_keys(request.tenant, |provider| parts.llm.provider_host(provider)).await.ok()?;
+        let has_own = split_model(model).is_some_and(|(provider, _)| keys.contains_key(provider));
+        let wait = predicted(has_own.then_some(request.tenant)).filter(|wait| *wait > within)?;
+        let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let words = format!("the run would begin in {} ms, and is to wait for {} ms at most", ms(wait), ms(within));
+        let problem = Problem::new(ErrorCode::CapacityExceeded, words).with("wait_ms", ms(wait));
+        Some(problem.with("retry_after_ms", ms(wait.saturating_sub(within)).max(1)))
     }
 
     /// Takes up a run that is in the database now.

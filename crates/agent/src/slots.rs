@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use dashmap::DashMap;
 use headwater_protocol::{RunId, TenantId};
-use headwater_store::Share;
+use headwater_store::{Share, TermsBook};
 
 use crate::runtime::Job;
 
@@ -23,6 +23,7 @@ pub(crate) struct Slots {
     max_active: usize,
     max_waiting: usize,
     share: Share,
+    terms: TermsBook,
 }
 
 /// A place. Given back by [`Slots::leave`].
@@ -31,8 +32,14 @@ pub(crate) struct Slots {
 pub(crate) struct Slot(pub(crate) TenantId);
 
 impl Slots {
-    pub(crate) fn new(max_active: usize, max_waiting: usize, share: Share) -> Self {
-        Self { tenants: DashMap::new(), max_active, max_waiting, share }
+    /// So many for each tenant whose plan does not say.
+    pub(crate) fn new(max_active: usize, max_waiting: usize, share: Share, terms: TermsBook) -> Self {
+        Self { tenants: DashMap::new(), max_active, max_waiting, share, terms }
+    }
+
+    fn max_active(&self, tenant: TenantId) -> usize {
+        let plan = self.terms.last_known(tenant).grants.max_active_runs;
+        self.share.of(plan.map_or(self.max_active, |runs| runs as usize))
     }
 
     fn tenant(&self, tenant: TenantId) -> Arc<Mutex<Tenant>> {
@@ -43,7 +50,7 @@ impl Slots {
     pub(crate) fn try_enter(&self, tenant: TenantId) -> Option<Slot> {
         let state = self.tenant(tenant);
         let mut state = state.lock().expect("no panic while counting");
-        if state.active >= self.share.of(self.max_active) || !state.waiting.is_empty() {
+        if state.active >= self.max_active(tenant) || !state.waiting.is_empty() {
             return None;
         }
         state.active += 1;
@@ -52,15 +59,17 @@ impl Slots {
 
     /// Whether one more may wait.
     pub(crate) fn may_wait(&self, tenant: TenantId) -> Result<(), usize> {
+        let plan = self.terms.last_known(tenant).grants.max_queued_runs;
+        let most = plan.map_or(self.max_waiting, |runs| runs as usize);
         let waiting = self.tenant(tenant).lock().expect("no panic while counting").waiting.len();
-        if waiting >= self.share.of(self.max_waiting) { Err(self.max_waiting) } else { Ok(()) }
+        if waiting >= self.share.of(most) { Err(most) } else { Ok(()) }
     }
 
     /// The job with a place, or nothing: then it waits here.
     pub(crate) fn enter_or_wait(&self, tenant: TenantId, job: Job) -> Option<(Slot, Job)> {
         let state = self.tenant(tenant);
         let mut state = state.lock().expect("no panic while counting");
-        if state.active < self.share.of(self.max_active) && state.waiting.is_empty() {
+        if state.active < self.max_active(tenant) && state.waiting.is_empty() {
             state.active += 1;
             return Some((Slot(tenant), job));
         }

@@ -170,14 +170,25 @@ impl Gathered {
     }
 }
 
+/// A model that the tenant's plan does not have.
+pub fn not_in_plan(model: &str, plan: &str) -> Problem {
+    Problem::new(ErrorCode::ModelNotFound, format!("the plan {plan} of this tenant does not have the model {model}"))
+}
+
 /// Runs one step. `step.started` is in the log already.
 pub(crate) async fn run_step(
     state: &mut RunState<'_>,
     step: i32,
-    request: ModelRequest,
+    mut request: ModelRequest,
 ) -> Result<StepEnd, WriteError> {
     let identity = state.writer.identity();
     let keys = Box::pin(state.provider_keys()).await?;
+    let terms = Box::pin(state.terms()).await?;
+    request.fallbacks.retain(|fallback| terms.grants.allows(&fallback.model));
+    if !terms.grants.allows(&request.model) {
+        let problem = not_in_plan(&request.model, &terms.plan);
+        return Ok(StepEnd::Failed { events: Vec::new(), writes: Writes::default(), problem });
+    }
     // A cancel, and the run's own time limit, both end the call.
     let stop = state.cancel.child_token();
     let context = CallContext {
@@ -186,8 +197,9 @@ pub(crate) async fn run_step(
         agent: state.run.agent,
         run: identity.run,
         step,
-        priority: state.run.config.priority,
-        weight: 1,
+        priority: state.run.priority,
+        weight: terms.grants.weight,
+        prices: Arc::new(terms.prices.clone()),
         cancel: stop.clone(),
         keys,
         ledger: Arc::new(state.ledger(step)),

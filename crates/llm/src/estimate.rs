@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use bpe_openai::Tokenizer;
-use headwater_protocol::api::ModelPrice;
+use headwater_protocol::api::{ModelPrice, split_model};
 use headwater_protocol::message::Detail;
 use headwater_protocol::{ModelCallId, Money, Usage};
 use tokio::sync::OnceCell;
@@ -84,11 +84,11 @@ pub(crate) struct Estimated {
     pub(crate) raw: Option<RawInput>,
 }
 
-/// What a call counts in the fair queue of its model: its money where that is known, else its tokens, of which those that
+/// What a call counts in the fair queue of its model: its money by the table where that is known, else its tokens, of which those that
 /// come out take longer. Calls of one model share the unit.
-pub(crate) fn queue_cost(money: Option<Money>, usage: &Usage) -> u64 {
-    match money {
-        Some(Money(nano_usd)) => u64::try_from(nano_usd).unwrap_or(0),
+pub(crate) fn queue_cost(listed: Option<&ModelPrice>, usage: &Usage) -> u64 {
+    match listed {
+        Some(price) => u64::try_from(cost(usage, price).0).unwrap_or(0),
         None => usage.output_tokens.saturating_mul(4).saturating_add(usage.input_tokens),
     }
 }
@@ -254,8 +254,8 @@ impl CostEstimator {
         let max_output_tokens = self.max_output_tokens(model, asked, input_tokens);
         let usual = self.learnt.output_tokens(ctx, model).unwrap_or(EXPECTED_OUTPUT_TOKENS);
         let expected_output = usual.min(u64::from(max_output_tokens));
-        let facts = self.prices.facts(model);
-        let at = |tokens: u64| facts.and_then(|facts| facts.price_at(tokens));
+        let own_key = split_model(model).is_some_and(|(provider, _)| ctx.keys.contains_key(provider));
+        let at = |tokens: u64| self.prices.charged(&ctx.prices, model, own_key, tokens);
         let usage = Usage { input_tokens, output_tokens: expected_output, ..Usage::default() };
         let estimate = Estimate {
             model_call: ModelCallId::new(),
@@ -273,7 +273,9 @@ impl CostEstimator {
         let priced = at(most)
             .zip(at(strict))
             .map(|(of_most, of_strict)| Priced { most: (most, of_most), strict: (strict, of_strict) });
-        let queue_cost = queue_cost(estimate.expected, &usage);
+        // By the table: what a tenant pays for its turn does not make it wait longer.
+        let listed = self.prices.facts(model).and_then(|facts| facts.price_at(input_tokens));
+        let queue_cost = queue_cost(listed.as_ref(), &usage);
         Estimated { estimate, max_output_tokens, priced, queue_cost, raw }
     }
 

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_protocol::api::{Fallback, Priority, ReasoningEffort, ResponseFormat, Timeouts, ToolChoice};
+use headwater_protocol::api::{
+    Fallback, Priority, ReasoningEffort, ResponseFormat, TenantPrices, Timeouts, ToolChoice,
+};
 use headwater_protocol::event::Role;
 use headwater_protocol::message::Detail;
 use headwater_protocol::{AgentId, ArtifactId, CallId, RunId, TenantId, UserId};
@@ -36,6 +38,8 @@ pub struct CallContext {
     pub weight: u32,
     /// Ends the call at its next await.
     pub cancel: CancellationToken,
+    /// What the tenant pays, where that is not what the table says.
+    pub prices: Arc<TenantPrices>,
     /// The tenant's own keys, by provider, used instead of the platform's. `None`: there is one that cannot be used, and then
     /// the provider is not asked.
     pub keys: Keys,

@@ -206,6 +206,16 @@ impl Problem {
         problem
     }
 
+    /// The same, of fields that stand below this one.
+    #[must_use]
+    pub fn below(mut self, param: &str) -> Self {
+        for error in &mut self.errors {
+            error.param.insert_str(0, param);
+        }
+        self.detail = self.detail.map(|detail| format!("{param}{detail}"));
+        self
+    }
+
     /// Adds a further member.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {

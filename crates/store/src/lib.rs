@@ -14,6 +14,7 @@
 //! | [`scoped`] | [`UserScopedStorage`], by resource |
 //! | [`unscoped`] | the definer functions |
 //! | [`replica`] | this process as the database knows it |
+//! | [`terms`] | what holds for each tenant: its plan, its prices |
 //! | [`commit`], [`create`] | writes of many runs in few statements |
 //! | [`bus`] | hints between replicas |
 //! | [`pack`] | logs of finished runs in fewer rows, when there is time |
@@ -34,6 +35,7 @@ pub mod pack;
 pub mod pool;
 pub mod replica;
 pub mod scoped;
+pub mod terms;
 mod tls;
 pub mod unscoped;
 
@@ -45,4 +47,5 @@ pub use pack::Packer;
 pub use pool::{Store, StoreOptions};
 pub use replica::{Replica, Share};
 pub use scoped::UserScopedStorage;
+pub use terms::{TenantTerms, TermsBook};
 pub use unscoped::Unscoped;

@@ -27,7 +27,8 @@ WITH ours AS (
     ('reserve_call', @dispatch_text@), ('settle_calls', @dispatch_text@), ('fold_calls', @dispatch_text@), ('budget_unfolded', @dispatch_text@), ('resume_run', @dispatch_text@), ('wake_budgets', @dispatch_text@),
     ('sweep_budgets', @dispatch_text@), ('tenants_behind', @dispatch_text@), ('budget_forbids', @dispatch_text@), ('tenant_keys_after', @dispatch_text@), ('tenant_key_rewrap', @dispatch_text@),
     ('retention_due', @dispatch_text@), ('erase_kept', @dispatch_text@), ('compact_run', @append_text@), ('run_held', @append_text@), ('partition_in_use', @append_text@),
-    ('drop_partitions', @owner_text@)
+    ('drop_partitions', @owner_text@), ('plan_apply', @dispatch_text@), ('plan_put', @dispatch_text@), ('plan_list', @dispatch_text@), ('tenant_prices_put', @dispatch_text@),
+    ('tenant_terms', @dispatch_text@), ('replica_place', @dispatch_text@)
 ), functions AS (
     SELECT p.oid, p.proname, p.prosecdef, p.provolatile, p.proconfig, p.proacl, p.proowner, r.rolname AS owner,
            n.nspname || '.' || p.proname AS name
@@ -57,7 +58,7 @@ WITH ours AS (
         ('runs', 'dispatch_erases'), ('threads', 'dispatch_locks'), ('users', 'dispatch_locks'), ('idempotency', 'dispatch_forgets'),
         ('idempotency', 'dispatch_sees_old'), ('run_cancels', 'dispatch_asks'), ('run_readers', 'dispatch_asks'),
         ('run_readers', 'dispatch_forgets'), ('run_readers', 'dispatch_sees_old'), ('tool_calls', 'dispatch_wakes'),
-        ('budgets', 'dispatch_finds'), ('budget_counters', 'dispatch_counts'), ('budget_reservations', 'dispatch_counts'), ('usage_calls', 'dispatch_settles'),
+        ('budgets', 'dispatch_finds'), ('budgets', 'dispatch_plans'), ('budget_counters', 'dispatch_counts'), ('budget_reservations', 'dispatch_counts'), ('usage_calls', 'dispatch_settles'),
         ('tenant_keys', 'dispatch_rewraps'), ('artifacts', 'dispatch_sees_old'), ('artifacts', 'dispatch_forgets'),
         ('artifacts', 'dispatch_finds'), ('artifacts', 'dispatch_locks'), ('artifacts', 'dispatch_erases'), ('artifact_uses', 'dispatch_finds')) AS service (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM
@@ -66,6 +67,7 @@ WITH ours AS (
     UNION ALL SELECT 'headwater_sys.' || t, p, r FROM (VALUES
         ('replicas', 'append_finds', @append_text@), ('replicas', 'append_locks', @append_text@),
         ('replicas', 'dispatch_all', @dispatch_text@), ('operator_idempotency', 'dispatch_all', @dispatch_text@),
+        ('plans', 'dispatch_all', @dispatch_text@), ('tenant_prices', 'dispatch_all', @dispatch_text@),
         ('_sqlx_migrations', 'migrations_owner', @owner_text@), ('_sqlx_migrations', 'migrations_version', @dispatch_text@)
     ) AS sys (t, p, r)
 )

@@ -4,7 +4,7 @@
 //! leases and claims. Whoever opens it says why. Never runs a statement of its own making: each method calls one
 //! function that is on the checked-in list of the lint.
 
-use headwater_protocol::api::{ApiKey, RunStatus, Tenant, TenantSettings};
+use headwater_protocol::api::{ApiKey, Plan, PlanTerms, RunStatus, Tenant, TenantPrices, TenantSettings};
 use headwater_protocol::event::Actor;
 use headwater_protocol::{KeyId, ReplicaId, RunId, TenantId, Timestamp, UserId};
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::commit::LeaseToken;
 use crate::pool::Once;
+use crate::terms::TenantTerms;
 use crate::{Store, StoreError};
 
 /// Access to the definer functions.
@@ -209,6 +210,54 @@ impl Unscoped {
         rows.iter().map(crate::scoped::tenant_from_row).collect()
     }
 
+    /// Sets a plan, and gives its tenants what is in it now.
+    pub async fn plan_put(&self, name: &str, terms: &PlanTerms, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "SELECT headwater.plan_put($1,$2,$3)";
+        self.store.query_long(None, sql, &[&name, &Json(terms), &at.0]).await.map(drop)
+    }
+
+    /// A plan; `None` when there is none of that name.
+    pub async fn plan_get(&self, name: &str) -> Result<Option<Plan>, StoreError> {
+        Ok(self.plans(Some(name)).await?.pop())
+    }
+
+    /// All plans, by name.
+    pub async fn plan_list(&self) -> Result<Vec<Plan>, StoreError> {
+        self.plans(None).await
+    }
+
+    async fn plans(&self, name: Option<&str>) -> Result<Vec<Plan>, StoreError> {
+        let rows = self.call("SELECT * FROM headwater.plan_list($1)", &[&name]).await?;
+        let plan = |row: &Row| {
+            let Json(terms) = row.try_get("terms")?;
+            let (created_at, updated_at) = (row.try_get("created_at")?, row.try_get("updated_at")?);
+            Ok(Plan {
+                name: row.try_get("name")?,
+                object: "plan".to_owned(),
+                terms,
+                created_at: Timestamp(created_at),
+                updated_at: Timestamp(updated_at),
+            })
+        };
+        rows.iter().map(plan).collect()
+    }
+
+    /// Sets a tenant's prices; `false` when there is no such tenant.
+    pub async fn tenant_prices_put(
+        &self,
+        tenant: TenantId,
+        prices: &TenantPrices,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.one("SELECT headwater.tenant_prices_put($1,$2,$3)", &[&tenant.uuid(), &Json(prices), &at.0]).await
+    }
+
+    /// A tenant's plan and prices; `None` when there is no such tenant.
+    pub async fn tenant_terms(&self, tenant: TenantId) -> Result<Option<TenantTerms>, StoreError> {
+        let terms: Option<Json<TenantTerms>> = self.one("SELECT headwater.tenant_terms($1)", &[&tenant.uuid()]).await?;
+        Ok(terms.map(|Json(terms)| terms))
+    }
+
     /// A new key; `Done(false)` when there is no such tenant. `hash` is that of its secret.
     pub async fn tenant_key_create(
         &self,
@@ -296,9 +345,11 @@ impl Unscoped {
         Ok(rows.iter().map(|row| RunId::from_uuid(row.get(0))).collect())
     }
 
-    /// Replicas that live.
-    pub async fn replica_count(&self) -> Result<i64, StoreError> {
-        self.one("SELECT headwater.replica_count()", &[]).await
+    /// A replica's place among those that live, from 0, and how many live.
+    pub async fn replica_place(&self, replica: ReplicaId) -> Result<(i64, i64), StoreError> {
+        let rows = self.call("SELECT * FROM headwater.replica_place($1)", &[&replica.0]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::Corrupt("a function answered no row".into()))?;
+        Ok((row.try_get("place")?, row.try_get("replicas")?))
     }
 
     /// Where these runs stand. Those that are gone are left out. Whether the caller may know was asked when each of

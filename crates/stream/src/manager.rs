@@ -64,6 +64,7 @@ impl Default for StreamOptions {
                 per_tenant: 4096,
                 replay_bytes_per_minute: 16 * 1024 * 1024,
                 share: Share::default(),
+                terms: None,
             },
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use headwater_protocol::{TenantId, UserId};
-use headwater_store::Share;
+use headwater_store::{Share, TermsBook};
 
 /// The caps. 0 = none.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Caps {
     pub replay_bytes_per_minute: u64,
     /// This process' part of them.
     pub share: Share,
+    /// Where a tenant's plan may say otherwise.
+    pub terms: Option<TermsBook>,
 }
 
 #[derive(Debug)]
@@ -64,8 +66,9 @@ impl Quota {
 
     /// Opens a stream of a run of this user, or says which cap is reached.
     pub fn open(self: &Arc<Self>, tenant: TenantId, user: UserId) -> Result<OpenStream, usize> {
-        let Caps { per_user, per_tenant, share, .. } = &self.caps;
-        count_up(&self.tenants, tenant, share.of(*per_tenant))?;
+        let Caps { per_user, per_tenant, share, terms, .. } = &self.caps;
+        let plan = terms.as_ref().and_then(|terms| terms.last_known(tenant).grants.max_open_streams);
+        count_up(&self.tenants, tenant, share.of(plan.map_or(*per_tenant, |streams| streams as usize)))?;
         if let Err(cap) = count_up(&self.users, (tenant, user), share.of(*per_user)) {
             count_down(&self.tenants, &tenant);
             return Err(cap);

@@ -7,11 +7,13 @@
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
+use dashmap::DashMap;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
@@ -38,6 +40,8 @@ pub struct RateSubject {
     pub user: Option<UserId>,
     /// The tenant.
     pub tenant: Option<TenantId>,
+    /// What its plan grants all of its requests in a minute, if that is not what the settings say.
+    pub plan: Option<u32>,
 }
 
 /// How full the buckets are: both headers, or none where nothing is limited.
@@ -143,6 +147,9 @@ pub struct RateLimits<C: Clock + Clone = DefaultClock> {
     user: Option<Buckets<UserId, C>>,
     key: Option<Buckets<KeyId, C>>,
     tenant: Option<Buckets<TenantId, C>>,
+    /// Of tenants whose plan says how many, by that number: there are as many as operators think of.
+    plans: DashMap<u32, Arc<Buckets<TenantId, C>>>,
+    clock: C,
     share: Share,
 }
 
@@ -160,6 +167,8 @@ impl<C: Clock + Clone> RateLimits<C> {
             user: Buckets::new("user", settings.requests_per_minute_per_user, clock),
             key: Buckets::new("key", settings.requests_per_minute_per_key, clock),
             tenant: Buckets::new("tenant", settings.requests_per_minute_per_tenant, clock),
+            plans: DashMap::new(),
+            clock: clock.clone(),
             share: Share::default(),
         }
     }
@@ -177,21 +186,32 @@ impl<C: Clock + Clone> RateLimits<C> {
         let mut passed = Vec::with_capacity(3);
         let weight = u32::try_from(self.share.replicas()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         // From the narrowest to the widest: what a user's own bucket refuses costs nobody else a place.
-        take(&self.user, subject.user, weight, &mut passed)?;
-        take(&self.key, subject.key, weight, &mut passed)?;
-        take(&self.tenant, subject.tenant, weight, &mut passed)?;
+        take(self.user.as_ref(), subject.user, weight, &mut passed)?;
+        take(self.key.as_ref(), subject.key, weight, &mut passed)?;
+        match subject.plan {
+            None => take(self.tenant.as_ref(), subject.tenant, weight, &mut passed)?,
+            Some(per_minute) => {
+                let new = || Buckets::new("tenant", per_minute, &self.clock).map(Arc::new);
+                let known = self.plans.get(&per_minute).map(|known| Arc::clone(&known));
+                let buckets = known.or_else(|| {
+                    let made = new()?;
+                    Some(Arc::clone(&self.plans.entry(per_minute).or_insert(made)))
+                });
+                take(buckets.as_deref(), subject.tenant, weight, &mut passed)?;
+            }
+        }
         Ok(RateHeaders::of(&passed))
     }
 }
 
 /// Takes a place, where this kind is limited and there is somebody to count.
 fn take<K: Hash + Eq + Clone, C: Clock + Clone>(
-    buckets: &Option<Buckets<K, C>>,
+    buckets: Option<&Buckets<K, C>>,
     whose: Option<K>,
     weight: NonZeroU32,
     passed: &mut Vec<Policy>,
 ) -> Result<(), ApiError> {
-    let Some((buckets, whose)) = buckets.as_ref().zip(whose) else { return Ok(()) };
+    let Some((buckets, whose)) = buckets.zip(whose) else { return Ok(()) };
     let (policy, wait) = match buckets.take(&whose, weight) {
         Ok(policy) => {
             passed.push(policy);

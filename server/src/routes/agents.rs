@@ -7,7 +7,7 @@ use headwater_protocol::api::{
     Agent, AgentBody, AgentConfig, AgentSummary, List, Model, check_agent_name, check_metadata,
 };
 use headwater_protocol::message::Metadata;
-use headwater_protocol::{AgentId, ErrorCode, Problem, Timestamp};
+use headwater_protocol::{AgentId, ErrorCode, Problem, TenantId, Timestamp};
 use headwater_store::StoreError;
 use headwater_store::pool::Once;
 use headwater_store::scoped::{AgentChange, Changed};
@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use super::body::{ApiBody, from_value, merge};
 use super::lists::{ListQuery, list};
+use super::plans::check_models;
 use super::{created, etag, id, if_match, missing, no_content, taken};
 use crate::auth::Caller;
 use crate::error::ApiError;
@@ -55,14 +56,12 @@ fn show(caller: &Caller, agent: Agent) -> Response {
     response
 }
 
-fn checked(state: &AppState, config: &AgentConfig) -> Result<(), ApiError> {
+async fn checked(state: &AppState, tenant: TenantId, config: &AgentConfig) -> Result<(), ApiError> {
     config.check()?;
     headwater_agent::check_tools(&config.tools, &state.guard)?;
     headwater_agent::check_format(&config.response_format)?;
-    for model in std::iter::once(&config.model).chain(config.fallbacks.iter().map(|fallback| &fallback.model)) {
-        state.llm.check_model(model)?;
-    }
-    Ok(())
+    let fallbacks = config.fallbacks.iter().map(|fallback| &fallback.model);
+    check_models(state, tenant, std::iter::once(&config.model).chain(fallbacks)).await
 }
 
 fn parts(body: Value) -> Result<(AgentBody, Option<Metadata>), ApiError> {
@@ -93,7 +92,7 @@ pub async fn agents_create(State(state): State<AppState>, caller: Caller, body: 
     let name = parsed.name.ok_or_else(|| Problem::invalid("/name", "is required"))?;
     check_agent_name(&name)?;
     let config = config_of(parsed.config)?;
-    checked(&state, &config)?;
+    checked(&state, caller.tenant, &config).await?;
     super::mcp::check_named(&state, &caller, &config).await?;
     let storage = state.store.scoped(caller.scope());
     let guard = body.idempotency(&state, &caller)?;
@@ -130,7 +129,7 @@ pub async fn agents_put(
     }
     check_agent_name(&name)?;
     let config = config_of(parsed.config)?;
-    checked(&state, &config)?;
+    checked(&state, caller.tenant, &config).await?;
     super::mcp::check_named(&state, &caller, &config).await?;
     let storage = state.store.scoped(caller.scope());
     // Whoever else makes it meanwhile is found at the second look.
@@ -245,7 +244,7 @@ pub async fn agents_update(
         let mut merged = serde_json::to_value(&agent.config).map_err(ApiError::internal)?;
         merge(&mut merged, Value::Object(config));
         let merged: AgentConfig = from_value(merged, "")?;
-        checked(&state, &merged)?;
+        checked(&state, caller.tenant, &merged).await?;
         super::mcp::check_named(&state, &caller, &merged).await?;
         Some(merged)
     };
@@ -327,8 +326,14 @@ pub async fn models_list(State(state): State<AppState>, caller: Caller) -> Resul
     caller.require("agents:read")?;
     let own = state.store.scoped(caller.tenant_scope()).provider_key_list().await?;
     let mut models = state.llm.models();
-    for model in models.iter_mut().filter(|model| own.iter().any(|key| key.provider == model.provider)) {
-        model.key = "tenant".into();
+    let terms = state.terms.of(caller.tenant).await?;
+    models.retain(|model| terms.grants.allows(&model.id));
+    for model in &mut models {
+        let own_key = own.iter().any(|key| key.provider == model.provider);
+        if own_key {
+            model.key = "tenant".into();
+        }
+        model.price = state.llm.charged(&terms.prices, &model.id, own_key, 0);
     }
     Ok(Json(List::page(models, None)))
 }

@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use super::body::ApiBody;
 use super::lists::{ListQuery, list};
+use super::plans::{check_models, of_plan};
 use super::runs::to_change;
 use super::{created, etag, id, if_match, missing, no_content};
 use crate::auth::{Caller, Operator};
@@ -107,6 +108,9 @@ impl Desk {
 
     async fn update(&self, budget: &str, headers: &HeaderMap, body: &ApiBody) -> Result<Response, ApiError> {
         let found = self.get(budget, None).await?;
+        if self.owner == BudgetOwner::Operator && found.budget.of_plan {
+            return Err(of_plan());
+        }
         let change: BudgetUpdate = body.parse()?;
         change.check()?;
         let revision = if_match(headers, "must be an ETag of this budget")?;
@@ -128,6 +132,9 @@ impl Desk {
         let found = self.get(budget, None).await?.budget;
         if found.owner != self.owner {
             return Err(not_yours(found.owner));
+        }
+        if found.of_plan {
+            return Err(of_plan());
         }
         if !self.storage.budget_delete(found.id, self.owner).await? {
             return Err(missing("budget"));
@@ -333,7 +340,7 @@ pub async fn runs_resume(
                 return Err(problem.with("param", "/model").into());
             }
         }
-        state.llm.check_model(model)?;
+        check_models(&state, caller.tenant, [model]).await?;
     }
     if let Some(budget) = run_budget {
         if !caller.is_key() {

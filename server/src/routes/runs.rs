@@ -24,6 +24,7 @@ use serde::Deserialize;
 
 use super::body::ApiBody;
 use super::lists::{ListQuery, list, words};
+use super::plans::check_models;
 use super::streams::AnswerTo;
 use super::{REPLAYED, agents, attachments, created, id, missing, streams};
 use crate::auth::{Caller, CallerKind};
@@ -273,14 +274,14 @@ async fn looked_at(
     once: Option<&Idempotency>,
 ) -> Result<NewRunRequest, ApiError> {
     let looked = match agent_for(state, caller, params).await {
-        Ok(agent) => request(state, caller, user, params, agent, thread, once),
+        Ok(agent) => request(state, caller, user, params, agent, thread, once).await,
         Err(error) => Err(error),
     };
     if let Ok(request) = looked {
         return Ok(request);
     }
     state.forget_agent(caller.tenant, &params.agent).await;
-    request(state, caller, user, params, agent_for(state, caller, params).await?, thread, once)
+    request(state, caller, user, params, agent_for(state, caller, params).await?, thread, once).await
 }
 
 /// The run that an earlier request with this key made.
@@ -323,7 +324,7 @@ async fn agent_for(state: &AppState, caller: &Caller, params: &RunParams) -> Res
 }
 
 /// What a run of this agent is, with everything checked that needs no database.
-fn request(
+async fn request(
     state: &AppState,
     caller: &Caller,
     user: UserId,
@@ -356,10 +357,8 @@ fn request(
     if let Some(format) = &overrides.response_format {
         headwater_agent::check_format(format)?;
     }
-    state.llm.check_model(&effective.model)?;
-    for fallback in &effective.fallbacks {
-        state.llm.check_model(&fallback.model)?;
-    }
+    let fallbacks = effective.fallbacks.iter().map(|fallback| &fallback.model);
+    check_models(state, caller.tenant, std::iter::once(&effective.model).chain(fallbacks)).await?;
     let parts = params.input.clone().into_parts("/input")?;
     for (at, part) in &parts {
         let shown = match part {

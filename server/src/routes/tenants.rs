@@ -10,6 +10,7 @@ use headwater_store::unscoped::PageOf;
 
 use super::body::ApiBody;
 use super::lists::{ListQuery, list};
+use super::plans::check_plan;
 use super::{created, id, missing, no_content};
 use crate::auth::{Caller, Operator};
 use crate::error::ApiError;
@@ -31,6 +32,7 @@ fn page_of(query: &ListQuery) -> Result<(PageOf, headwater_store::scoped::Page),
 pub async fn tenants_create(State(state): State<AppState>, _: Operator, body: ApiBody) -> Result<Response, ApiError> {
     let settings: TenantSettings = body.parse()?;
     settings.check()?;
+    check_plan(&state, &settings.plan).await?;
     let unscoped = state.store.unscoped(WHY);
     let tenant = TenantId::new();
     let asked = body.operator_once(&state)?;
@@ -82,7 +84,9 @@ pub async fn tenants_update(
     let tenant = unscoped.tenant_get(id(&tenant, "tenant")?).await?.ok_or_else(|| missing("tenant"))?;
     let settings: TenantSettings = body.patch(&settings_of(&tenant))?;
     settings.check()?;
+    check_plan(&state, &settings.plan).await?;
     unscoped.tenant_update(tenant.id, &settings, Timestamp::now()).await?;
+    state.terms.forget();
     state.auth.forget(tenant.id, None).await;
     let tenant = unscoped.tenant_get(tenant.id).await?.ok_or_else(|| missing("tenant"))?;
     Ok(Json(tenant))

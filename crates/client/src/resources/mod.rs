@@ -5,6 +5,7 @@
 
 mod agents;
 mod budgets;
+mod plans;
 mod runs;
 mod tenants;
 mod threads;

@@ -28,6 +28,7 @@ struct Lane {
 /// The limiters of one provider.
 #[derive(Debug)]
 pub(crate) struct Lanes {
+    /// Of all processes together; 0 = none.
     limit: usize,
     bounds: QueueBounds,
     known: Mutex<Known>,
@@ -35,6 +36,8 @@ pub(crate) struct Lanes {
 
 #[derive(Debug)]
 struct Known {
+    /// This process' part of the limit.
+    share: usize,
     lanes: HashMap<Lane, ConcurrencyLimiter>,
     looked_at: usize,
 }
@@ -42,7 +45,7 @@ struct Known {
 impl Lanes {
     /// Each with this limit (0 = none).
     pub(crate) fn new(limit: usize, bounds: QueueBounds) -> Self {
-        Self { limit, bounds, known: Mutex::new(Known { lanes: HashMap::new(), looked_at: KEPT }) }
+        Self { limit, bounds, known: Mutex::new(Known { share: limit, lanes: HashMap::new(), looked_at: KEPT }) }
     }
 
     /// The limiter of an entry of the table (`None`: models of which nothing is known) with the key of a tenant, or the platform's.
@@ -57,9 +60,21 @@ impl Lanes {
             known.lanes.retain(|_, limiter| limiter.is_shared() || !limiter.is_idle(now));
             known.looked_at = known.lanes.len().max(KEPT);
         }
-        let limiter = ConcurrencyLimiter::new(self.limit, self.bounds);
+        let limiter = ConcurrencyLimiter::new(known.share, self.bounds);
         known.lanes.insert(lane, limiter.clone());
         limiter
+    }
+
+    /// Takes this process' part of the limit, which may be less or more than before.
+    pub(crate) fn set_share(&self, of: impl Fn(usize) -> usize) {
+        if self.limit == 0 {
+            return;
+        }
+        let mut known = self.lock();
+        known.share = of(self.limit);
+        for limiter in known.lanes.values() {
+            limiter.set_share(known.share);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

@@ -15,6 +15,7 @@ pub(crate) fn of(tenant: TenantId) -> CallContext {
         priority: Priority::Interactive,
         weight: 1,
         cancel: CancellationToken::new(),
+        prices: Default::default(),
         keys: Default::default(),
         ledger: std::sync::Arc::new(crate::OpenLedger),
     }

@@ -9,7 +9,7 @@ mod table;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use headwater_protocol::api::{ModelPrice, split_model};
+use headwater_protocol::api::{ModelPrice, TenantPrices, split_model};
 
 pub use cost::cost;
 pub(crate) use cost::dearest;
@@ -96,6 +96,16 @@ impl Prices {
             .or_else(|| self.models.get(without_date(model)?))
             .or_else(|| self.models.get(&format!("{}/*", split_model(model)?.0)));
         found.map(|facts| &**facts)
+    }
+
+    /// What a tenant pays for a token of a call into which so many go: what was agreed upon, or the table's price with its
+    /// mark-up, which calls with a key of its own do not bear. `None`: nobody knows.
+    pub fn charged(&self, tenant: &TenantPrices, model: &str, own_key: bool, input_tokens: u64) -> Option<ModelPrice> {
+        if let Some(agreed) = tenant.models.get(model).filter(|_| !own_key) {
+            return Some(*agreed);
+        }
+        let price = self.facts(model)?.price_at(input_tokens)?;
+        Some(if own_key { price } else { tenant.marked_up(price) })
     }
 
     /// The models of a provider that have an entry of their own, as `PROVIDER/model-id`.

@@ -102,6 +102,7 @@ pub(super) fn stream(
                     return;
                 }
             };
+            let price_at = |tokens| gateway.prices.charged(&ctx.prices, model, own_key.is_some(), tokens);
             let lane = gateway.lane(registered, model, own_key.map(|_| ctx.tenant));
             let mut attempts = Attempts::new(gateway.retry);
             let mut is_told = false;
@@ -243,7 +244,7 @@ pub(super) fn stream(
                         // The provider has the question, and may have begun to answer it: what it read is paid for.
                         let metered = Metered::new(sent, ms(queued));
                         let settlement = metered
-                            .settle(None, Outcome::Cancelled, &estimate, &gateway.estimator, &gateway.prices)
+                            .settle(None, Outcome::Cancelled, &estimate, &gateway.estimator, price_at)
                             .await
                             .within(set_aside);
                         drop((reservation, permit));
@@ -331,12 +332,13 @@ pub(super) fn stream(
                         // Closes the connection of an answer that was not read to its end.
                         drop(answer);
                         let settlement =
-                            metered.settle(told, outcome, &estimate, &gateway.estimator, &gateway.prices).await;
+                            metered.settle(told, outcome, &estimate, &gateway.estimator, price_at).await;
                         let settlement = settlement.within(set_aside);
                         if !settlement.estimated {
                             gateway.estimator.settled(&ctx, model, raw, settlement.usage);
                         }
-                        permit.spent(queue_cost(settlement.cost, &settlement.usage), matches!(end, End::Finished(_)));
+                        let listed = gateway.prices.facts(model).and_then(|facts| facts.price_at(settlement.usage.input_tokens));
+                        permit.spent(queue_cost(listed.as_ref(), &settlement.usage), matches!(end, End::Finished(_)));
                         match &end {
                             End::Failed(failure) if !forwarded => {
                                 tell(permit, failure, &timeouts, gateway.retry.max_hint);

@@ -4,12 +4,13 @@
 //! was streamed when the provider told nothing. Holds at most [`KEPT_BYTES`] of text, and only until the settlement.
 
 use headwater_protocol::Usage;
+use headwater_protocol::api::ModelPrice;
 use tokio::time::Instant;
 
 use super::pace::ms;
 use crate::estimate::CostEstimator;
 use crate::event::{Estimate, Outcome, Settlement};
-use crate::prices::{Prices, cost};
+use crate::prices::cost;
 
 /// Text beyond this is extrapolated from what is kept.
 const KEPT_BYTES: usize = 256 * 1024;
@@ -85,13 +86,13 @@ impl Metered {
         outcome: Outcome,
         estimate: &Estimate,
         estimator: &CostEstimator,
-        prices: &Prices,
+        price_at: impl FnOnce(u64) -> Option<ModelPrice>,
     ) -> Settlement {
         let usage = match told {
             Some(usage) => usage,
             None => self.count(estimate, estimator).await,
         };
-        let price = prices.facts(&estimate.model).and_then(|facts| facts.price_at(usage.input_tokens));
+        let price = price_at(usage.input_tokens);
         Settlement {
             model_call: estimate.model_call,
             model: estimate.model.clone(),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
-use headwater_protocol::api::{Model, split_model};
+use headwater_protocol::api::{Model, ModelPrice, TenantPrices, split_model};
 use headwater_protocol::{ErrorCode, Problem, TenantId};
 
 use crate::estimate::CostEstimator;
@@ -141,6 +141,13 @@ impl GatewayLlmService {
         call::stream(Arc::clone(&self.0), ctx, request)
     }
 
+    /// This process is one of several: how much of each limit is its part.
+    pub fn set_share(&self, of: impl Fn(usize) -> usize) {
+        for registered in self.0.providers.values() {
+            registered.lanes.set_share(&of);
+        }
+    }
+
     /// Counts tokens, as the gateway itself does.
     pub fn estimator(&self) -> &CostEstimator {
         &self.0.estimator
@@ -149,6 +156,11 @@ impl GatewayLlmService {
     /// What is known about a model: its window, its largest answer, its price.
     pub fn facts(&self, model: &str) -> Option<&ModelFacts> {
         self.0.prices.facts(model)
+    }
+
+    /// What a tenant pays for a token: see [`Prices::charged`].
+    pub fn charged(&self, tenant: &TenantPrices, model: &str, own_key: bool, input_tokens: u64) -> Option<ModelPrice> {
+        self.0.prices.charged(tenant, model, own_key, input_tokens)
     }
 
     /// Whether a model can be shown this; one of which nothing is known is not doubted.

@@ -24,6 +24,7 @@ pub(crate) fn ctx() -> CallContext {
         priority: headwater_protocol::api::Priority::Interactive,
         weight: 1,
         cancel: CancellationToken::new(),
+        prices: Default::default(),
         keys: Default::default(),
         ledger: Arc::new(headwater_llm::OpenLedger),
     }

@@ -74,6 +74,8 @@ pub struct Budget {
     pub object: String,
     /// Who may change it.
     pub owner: BudgetOwner,
+    /// Whether it comes with the tenant's plan, and is changed there.
+    pub of_plan: bool,
     /// Whose calls it covers.
     pub scope: BudgetScope,
     /// What happens when it is used up.

@@ -105,10 +105,7 @@ impl TenantSettings {
                 return Err(Problem::invalid(format!("/allowed_origins/{i}"), detail));
             }
         }
-        if self.plan != "default" {
-            return Err(Problem::invalid("/plan", "this release has the plan \"default\" only"));
-        }
-        Ok(())
+        super::check_plan_name("/plan", &self.plan)
     }
 }
 

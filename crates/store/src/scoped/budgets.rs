@@ -22,7 +22,7 @@ use crate::pool::{Idempotency, Once};
 /// A budget beside the counter of its current window, of this user where each has one (`$1`).
 const SELECT: &str =
     "SELECT b.budget_id, b.owner, b.scope, coalesce(b.user_id, b.agent_id) AS scope_id, b.mode, b.strict, b.per,
-           b.limit_nano_usd, b.warn_at_percent, b.revision, b.created_at, b.updated_at,
+           b.limit_nano_usd, b.warn_at_percent, b.of_plan, b.revision, b.created_at, b.updated_at,
            coalesce(k.spent_nano_usd, 0) + u.cost AS spent, coalesce(k.reserved_nano_usd, 0) - u.amount AS reserved
     FROM headwater.budgets b
     CROSS JOIN LATERAL (SELECT headwater.budget_period(b.per) AS period,
@@ -241,6 +241,7 @@ fn budget(row: &Row, of_user: bool) -> Result<StoredBudget, StoreError> {
             strict: row.try_get("strict")?,
             window,
             limit: Money(limit),
+            of_plan: row.try_get("of_plan")?,
             warn_at_percent,
             spent: money(spent),
             reserved: money(reserved),
@@ -279,7 +280,7 @@ impl UserScopedStorage {
                      AND ($4::uuid IS NULL OR EXISTS (SELECT 1 FROM headwater.users WHERE user_id = $4))
                      AND ($5::uuid IS NULL OR EXISTS (SELECT 1 FROM headwater.agents WHERE agent_id = $5))
                    RETURNING budget_id, owner, scope, coalesce(user_id, agent_id) AS scope_id, mode, strict, per, limit_nano_usd,
-                       warn_at_percent, revision, created_at, updated_at, 0::bigint AS spent, 0::bigint AS reserved";
+                       warn_at_percent, of_plan, revision, created_at, updated_at, 0::bigint AS spent, 0::bigint AS reserved";
         let (owner, kind) = (said(owner), said(params.scope.r#type));
         let (mode, per, uuid) = (said(params.mode), said(params.window), id.uuid());
         let values: Params<'_> = &[

@@ -202,6 +202,14 @@ pub(super) fn pending(row: &Row) -> Result<Vec<Pending>, StoreError> {
 }
 
 impl UserScopedStorage {
+    /// How many runs of the scope wait for somebody, as far as `up_to`.
+    pub async fn run_count_suspended(&self, up_to: i64) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM (SELECT FROM headwater.runs WHERE tenant_id = (SELECT headwater.tenant_id())
+                       AND status = 'suspended' LIMIT $1) s";
+        let rows = self.query(sql, &[&up_to]).await?;
+        rows.first().map_or(Ok(0), |row| row.try_get(0).map_err(Into::into))
+    }
+
     /// One run, and what its agent lets users see of it.
     pub async fn run_get(&self, id: RunId) -> Result<Option<(Run, Visibility)>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM headwater.runs r WHERE r.run_id = $1");

@@ -149,8 +149,8 @@ async fn a_stream_says_once_that_it_is_live_and_ends_with_the_run() {
 async fn too_many_streams_are_refused_until_one_closes() {
     let world = World::new().await;
     for caps in [
-        Caps { per_user: 2, per_tenant: 0, replay_bytes_per_minute: 0, share: Share::default() },
-        Caps { per_user: 0, per_tenant: 2, replay_bytes_per_minute: 0, share: Share::default() },
+        Caps { per_user: 2, per_tenant: 0, replay_bytes_per_minute: 0, share: Share::default(), terms: None },
+        Caps { per_user: 0, per_tenant: 2, replay_bytes_per_minute: 0, share: Share::default(), terms: None },
     ] {
         let replica = world.replica(StreamOptions { caps, ..quick() }).await;
         let begun = world.run(&replica).await;
@@ -168,7 +168,7 @@ async fn too_many_streams_are_refused_until_one_closes() {
 #[tokio::test]
 async fn too_many_replayed_bytes_are_told_and_close_the_stream() {
     let world = World::new().await;
-    let caps = Caps { per_user: 0, per_tenant: 0, replay_bytes_per_minute: 1500, share: Share::default() };
+    let caps = Caps { per_user: 0, per_tenant: 0, replay_bytes_per_minute: 1500, share: Share::default(), terms: None };
     let replica = world.replica(StreamOptions { caps, ..quick() }).await;
     let begun = world.run(&replica).await;
     // Nobody writes here, so each reads the table.

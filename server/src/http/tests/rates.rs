@@ -16,7 +16,7 @@ fn limits(key: u32, user: u32, tenant: u32) -> LimitSettings {
 }
 
 fn subject() -> RateSubject {
-    RateSubject { key: Some(KeyId::new()), user: Some(UserId::new()), tenant: Some(TenantId::new()) }
+    RateSubject { key: Some(KeyId::new()), user: Some(UserId::new()), tenant: Some(TenantId::new()), plan: None }
 }
 
 fn texts(headers: &HeaderMap) -> (&str, &str) {
@@ -86,12 +86,12 @@ fn buckets_are_forgotten_when_they_are_full_again() {
 #[test]
 fn replicas_share_a_quota() {
     let share = headwater_store::Share::default();
-    share.tell(3);
+    share.tell(0, 3, false);
     let rates = RateLimits::new(&limits(0, 60, 0), share.clone());
     let who = subject();
     let passed = std::iter::repeat_with(|| rates.check(who)).take_while(Result::is_ok).count();
     assert_eq!(passed, 20, "a third of it");
-    share.tell(100);
+    share.tell(0, 100, false);
     let other = subject();
     assert!(rates.check(other).is_ok(), "and one at least, however many there are");
 }

@@ -7,3 +7,4 @@ mod edges;
 mod fields;
 mod idempotency;
 mod lists;
+mod plans;

@@ -166,10 +166,15 @@ impl World {
             };
             budget = id(&whose.post(&path, made).await.ok(201));
         }
+        let plan = unique("plan");
+        if template.contains("{plan}") {
+            self.site.operator().put(&format!("/v1/plans/{plan}"), json!({})).await.ok(200);
+        }
         let run = if template.contains("{approval}") { &self.asking } else { &self.run };
         template
             .replace("{server}", &server)
             .replace("{budget}", &budget)
+            .replace("{plan}", &plan)
             .replace("{approval}", &self.approval)
             .replace("{artifact}", &self.artifact)
             .replace("{tenant}", &tenant)
