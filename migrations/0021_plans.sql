@@ -26,6 +26,9 @@ ALTER TABLE headwater.budgets ADD COLUMN of_plan boolean NOT NULL DEFAULT false 
 GRANT SELECT, INSERT, UPDATE (limit_nano_usd, warn_at_percent, revision, updated_at), DELETE ON headwater.budgets TO @dispatch@;
 CREATE POLICY dispatch_plans ON headwater.budgets TO @dispatch@ USING (of_plan) WITH CHECK (of_plan);
 
+GRANT SELECT (run_id, cost_nano_usd, usage, outcome, settled_at) ON headwater.usage_calls TO @dispatch@;
+GRANT SELECT (cost_nano_usd, created_at, parent_run) ON headwater.runs TO @dispatch@;
+
 SET ROLE @dispatch@;
 INSERT INTO headwater_sys.plans VALUES ('default', '{}', now(), now());
 
@@ -136,8 +139,44 @@ BEGIN
         FROM headwater_sys.replicas r WHERE r.expires_at > clock_timestamp();
 END $$;
 
-REVOKE ALL ON FUNCTION headwater.plan_apply, headwater.plan_put, headwater.plan_list, headwater.tenant_prices_put,
+-- Where records of the same money differ: of runs that were made since then and are over, what the run says that it cost from the
+-- lines of the ledger (runs that called others have these in their sum, and are left out; so are lines of calls of which
+-- nobody knew until the run was over); and of counters, what they have set aside from the reservations that stand in them.
+CREATE FUNCTION headwater.money_differs(p_since timestamptz, p_limit int)
+RETURNS TABLE (tenant_id uuid, what text, object uuid, recorded bigint, told bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_tenant uuid;
+BEGIN
+    -- One after the other, each under its own scope.
+    FOR v_tenant IN SELECT t.tenant_id FROM headwater.tenants t ORDER BY 1 LOOP
+        PERFORM set_config('headwater.tenant_id', v_tenant::text, true);
+        RETURN QUERY
+            SELECT v_tenant, d.* FROM (
+                SELECT 'run', r.run_id, coalesce(sum(u.cost_nano_usd) FILTER (
+                           WHERE NOT (u.outcome = 'reset' AND u.usage = '{0,0,0,0,0}' AND u.settled_at > r.finished_at)), 0)::bigint,
+                       r.cost_nano_usd
+                FROM headwater.runs r LEFT JOIN headwater.usage_calls u
+                    ON u.tenant_id = v_tenant AND u.run_id = r.run_id AND u.settled_at >= p_since
+                WHERE r.tenant_id = v_tenant AND r.created_at >= p_since AND r.finished_at IS NOT NULL
+                  AND r.cost_nano_usd IS NOT NULL
+                  AND NOT EXISTS (SELECT 1 FROM headwater.runs c WHERE c.parent_run = r.run_id AND c.tenant_id = v_tenant)
+                GROUP BY r.run_id, r.cost_nano_usd, r.finished_at
+                UNION ALL
+                SELECT 'counter', k.budget_id, coalesce((
+                        SELECT sum(s.amount_nano_usd) FROM headwater.budget_reservations s
+                        WHERE s.tenant_id = v_tenant AND s.budgets @> ARRAY[k.budget_id]
+                          AND EXISTS (SELECT 1 FROM unnest(s.budgets, s.holders, s.periods) AS x (budget_id, holder, period)
+                                      WHERE x.budget_id = k.budget_id AND x.holder = k.holder AND x.period = k.period)), 0)::bigint,
+                       k.reserved_nano_usd
+                FROM headwater.budget_counters k WHERE k.tenant_id = v_tenant) d (what, object, recorded, told)
+            WHERE d.recorded <> d.told LIMIT p_limit;
+    END LOOP;
+    PERFORM set_config('headwater.tenant_id', '', true);
+END $$;
+
+REVOKE ALL ON FUNCTION headwater.money_differs, headwater.plan_apply, headwater.plan_put, headwater.plan_list, headwater.tenant_prices_put,
     headwater.tenant_terms, headwater.replica_place FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION headwater.plan_put, headwater.plan_list, headwater.tenant_prices_put, headwater.tenant_terms,
+GRANT EXECUTE ON FUNCTION headwater.money_differs, headwater.plan_put, headwater.plan_list, headwater.tenant_prices_put, headwater.tenant_terms,
     headwater.replica_place TO @app@;
 SET ROLE @owner@;

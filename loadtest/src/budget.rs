@@ -160,6 +160,8 @@ impl Budgets {
                                 refused.push(format!("{run}: {error}"));
                             }
                         }
+                        // Told before it was accepted that there is no money for it.
+                        Err(error) if error.starts_with("402: ") => {}
                         Err(error) => refused.push(format!("run {number}: {error}")),
                     }
                     bar.inc(1);

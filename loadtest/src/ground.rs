@@ -294,6 +294,12 @@ impl Ground {
         text.lines().map(|text| line(text).context("the model counts in other words")).collect()
     }
 
+    /// From now on the model answers so many calls at a time, and others with this status. How many it had refused so far.
+    pub(crate) async fn model_takes(&self, most: usize, status: u16) -> anyhow::Result<u64> {
+        self.ask_model(&format!("/takes/{most}/{status}")).await?;
+        Ok(self.ask_model("/refused").await?.trim().parse()?)
+    }
+
     async fn ask_model(&self, path: &str) -> anyhow::Result<String> {
         let address = self.model.said("counts on http://").context("the model does not say where it counts")?;
         let mut wire = Wire::connect(address).await?;

@@ -8,7 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `throughput`, `slow_streams`, `storm` | the scenarios that compare costs |
-//! | `chaos`, `rolling`, `stalled`, `hostile`, `budget`, `neighbours` | the scenarios that are about promises |
+//! | `chaos`, `rolling`, `stalled`, `hostile`, `budget`, `neighbours`, `throttled` | the scenarios that are about promises |
 //! | `wicked` | the tools of `hostile` |
 //! | `fleet`, `crowd`, `follow` | several servers, many runs at them, readers that go from one to the other |
 //! | `audit`, `story`, `trial` | whether every promise was kept, and the table of it |
@@ -41,6 +41,7 @@ mod stalled;
 mod storm;
 mod story;
 mod sys;
+mod throttled;
 mod throughput;
 mod trial;
 mod who;
@@ -64,6 +65,7 @@ use crate::slow_streams::SlowStreams;
 use crate::stalled::StalledReaders;
 use crate::storm::ResumeStorm;
 use crate::sys::Cores;
+use crate::throttled::ThrottledProvider;
 use crate::throughput::Throughput;
 
 #[derive(Debug, Parser)]
@@ -126,6 +128,7 @@ enum Command {
     HostileTools(HostileTools),
     Budget(Budgets),
     NoisyNeighbour(NoisyNeighbour),
+    ThrottledProvider(ThrottledProvider),
     /// Those that compare costs: throughput, slow-streams, resume-storm
     All,
     /// The model, in a process of its own
@@ -179,6 +182,7 @@ fn start(cli: Cli) -> anyhow::Result<bool> {
         | Command::HostileTools(_)
         | Command::Budget(_)
         | Command::NoisyNeighbour(_)
+        | Command::ThrottledProvider(_)
         | Command::All => {
             check_server(&cli.common.server_bin)?;
             let cores = Cores::choose(cli.common.server_core, cli.common.load_core)?;
@@ -243,6 +247,10 @@ async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Resu
         }
         Command::NoisyNeighbour(neighbour) => {
             trials.push(Box::pin(neighbour.run(&mut ground)).await?);
+            Vec::new()
+        }
+        Command::ThrottledProvider(throttled) => {
+            trials.push(Box::pin(throttled.run(&mut ground)).await?);
             Vec::new()
         }
         Command::HostileTools(hostile) => {

@@ -263,13 +263,15 @@ impl NoisyNeighbour {
     }
 }
 
-async fn unix(ground: &Ground) -> anyhow::Result<f64> {
+/// The time by Postgres, in seconds.
+pub(crate) async fn unix(ground: &Ground) -> anyhow::Result<f64> {
     let rows = ground.admin.rows("SELECT extract(epoch FROM clock_timestamp())::text").await?;
     let now = rows.first().and_then(|row| row.first()?.as_deref()).context("the time")?;
     Ok(now.parse()?)
 }
 
-async fn wait_for_the_end(ground: &Ground) -> anyhow::Result<()> {
+/// Waits until no run is under way.
+pub(crate) async fn wait_for_the_end(ground: &Ground) -> anyhow::Result<()> {
     let open = "SELECT count(*) FROM headwater.runs WHERE status IN ('queued', 'running', 'suspended')";
     let until = Instant::now() + Duration::from_secs(60);
     loop {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -26,7 +26,12 @@ pub(crate) async fn model_server() -> anyhow::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("counts on http://{}", listener.local_addr()?);
     println!("listening on http://{}", model.address());
-    let app = Router::new().route("/record", get(record)).route("/calls", get(calls)).route("/tool", post(tool));
+    let app = Router::new()
+        .route("/record", get(record))
+        .route("/calls", get(calls))
+        .route("/takes/{most}/{status}", get(takes))
+        .route("/refused", get(refused))
+        .route("/tool", post(tool));
     let app = app.with_state(Arc::new(model)).merge(crate::wicked::routes());
     axum::serve(listener, app).await?;
     Ok(())
@@ -35,6 +40,16 @@ pub(crate) async fn model_server() -> anyhow::Result<()> {
 /// What the tool answers.
 async fn tool(_: Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], r#"{"status":"shipped","carrier":"DHL"}"#).into_response()
+}
+
+/// So many calls at a time, and this status for those beyond.
+async fn takes(State(model): State<Arc<ModelServer>>, Path((most, status)): Path<(usize, u16)>) {
+    model.takes(Some((most, status)));
+}
+
+/// How many calls were refused so far.
+async fn refused(State(model): State<Arc<ModelServer>>) -> String {
+    model.counters().refused.to_string()
 }
 
 async fn record(State(model): State<Arc<ModelServer>>) {

@@ -10,15 +10,18 @@
 //! | `test` | every test there is, around one throw-away Postgres |
 //! | `openapi` | the checked-in document against the code |
 //! | `load` | release builds and the load test |
+//! | `prices` | the prices of models against a public table |
 //! | `mcp` | the protocol's own tests of the MCP client |
 
 mod cargo;
 mod load;
 mod mcp;
 mod openapi;
+mod prices;
 mod test;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -53,6 +56,17 @@ enum Command {
         /// Ask the server that the tests are built with: nothing is compiled anew after `cargo xtask test`
         #[arg(long)]
         built: bool,
+    },
+    /// Compare config/pricing.toml with a downloaded copy of litellm's model_prices_and_context_window.json
+    Prices {
+        /// The copy
+        table: PathBuf,
+        /// Take over what it says
+        #[arg(long)]
+        write: bool,
+        /// A model to add, as PROVIDER/model-id; may be repeated
+        #[arg(long, value_name = "MODEL")]
+        add: Vec<String>,
     },
     /// The load test, on release builds; arguments go to it (default: `all`)
     Load {
@@ -92,6 +106,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Openapi { write, built: true } => {
             openapi::run(&openapi::of(test::build(&[])?.program("headwater")?)?, write)
         }
+        Command::Prices { table, write, add } => prices::run(&table, write, &add),
         Command::Load { arguments } => load::run(&arguments),
         Command::Mcp => mcp::mcp(),
         Command::Ci => ci(),

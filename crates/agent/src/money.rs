@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use dashmap::{DashMap, DashSet};
 use futures_util::future::BoxFuture;
-use headwater_llm::{BudgetWarning, Grant, Granted, Hold, Ledger, Reservation, Wanted};
-use headwater_protocol::{AgentId, ErrorCode, ModelCallId, Money, Problem, RunId, TenantId, UserId};
+use headwater_llm::{BudgetWarning, Grant, Granted, Hold, Ledger, Reservation, USEFUL_OUTPUT_TOKENS, Wanted, prices};
+use headwater_protocol::api::{OnBudget, split_model};
+use headwater_protocol::{AgentId, ErrorCode, ModelCallId, Money, Problem, RunId, Scope, TenantId, Usage, UserId};
 use headwater_store::commit::LeaseToken;
 use headwater_store::scoped::{Closest, ReserveCall, Reserved};
 use headwater_store::{StoreError, UserScopedStorage};
 use tokio::time::Instant;
+
+use crate::accept::{NewRunRequest, effective};
 
 /// How long it is believed that a tenant has no budgets: a new one counts everywhere after that.
 const BELIEVED: Duration = Duration::from_secs(1);
@@ -34,7 +37,7 @@ pub(crate) struct Budgeted {
 
 impl Budgeted {
     /// Whether a call of this tenant may fall under a budget.
-    async fn has_any(&self, tenant: TenantId, storage: &UserScopedStorage) -> Result<bool, StoreError> {
+    pub(crate) async fn has_any(&self, tenant: TenantId, storage: &UserScopedStorage) -> Result<bool, StoreError> {
         if let Some(seen) = self.seen.get(&tenant)
             && seen.1.elapsed() < BELIEVED
         {
@@ -57,6 +60,52 @@ impl Budgeted {
 }
 
 impl crate::AgentRuntime {
+    /// Whether a run can pay for its first call, as far as that can be said before it is made: that its model has a price, where
+    /// a hard budget covers it; and, where it is not to wait for money, that there is some.
+    pub(crate) async fn may_pay(&self, request: &NewRunRequest) -> Result<(), Problem> {
+        let (tenant, config) = (request.tenant, effective(request.agent.config.clone(), &request.overrides));
+        let parts = &self.inner.parts;
+        let storage = parts.store.scoped(Scope { tenant, user: None });
+        let away = |_| Problem::new(ErrorCode::Unavailable, "the database did not answer");
+        let has_any = self.inner.budgeted.has_any(tenant, &storage).await.map_err(away)?;
+        if !has_any && config.run_budget.is_none() {
+            return Ok(());
+        }
+        let terms = parts.terms.of(tenant).await.map_err(away)?;
+        let keys =
+            parts.vault.provider_keys(tenant, |provider| parts.llm.provider_host(provider)).await.map_err(away)?;
+        let own_key = split_model(&config.model).is_some_and(|(provider, _)| keys.contains_key(provider));
+        let covering = storage.budgets_covering(request.user, request.agent.id, own_key).await.map_err(away)?;
+        let Some(price) = parts.llm.charged(&terms.prices, &config.model, own_key, 0) else {
+            if covering.is_empty() && config.run_budget.is_none() {
+                return Ok(());
+            }
+            let words = format!("a hard budget covers the run, and {} has no price", config.model);
+            let problem = Problem::new(ErrorCode::PriceUnknown, words);
+            return Err(match covering.first() {
+                Some(budget) => problem.with("budget", budget.id.to_string()),
+                None => problem,
+            });
+        };
+        if config.on_budget != OnBudget::Fail {
+            return Ok(());
+        }
+        // The least that an answer worth having costs, whatever goes in.
+        let useful = Usage { output_tokens: USEFUL_OUTPUT_TOKENS.into(), ..Usage::default() };
+        let needed = prices::cost(&useful, &price);
+        let money = |money: Money| serde_json::to_value(money).unwrap_or_default();
+        match covering.iter().find(|budget| budget.remaining.is_some_and(|remaining| remaining < needed)) {
+            None => Ok(()),
+            Some(budget) => {
+                let words = "a budget has too little left for the run's first call";
+                Err(Problem::new(ErrorCode::BudgetExhausted, words)
+                    .with("budget", budget.id.to_string())
+                    .with("needed", money(needed))
+                    .with("remaining", money(budget.remaining.unwrap_or(Money::ZERO))))
+            }
+        }
+    }
+
     /// Brings a tenant's counters up to date, if calls were settled since they were. Nothing depends on when: whoever looks at a
     /// counter looks at what is settled beside it, and a sweep does what is left undone.
     pub(crate) fn count_money(&self, tenant: TenantId) {

@@ -225,6 +225,9 @@ impl AgentRuntime {
         }
         let (tenant, user) = (request.tenant, request.user);
         Box::pin(self.may_have_more(tenant)).await?;
+        if request.of_call.is_none() {
+            Box::pin(self.may_pay(&request)).await?;
+        }
         let slot = self.inner.slots.try_enter(tenant);
         if slot.is_none()
             && let Err(limit) = self.inner.slots.may_wait(tenant)

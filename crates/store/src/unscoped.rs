@@ -210,6 +210,22 @@ impl Unscoped {
         rows.iter().map(crate::scoped::tenant_from_row).collect()
     }
 
+    /// Where records of the same money differ, of runs made since then: `tenant`, what, its id, what the records add up to and
+    /// what is told. At most so many of each tenant.
+    pub async fn money_differs(
+        &self,
+        since: Timestamp,
+        at_most: i32,
+    ) -> Result<Vec<(TenantId, String, Uuid, i64, i64)>, StoreError> {
+        let sql = "SELECT * FROM headwater.money_differs($1,$2)";
+        let rows = self.store.query_long(None, sql, &[&since.0, &at_most]).await?;
+        let differs = |row: &Row| {
+            let tenant = TenantId::from_uuid(row.try_get("tenant_id")?);
+            Ok((tenant, row.try_get("what")?, row.try_get("object")?, row.try_get("recorded")?, row.try_get("told")?))
+        };
+        rows.iter().map(differs).collect()
+    }
+
     /// Sets a plan, and gives its tenants what is in it now.
     pub async fn plan_put(&self, name: &str, terms: &PlanTerms, at: Timestamp) -> Result<(), StoreError> {
         let sql = "SELECT headwater.plan_put($1,$2,$3)";

@@ -28,9 +28,9 @@ pub fn snapshot_for(snapshot: Snapshot, audience: Audience) -> RunSnapshot {
 
 /// An explanation as `audience` may see it.
 pub fn explanation_for(mut explanation: RunExplanation, audience: Audience) -> RunExplanation {
-    if let Audience::User(visible) = audience
-        && !visible.cost
-    {
+    let Audience::User(visible) = audience else { return explanation };
+    explanation.budgets.clear();
+    if !visible.cost {
         explanation.cost = None;
         for call in &mut explanation.calls {
             (call.expected, call.cost) = (None, None);

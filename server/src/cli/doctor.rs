@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use headwater_llm::{Protocol, ProviderConfig};
+use headwater_protocol::{RunId, Timestamp};
 use headwater_store::Store;
 use headwater_store::migrate::known_version;
 use secrecy::ExposeSecret as _;
@@ -18,6 +19,8 @@ use crate::wiring;
 
 const OPENAI: &str = "https://api.openai.com/v1";
 const ANTHROPIC: &str = "https://api.anthropic.com/v1";
+/// How old a run may be whose money is added up.
+const LOOKED_BACK: Duration = Duration::from_secs(7 * 24 * 3600);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
@@ -183,7 +186,30 @@ async fn check_database(settings: &Settings, report: &mut Report) -> anyhow::Res
             "start a server on this database: it ends them at its start and again one lease time later",
         )?,
     }
+    check_money(&store, report).await?;
     store.close();
+    Ok(())
+}
+
+/// The ledger's lines, what runs say that they cost, and what budgets have set aside, are one another's sums.
+async fn check_money(store: &Store, report: &mut Report) -> anyhow::Result<()> {
+    let since = Timestamp(jiff::Timestamp::now() - LOOKED_BACK);
+    let differs = store.unscoped("the doctor adds up what was spent").money_differs(since, 20).await?;
+    if differs.is_empty() {
+        return report.good("money", "runs of the last week cost what the ledger says, and budgets set aside what is");
+    }
+    for (tenant, what, object, recorded, told) in differs {
+        let (what, records) = match what.as_str() {
+            "run" => (format!("run {} of {tenant} says it cost {told}", RunId::from_uuid(object)), "the ledger"),
+            _ => (format!("budget {object} of {tenant} has set aside {told}"), "the reservations"),
+        };
+        let words = format!("{what} nano-dollars, and {records} add up to {recorded}");
+        report.finding(
+            "money",
+            &words,
+            "report this, with the run's events: amounts are written together, and cannot part",
+        )?;
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use headwater_llm::Shown;
 use headwater_protocol::api::{
     Agent, CancelParams, EventPage, InlineThread, List, Run, RunBudget, RunExplanation, RunParams, RunSnapshot, Ticket,
 };
-use headwater_protocol::event::{Actor, Event, render_for};
+use headwater_protocol::event::{Actor, Event, problem_for_user, render_for};
 use headwater_protocol::message::{Content, InputPart, Part};
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, ThreadId, Timestamp, UserId};
 use headwater_store::create::RunIdempotency;
@@ -258,7 +258,13 @@ async fn accept_with(
             Err(problem) if problem.extra.contains_key("agent_changed") => {
                 state.forget_agent(caller.tenant, &params.agent).await;
             }
-            other => return Ok(other?),
+            other => {
+                return other.map_err(
+                    |problem| {
+                        if caller.is_key() { problem.into() } else { problem_for_user(problem).into() }
+                    },
+                );
+            }
         }
     }
     Err(not_an_agent(&params.agent).into())

@@ -11,8 +11,14 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::Instant;
 
+/// It does not fall below this: so few calls at a time are refused for their rate and not for their number, and one that is slow
+/// must not hold up everybody.
+const LEAST: f64 = 4.0;
+
 /// After it fell, the limit stays for so many rounds (as many first tokens as the limit is) before it is tried higher.
 const HELD_ROUNDS: f64 = 2.0;
+/// A round is over after this time too, when nothing was refused: calls that take long must not keep the limit low.
+const ROUND: Duration = Duration::from_secs(1);
 
 /// Without a hint of its own, a provider that takes nothing at all is left alone for so long at first, then for twice as
 /// long each time.
@@ -36,6 +42,8 @@ pub(super) struct Adaptive {
     round: f64,
     /// When it fell last. What was sent before says nothing new.
     fell_at: Option<Instant>,
+    /// When the round began that counts first tokens.
+    round_at: Option<Instant>,
     /// The pauses while nothing at all is taken.
     pauses: Option<ExponentialBackoff>,
     paused_until: Option<Instant>,
@@ -74,6 +82,7 @@ impl Adaptive {
             step: 1.0,
             round: 0.0,
             fell_at: None,
+            round_at: None,
             pauses: None,
             paused_until: None,
             first_token: FirstToken::default(),
@@ -85,6 +94,14 @@ impl Adaptive {
         self.limit.min(self.most) as usize
     }
 
+    /// Somebody waits because the limit is reached: it is tried higher when nothing was refused for a while.
+    pub(super) fn waited_for(&mut self, now: Instant) {
+        let held = if self.round < 0.0 { ROUND.mul_f64(HELD_ROUNDS) } else { ROUND };
+        if self.limit < self.most && self.round_at.is_none_or(|began| now.duration_since(began) >= held) {
+            self.grow(now);
+        }
+    }
+
     /// Whether the limit is as high as it may be, and nothing is remembered that somebody would miss.
     pub(super) fn is_untouched(&self, now: Instant) -> bool {
         self.limit >= self.most && self.paused(now).is_none()
@@ -93,6 +110,11 @@ impl Adaptive {
     /// How long nothing may be asked yet.
     pub(super) fn paused(&self, now: Instant) -> Option<Duration> {
         self.paused_until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    /// Whether there was a pause at this time or after it.
+    pub(super) fn was_paused(&self, since: Instant) -> bool {
+        self.paused_until.is_some_and(|until| until > since)
     }
 
     /// Other processes took some of what is configured, or gave some back.
@@ -116,25 +138,35 @@ impl Adaptive {
         }
         self.round += 1.0;
         if self.round >= self.limit {
-            self.limit = (self.limit + self.step).min(self.most);
-            self.step *= 2.0;
-            self.round = 0.0;
+            self.grow(now);
         }
+    }
+
+    fn grow(&mut self, now: Instant) {
+        self.limit = (self.limit + self.step).min(self.most);
+        self.step *= 2.0;
+        self.round = 0.0;
+        self.round_at = Some(now);
     }
 
     /// The provider refused a call because it is asked too much. `hint`: for how long it wants to be left alone, as far as
     /// that is believed.
     pub(super) fn refused(&mut self, hint: Option<Duration>, sent: Instant, now: Instant, load: Load) {
-        // While some are answered the limit alone holds others back, until one of those has ended.
-        let pause =
-            hint.or_else(|| if load.answering == 0 { self.pauses.get_or_insert_with(pauses).next() } else { None });
+        let base = self.limit.min(load.in_use as f64);
+        let can_fall = base > LEAST.min(self.most);
+        // Where the limit falls, it alone holds others back until one of those that are answered has ended.
+        let pause = match hint {
+            None if load.answering == 0 || !can_fall => self.pauses.get_or_insert_with(pauses).next(),
+            hint => hint,
+        };
         if let Some(pause) = pause {
             self.paused_until = self.paused_until.max(Some(now + pause));
         }
-        if self.is_news(sent) {
-            // What is being answered is what the provider takes; but one look is not trusted with more than a half.
-            let base = self.limit.min(load.in_use as f64);
-            self.fall((load.answering as f64).clamp(base * 0.5, base * 0.7), now);
+        if can_fall && self.is_news(sent) {
+            // What is being answered is what the provider takes; but one look is not trusted with more than a half, and when
+            // the last one was not enough, at least three tenths go.
+            let most = if self.round < 0.0 { base * 0.7 } else { (base - 1.0).max(base * 0.5) };
+            self.fall((load.answering as f64).clamp(base * 0.5, most), now);
         }
     }
 
@@ -148,10 +180,11 @@ impl Adaptive {
     }
 
     fn fall(&mut self, to: f64, now: Instant) {
-        self.limit = to.max(1.0);
+        self.limit = to.max(LEAST).min(self.most);
         self.step = 1.0;
         self.round = -HELD_ROUNDS * self.limit;
         self.fell_at = Some(now);
+        self.round_at = Some(now);
     }
 }
 
@@ -252,7 +285,6 @@ mod tests {
         let mut world = world(16);
         world.takes = 0;
         world.run(Duration::from_secs(60));
-        assert_eq!(world.adaptive.limit(), 1);
         assert!((5..=20).contains(&world.refused), "{}", world.refused);
         world.takes = 16;
         world.run(LONGEST_PAUSE * 2 + SERVICE * 8);
@@ -266,11 +298,29 @@ mod tests {
         let mut adaptive = Adaptive::new(10);
         adaptive.refused(Some(Duration::from_secs(3)), now, now, load);
         let limit = adaptive.limit();
-        assert_eq!((limit, adaptive.paused(now)), (7, Some(Duration::from_secs(3))));
+        assert_eq!((limit, adaptive.paused(now)), (9, Some(Duration::from_secs(3))));
         let sent = now - Duration::from_millis(1);
         adaptive.refused(Some(Duration::from_secs(1)), sent, now, load);
         assert_eq!((adaptive.limit(), adaptive.paused(now)), (limit, Some(Duration::from_secs(3))));
         assert_eq!(adaptive.paused(now + Duration::from_secs(3)), None);
+    }
+
+    #[test]
+    fn a_few_calls_are_paused_and_not_made_fewer_and_slow_ones_keep_nobody_out() {
+        let mut now = Instant::now();
+        let mut adaptive = Adaptive::new(16);
+        adaptive.refused(None, now, now, Load { in_use: 2, answering: 1, is_full: false });
+        assert_eq!(adaptive.limit(), 16, "it was not their number");
+        assert!(adaptive.paused(now).is_some(), "but it is not asked again at once");
+        now += LONGEST_PAUSE * 2;
+        adaptive.refused(None, now, now, Load { in_use: 16, answering: 1, is_full: true });
+        assert_eq!(adaptive.limit(), 8);
+        // No first token comes any more.
+        for _ in 0..6 {
+            adaptive.waited_for(now);
+            now += ROUND;
+        }
+        assert_eq!(adaptive.limit(), 16);
     }
 
     #[test]

@@ -149,6 +149,14 @@ impl<T> FairQueue<T> {
         Some((Payer { tenant, user, priority, weight }, item.cost, item.value))
     }
 
+    /// What waits under this number.
+    pub(super) fn get_mut(&mut self, payer: Payer, number: u64) -> Option<&mut T> {
+        let users = &mut self.tenants.flows.get_mut(&payer.tenant)?.queue;
+        let queue = &mut users.of(payer.priority).flows.get_mut(&payer.user)?.queue;
+        let at = queue.binary_search_by_key(&number, |item| item.number).ok()?;
+        queue.get_mut(at).map(|item| &mut item.value)
+    }
+
     /// Takes something out of the middle; `None` if it does not wait any more.
     pub(super) fn remove(&mut self, payer: Payer, number: u64) -> Option<T> {
         let users = &mut self.tenants.flows.get_mut(&payer.tenant)?.queue;

@@ -48,12 +48,28 @@ struct State {
     in_use: usize,
     /// Permits of calls that are being answered.
     answering: usize,
-    queue: FairQueue<oneshot::Sender<Result<Permit, Turned>>>,
+    queue: FairQueue<Waiter>,
     adaptive: Adaptive,
     breaker: Breaker,
     /// How long a permit is held, as a moving average in milliseconds. 0 until the first one is back.
     held_ms: u64,
+    /// How long waits have lately looked like, by the queue as it was, and how long they were, in seconds, older ones counting
+    /// less: whoever comes later may go first.
+    looked: f64,
+    were: f64,
 }
+
+/// Somebody who waits.
+#[derive(Debug)]
+struct Waiter {
+    grant: oneshot::Sender<Result<Permit, Turned>>,
+    since: Instant,
+    /// What the queue alone made of the wait, when it began.
+    looked: Duration,
+}
+
+/// As if waits of so long together had turned out as they looked.
+const TELLING: Duration = Duration::from_secs(10);
 
 /// The right to have one call in flight. Comes back when it is dropped.
 #[must_use = "a permit that is dropped is returned at once"]
@@ -131,6 +147,8 @@ impl ConcurrencyLimiter {
             adaptive: Adaptive::new(limit),
             breaker: Breaker::default(),
             held_ms: 0,
+            looked: TELLING.as_secs_f64(),
+            were: TELLING.as_secs_f64(),
         };
         Self(Arc::new(Shared { bounds, state: Mutex::new(state) }))
     }
@@ -170,16 +188,20 @@ impl ConcurrencyLimiter {
             }
         }
         let (grant, granted) = oneshot::channel();
-        let number = state.queue.push(payer, cost, grant);
+        let number = state.queue.push(payer, cost, Waiter { grant, since: now, looked: Duration::ZERO });
         let position = state.queue.position(payer, number).unwrap_or(1);
         let predicted = state.predict(position, now);
+        let looked = state.looks_like(position);
+        if let Some(waiter) = state.queue.get_mut(payer, number) {
+            waiter.looked = looked;
+        }
         // Somebody who does not want to wait at all is told so by a wait that ends at once.
         let too_late = predicted > within && !within.is_zero();
         let withdrawn = if too_late { state.queue.remove(payer, number) } else { None };
         drop(state);
         drop(withdrawn);
         if let Some(evicted) = evicted {
-            let _ = evicted.send(Err(Turned::Full(predicted)));
+            let _ = evicted.grant.send(Err(Turned::Full(predicted)));
         }
         if too_late {
             return Err(Turned::TooLate(predicted));
@@ -277,10 +299,14 @@ impl Shared {
     fn pump(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let now = Instant::now();
         let mut granted = Vec::new();
+        if state.queue.len() > 0 && state.in_use >= state.adaptive.limit() {
+            state.adaptive.waited_for(now);
+        }
         while state.has_room(now) {
-            let Some((payer, cost, grant)) = state.queue.pop() else { break };
+            let Some((payer, cost, waiter)) = state.queue.pop() else { break };
             state.in_use += 1;
-            granted.push((grant, Permit::new(self, payer, cost)));
+            state.learn(&waiter, now);
+            granted.push((waiter.grant, Permit::new(self, payer, cost)));
         }
         if state.in_use == 0 {
             state.queue.reset();
@@ -297,8 +323,8 @@ impl Shared {
         let Some(only) = state.breaker.shut() else { return };
         let waiting = state.queue.drain(only);
         drop(state);
-        for grant in waiting {
-            let _ = grant.send(Err(Turned::Down(Duration::ZERO)));
+        for waiter in waiting {
+            let _ = waiter.grant.send(Err(Turned::Down(Duration::ZERO)));
         }
     }
 }
@@ -310,9 +336,28 @@ impl State {
 
     /// When the waiter at this position may start, from how long permits are held.
     fn predict(&self, position: usize, now: Instant) -> Duration {
+        let ms = self.looks_like(position).as_millis() as f64 * self.stretch();
+        Duration::from_millis(ms as u64).saturating_add(self.adaptive.paused(now).unwrap_or_default())
+    }
+
+    fn looks_like(&self, position: usize) -> Duration {
         let limit = self.adaptive.limit().max(1) as u64;
-        let turns = (position as u64).saturating_mul(self.held_ms).div_ceil(limit);
-        Duration::from_millis(turns).saturating_add(self.adaptive.paused(now).unwrap_or_default())
+        Duration::from_millis((position as u64).saturating_mul(self.held_ms).div_ceil(limit))
+    }
+
+    /// Somebody has waited so long, or longer still. A pause that the provider wanted says nothing about the queue.
+    fn learn(&mut self, waiter: &Waiter, now: Instant) {
+        const OLDER: f64 = 63.0 / 64.0;
+        if self.adaptive.was_paused(waiter.since) {
+            return;
+        }
+        let prior = TELLING.as_secs_f64() * (1.0 - OLDER);
+        self.looked = self.looked * OLDER + waiter.looked.as_secs_f64() + prior;
+        self.were = self.were * OLDER + now.duration_since(waiter.since).as_secs_f64() + prior;
+    }
+
+    fn stretch(&self) -> f64 {
+        (self.were / self.looked).clamp(0.5, 4.0)
     }
 
     fn load(&self) -> Load {
@@ -449,6 +494,12 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         let waiter = state.queue.remove(self.payer, self.number);
+        if let Some(waiter) = &waiter {
+            let now = Instant::now();
+            if now.duration_since(waiter.since) > waiter.looked.mul_f64(state.stretch()) {
+                state.learn(waiter, now);
+            }
+        }
         drop(state);
         drop(waiter);
         // A permit that was sent in between is in `granted`, and comes back when that is dropped.

@@ -140,6 +140,42 @@ async fn waits_are_predicted_and_who_would_wait_too_long_is_told_at_once() {
     assert_eq!(limiter.predicted(TenantId::new()), Duration::from_millis(400), "another tenant's turn comes first");
 }
 
+/// Others may come later and go first: what waits turn out to be is learnt.
+#[tokio::test(start_paused = true)]
+async fn predictions_follow_what_waits_turn_out_to_be() {
+    let limiter = limiter(1, 1000, 1000);
+    let (loud, quiet) = (of(TenantId::new()), of(TenantId::new()));
+    let mut held = permit(&limiter, &loud);
+    let mut tickets = std::collections::VecDeque::new();
+    let mut quiets = std::collections::VecDeque::new();
+    for round in 0..400 {
+        // Every second turn goes to somebody who has just come, and was not there when others looked.
+        while tickets.len() < 8 {
+            tickets.push_back(waiting(&limiter, &loud));
+        }
+        held.answered(None);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        if round % 2 == 0 {
+            quiets.push_back(waiting(&limiter, &quiet));
+        }
+        drop(held);
+        held = match quiets.front_mut().and_then(now_granted) {
+            Some(granted) => {
+                quiets.pop_front();
+                granted
+            }
+            None => {
+                let granted =
+                    tickets.front_mut().and_then(now_granted).unwrap_or_else(|| panic!("{round}: nobody is next"));
+                tickets.pop_front();
+                granted
+            }
+        };
+    }
+    let last = tickets.back().expect("eight wait").standing();
+    assert!((11_000..=20_000).contains(&last.wait_ms), "eight of theirs, and others in between: {last:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refusal_holds_everybody_back_until_the_hint_has_passed() {
     let limiter = limiter(4, 100, 100);

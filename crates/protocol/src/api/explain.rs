@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelCallId, Money, RunId, Timestamp, Usage};
+use crate::{BudgetId, ModelCallId, Money, RunId, Timestamp, Usage};
 
 /// What a run waits for and what was spent on it, from the records that also stop and bill it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -16,6 +16,8 @@ pub struct RunExplanation {
     /// Its settled model calls in their order, at most the last 1000. Runs of other agents that carry out its tool calls have
     /// explanations of their own.
     pub calls: Vec<ExplainedCall>,
+    /// Budgets that cover its calls, hard and soft. Users are told of none.
+    pub budgets: Vec<BudgetId>,
     /// The run's usage, runs that carry out its calls included.
     pub usage: Usage,
     /// The run's cost, the same included; `null` when a call had no price.

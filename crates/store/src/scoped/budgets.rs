@@ -372,6 +372,22 @@ impl UserScopedStorage {
         self.query(sql, &[]).await.map(drop)
     }
 
+    /// The hard budgets under which a call of this user and agent falls, as they stand for this user. `own_key`: it goes out with
+    /// the tenant's own key, which the operator's do not cover.
+    pub async fn budgets_covering(
+        &self,
+        user: UserId,
+        agent: AgentId,
+        own_key: bool,
+    ) -> Result<Vec<Budget>, StoreError> {
+        let sql = format!(
+            "{SELECT} WHERE b.mode = 'hard' AND (b.scope IN ('tenant', 'each_user') OR b.user_id = $1 OR b.agent_id = $2)
+                 AND NOT ($3 AND b.owner = 'operator') ORDER BY b.budget_id"
+        );
+        let rows = self.query(&sql, &[&Some(user.uuid()), &agent.uuid(), &own_key]).await?;
+        rows.iter().map(|row| budget(row, true).map(|stored| stored.budget)).collect()
+    }
+
     /// Whether any call of the tenant may fall under a budget.
     pub async fn has_budgets(&self) -> Result<bool, StoreError> {
         let rows = self.query("SELECT EXISTS (SELECT 1 FROM headwater.budgets)", &[]).await?;

@@ -3,7 +3,7 @@
 use headwater_protocol::api::{ExplainedCall, Run, RunExplanation, RunStatus, Waiting};
 use headwater_protocol::event::{Pending, Visibility};
 use headwater_protocol::fold::Fold;
-use headwater_protocol::{ModelCallId, Money, RunId, Timestamp, Usage};
+use headwater_protocol::{BudgetId, ModelCallId, Money, RunId, Timestamp, Usage};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -46,9 +46,17 @@ impl UserScopedStorage {
             )
             .await?;
         let calls = rows.iter().map(call).collect::<Result<_, _>>()?;
+        let rows = self
+            .query(
+                "SELECT budget_id FROM headwater.budgets
+                 WHERE scope IN ('tenant', 'each_user') OR user_id = $1 OR agent_id = $2 ORDER BY budget_id",
+                &[&run.user.uuid(), &run.agent.uuid()],
+            )
+            .await?;
+        let budgets = rows.iter().map(|row| row.try_get(0).map(BudgetId::from_uuid)).collect::<Result<_, _>>()?;
         let object = "run.explanation".into();
         let (usage, cost) = (run.usage, run.cost);
-        Ok(Some((RunExplanation { object, run: id, waiting, calls, usage, cost }, visibility)))
+        Ok(Some((RunExplanation { object, run: id, waiting, calls, budgets, usage, cost }, visibility)))
     }
 }
 

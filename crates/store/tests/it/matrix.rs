@@ -47,7 +47,9 @@ headwater.usage_calls              | 1 1 - -  | 1 1 - -  | 0 ! - -    | 0 ! - - 
 headwater.users                    | 1 ! 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater_sys._sqlx_migrations     | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater_sys.operator_idempotency | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
+headwater_sys.plans                | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater_sys.replicas             | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
+headwater_sys.tenant_prices        | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 ";
 
 /// Tables of tenants' data, in the order in which their rows can be made.
@@ -349,6 +351,8 @@ fn any_column(qualified: &str) -> &'static str {
         "headwater_sys.replicas" => "expires_at = now()",
         "headwater_sys._sqlx_migrations" => "success = true",
         "headwater_sys.operator_idempotency" => "status = 1",
+        "headwater_sys.plans" => "terms = '{}'",
+        "headwater_sys.tenant_prices" => "prices = '{}'",
         partition if partition.starts_with("headwater.run_events_") => "events = ''",
         other => panic!("{other} is in no line of the matrix: write one, with what each actor may do"),
     }

@@ -121,6 +121,12 @@ impl ModelServer {
         self.shared.change(|settings| settings.key = Some(key));
     }
 
+    /// From now on answers so many calls at a time, and refuses others with this status: a provider that is asked too much.
+    /// `None`: any number, as at the start.
+    pub fn takes(&self, most: Option<(usize, u16)>) {
+        self.shared.change(|settings| settings.takes = most);
+    }
+
     /// Turns the keeping of requests on (as at the start) or off. Counters and rules stay on.
     pub fn record(&self, record: bool) {
         self.shared.change(|settings| settings.record = record);

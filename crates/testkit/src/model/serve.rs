@@ -104,6 +104,11 @@ async fn chat(conn: &mut Conn, head: &Head, shared: &Shared) -> Result<Played, G
                 return play::refuse(conn, 400, &error, &[]).await;
             }
         };
+        let (most, status) = settings.takes.unwrap_or((usize::MAX, 429));
+        let Some(_serving) = shared.serve(most) else {
+            let error = ErrorBody::new("rate_limit_error", Some("rate_limit_exceeded"), "Rate limit reached");
+            return play::refuse(conn, status, &error, &[]).await;
+        };
         match settings.script.choose(kept.as_ref()) {
             Choice::Reply(reply) => Call { number, request: &request, shared }.play(conn, &reply).await,
             Choice::Load(plans) => {

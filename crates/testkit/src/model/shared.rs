@@ -8,7 +8,7 @@
 use std::sync::{
     Mutex, RwLock,
     atomic::{
-        AtomicU64,
+        AtomicU64, AtomicUsize,
         Ordering::{Acquire, Relaxed, Release},
     },
 };
@@ -50,12 +50,24 @@ pub(super) struct Settings {
     pub(super) script: Script,
     pub(super) key: Option<String>,
     pub(super) record: bool,
+    /// Calls at a time, and the status of what is beyond.
+    pub(super) takes: Option<(usize, u16)>,
+}
+
+/// One call that is being answered.
+pub(super) struct Serving<'a>(&'a AtomicUsize);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Release);
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: RwLock<Settings>,
     pub(super) changed: Notify,
+    serving: AtomicUsize,
     next_call: AtomicU64,
     started: AtomicU64,
     answered: AtomicU64,
@@ -70,8 +82,9 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(script: Script) -> Self {
         Self {
-            settings: RwLock::new(Settings { script, key: None, record: true }),
+            settings: RwLock::new(Settings { script, key: None, record: true, takes: None }),
             changed: Notify::new(),
+            serving: AtomicUsize::new(0),
             next_call: AtomicU64::new(0),
             started: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -106,6 +119,15 @@ impl Shared {
         self.started.fetch_add(1, Release);
         self.changed.notify_waiters();
         place
+    }
+
+    /// A place among those that are answered at a time; `None` when all are taken.
+    pub(super) fn serve(&self, most: usize) -> Option<Serving<'_>> {
+        if self.serving.fetch_add(1, Acquire) < most {
+            return Some(Serving(&self.serving));
+        }
+        self.serving.fetch_sub(1, Release);
+        None
     }
 
     pub(super) fn end(&self, place: Option<usize>, outcome: Outcome) {

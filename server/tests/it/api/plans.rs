@@ -248,8 +248,8 @@ async fn a_tenant_pays_its_own_prices() {
     priced(&tenant, &lane, json!({"model": "openai/new-one"})).await;
     assert_eq!(cost().await, 30_000);
     priced(&tenant, &lane, json!({"model": "openai/newer-one"})).await;
-    let run = alice.key.run("x").await;
-    assert_eq!(alice.key.ended(&id(&run)).await["error"]["code"], "price_unknown");
+    let run = alice.key.post("/v1/runs", json!({"agent": "assistant", "input": "x"})).await;
+    run.problem(422, "price_unknown");
     for (body, param) in [
         (json!({"markup_ppm": 10_000_001}), "/markup_ppm"),
         (json!({"models": {"openai/*": agreed}}), "/models/openai~1*"),

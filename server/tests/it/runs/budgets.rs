@@ -92,6 +92,9 @@ async fn what_is_used_up_suspends_until_there_is_more() {
     assert_eq!(waiting["pending"], pending);
     let why = alice.key.get(&format!("/v1/runs/{third}/explain")).await.ok(200);
     assert_eq!(why["waiting"]["reason"], "budget", "{why}");
+    assert_eq!(why["budgets"], json!([budget]));
+    let seen = alice.token.get(&format!("/v1/runs/{third}/explain")).await.ok(200);
+    assert_eq!(seen["budgets"], json!([]), "users are told of none");
     let spent = settled(&tenant, &budget).await;
     let calls = lane.requests().len();
 
@@ -140,13 +143,22 @@ async fn a_run_that_waits_for_money_can_be_cancelled_or_fail_at_once() {
     alice.key.post(&format!("/v1/runs/{run}/cancel"), json!({})).await.ok(200);
     assert_eq!(alice.key.ended(&run).await["status"], "cancelled");
     let asked = json!({"agent": "assistant", "input": "x", "on_budget": "fail"});
+    let refused = alice.key.post("/v1/runs", asked.clone()).await.problem(402, "budget_exhausted");
+    assert_eq!((&refused["budget"], nano(&refused["remaining"])), (&json!(budget), 1000));
+    let least = nano(&refused["needed"]);
+    let told = alice.token.post("/v1/runs", json!({"agent": "assistant", "input": "x"})).await;
+    assert_eq!(told.status, 201, "what may wait is accepted");
+    alice.key.post(&format!("/v1/runs/{}/cancel", id(&told.json())), json!({})).await.ok(200);
+    // Enough for the shortest answer, and too little for that and its question: found out when the call is made.
+    let limit = json!({"limit": {"nano_usd": least}});
+    tenant.api.patch(&format!("/v1/budgets/{budget}"), limit).await.ok(200);
     let failed = alice.key.ended(&id(&alice.key.post("/v1/runs", asked).await.ok(201))).await;
     let error = &failed["error"];
     assert_eq!(
         (&error["code"], &error["budget"], nano(&error["remaining"])),
-        (&json!("budget_exhausted"), &json!(budget), 1000)
+        (&json!("budget_exhausted"), &json!(budget), least)
     );
-    assert!(nano(&error["needed"]) > 1000, "{error}");
+    assert!(nano(&error["needed"]) > least, "{error}");
     let seen = alice.token.get(&format!("/v1/runs/{}", id(&failed))).await.ok(200)["error"].clone();
     assert_eq!(seen["code"], "budget_exhausted");
     assert!(["budget", "needed", "remaining"].iter().all(|field| seen.get(field).is_none()), "{seen}");
@@ -183,9 +195,21 @@ async fn without_a_price_there_is_no_call_under_a_hard_budget() {
     );
     tenant.api.delete(&format!("/v1/budgets/{soft}")).await;
     hard(&tenant, 1_000_000_000).await;
-    let failed = alice.key.ended(&id(&alice.key.run("x").await)).await;
-    assert_eq!(failed["error"]["code"], "price_unknown", "{failed}");
-    assert_eq!(lane.requests().len(), 1);
+    let limit = tenant.api.get("/v1/budgets").await.ok(200)["data"][0]["id"].clone();
+    let refused = alice.key.post("/v1/runs", json!({"agent": "assistant", "input": "x"})).await;
+    assert_eq!(refused.problem(422, "price_unknown")["budget"], limit);
+    let refused = alice.token.post("/v1/runs", json!({"agent": "assistant", "input": "x"})).await;
+    assert_eq!(refused.problem(422, "price_unknown").get("budget"), None, "users are not told of budgets");
+    // One that covers nobody here refuses nothing.
+    tenant.api.delete(&format!("/v1/budgets/{}", limit.as_str().expect("an id"))).await;
+    let bob = tenant.user("bob").await;
+    let scope = json!({"type": "user", "id": bob.id});
+    budget(&tenant, json!({"scope": scope, "limit": {"nano_usd": 1}})).await;
+    assert_eq!(alice.key.ended(&id(&alice.key.run("x").await)).await["status"], "completed");
+    bob.key.post("/v1/runs", json!({"agent": "assistant", "input": "x"})).await.problem(422, "price_unknown");
+    let body = json!({"agent": "assistant", "input": "x", "run_budget": {"limit": {"usd": "1"}}});
+    alice.key.post("/v1/runs", body).await.problem(422, "price_unknown");
+    assert_eq!(lane.requests().len(), 2);
 }
 
 /// A run's own budget, that of a run that it calls included; more for the run, or another model, lets it go on.
@@ -370,7 +394,13 @@ async fn rush(processes: &[ServerProcess], tenant: &Tenant, most: i64, says: i64
         join_all((0..4).map(|n| async move { tenant.user(&format!("user {n}").replace(' ', "-")).await })).await;
     let ended = join_all((0..24).map(|n| {
         let user = users[n % users.len()].at(&processes[n % processes.len()].url);
-        async move { user.key.ended(&id(&user.key.run("x").await)).await }
+        async move {
+            let asked = user.key.post("/v1/runs", json!({"agent": "assistant", "input": "x"})).await;
+            match asked.status {
+                402 => json!({"error": asked.problem(402, "budget_exhausted")}),
+                _ => user.key.ended(&id(&asked.ok(201))).await,
+            }
+        }
     }))
     .await;
     for run in &ended {
@@ -446,6 +476,23 @@ async fn what_a_dead_process_had_set_aside_is_settled() {
     })
     .await;
     assert_eq!(settled(&tenant, &budget).await, spent);
+    // The doctor's sums come out even, and would not if anybody had laid hands on them.
+    let differs = || async {
+        let sql = "SELECT what, told - recorded FROM headwater.money_differs(now() - interval '1 day', 10)";
+        admin.rows(sql).await.expect("the sums are done")
+    };
+    eprintln!(
+        "{:?}",
+        admin.rows("SELECT run_id, outcome, usage, cost_nano_usd, settled_at FROM headwater.usage_calls").await
+    );
+    assert_eq!(differs().await, Vec::<Vec<Option<String>>>::new());
+    let tampered = "UPDATE headwater.runs SET cost_nano_usd = cost_nano_usd + 5 WHERE run_id = (SELECT min(run_id::text) FROM headwater.runs)::uuid;
+                    UPDATE headwater.budget_counters SET reserved_nano_usd = reserved_nano_usd + 7";
+    admin.execute(tampered).await.expect("an administrator can");
+    let mut found = differs().await;
+    found.sort();
+    let row = |what: &str, by: &str| vec![Some(what.to_owned()), Some(by.to_owned())];
+    assert_eq!(found, [row("counter", "7"), row("run", "5")]);
 }
 
 /// A call that waits for what others have set aside goes on when they give it back.
