@@ -26,6 +26,28 @@ ALTER TABLE headwater.budgets ADD COLUMN of_plan boolean NOT NULL DEFAULT false 
 GRANT SELECT, INSERT, UPDATE (limit_nano_usd, warn_at_percent, revision, updated_at), DELETE ON headwater.budgets TO @dispatch@;
 CREATE POLICY dispatch_plans ON headwater.budgets TO @dispatch@ USING (of_plan) WITH CHECK (of_plan);
 
+-- What could be known of a call before it was made, and why it did not end well: for whoever asks what a run has cost.
+ALTER TABLE headwater.usage_calls ADD COLUMN reserve_nano_usd bigint, ADD COLUMN error jsonb;
+-- `apply_writes` of 0020 with two more columns of the ledger, and nothing else: three places of it are written anew.
+DO $$
+DECLARE
+    v_source text := pg_get_functiondef('headwater.apply_writes(uuid, uuid, jsonb, boolean)'::regprocedure);
+    v_before text;
+    v_after  text;
+BEGIN
+    FOR v_before, v_after IN VALUES
+        ('first_token_ms, duration_ms, settled_at)', 'first_token_ms, duration_ms, settled_at, reserve_nano_usd, error)'),
+        ('x.duration_ms, x.settled_at', 'x.duration_ms, x.settled_at, x.reserve_nano_usd, x.error'),
+        ('duration_ms bigint, settled_at timestamptz)', 'duration_ms bigint, settled_at timestamptz, reserve_nano_usd bigint, error jsonb)')
+    LOOP
+        IF (length(v_source) - length(replace(v_source, v_before, ''))) / length(v_before) <> 1 THEN
+            RAISE EXCEPTION 'apply_writes is not that of 0020: % is not in it once', v_before;
+        END IF;
+        v_source := replace(v_source, v_before, v_after);
+    END LOOP;
+    EXECUTE v_source;
+END $$;
+
 GRANT SELECT (run_id, cost_nano_usd, usage, outcome, settled_at) ON headwater.usage_calls TO @dispatch@;
 GRANT SELECT (cost_nano_usd, created_at, parent_run) ON headwater.runs TO @dispatch@;
 

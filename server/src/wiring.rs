@@ -193,6 +193,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         max_waiting_per_tenant: settings.llm.max_waiting_per_tenant,
         max_waiting: settings.llm.max_waiting,
         max_attempts: settings.llm.max_attempts,
+        prices: settings.llm.prices()?,
         ..GatewayOptions::default()
     })?;
     llm.set_share(|whole| share.exactly(whole));

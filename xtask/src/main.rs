@@ -11,6 +11,7 @@
 //! | `openapi` | the checked-in document against the code |
 //! | `load` | release builds and the load test |
 //! | `prices` | the prices of models against a public table |
+//! | `providers` | the gateway against the LiteLLM proxy and aimock |
 //! | `mcp` | the protocol's own tests of the MCP client |
 
 mod cargo;
@@ -18,6 +19,7 @@ mod load;
 mod mcp;
 mod openapi;
 mod prices;
+mod providers;
 mod test;
 
 use std::ffi::OsString;
@@ -74,6 +76,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         arguments: Vec<OsString>,
     },
+    /// The LiteLLM proxy and aimock, asked by the gateway: needs Python and npm
+    Providers,
     /// The MCP client against the protocol's conformance suite and reference server, which npm fetches
     Mcp,
     /// What CI runs: lint, openapi, test
@@ -108,6 +112,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Prices { table, write, add } => prices::run(&table, write, &add),
         Command::Load { arguments } => load::run(&arguments),
+        Command::Providers => providers::providers(),
         Command::Mcp => mcp::mcp(),
         Command::Ci => ci(),
     }

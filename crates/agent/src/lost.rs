@@ -147,5 +147,7 @@ fn row(
         first_token_ms: None,
         duration_ms: 0,
         settled_at: Timestamp::now().0,
+        reserve_nano_usd: None,
+        error: None,
     }
 }

@@ -427,6 +427,8 @@ fn settle(state: &mut RunState<'_>, gathered: &mut Gathered, settlement: Settlem
         first_token_ms: settlement.first_token_ms,
         duration_ms: settlement.duration_ms,
         settled_at: Timestamp::now().0,
+        reserve_nano_usd: settlement.reserve.map(|money| money.0),
+        error: settlement.error.as_ref().and_then(|error| serde_json::to_value(error).ok()),
     });
     gathered.events.push(EventBody::CostSettled {
         step: gathered.step,

@@ -5,7 +5,7 @@
 //! the run loop could not write down as it is.
 
 use headwater_protocol::event::FinishReason;
-use headwater_protocol::{ModelCallId, Money, Usage};
+use headwater_protocol::{ModelCallId, Money, Problem, Usage};
 
 use crate::ledger::BudgetWarning;
 
@@ -93,7 +93,7 @@ impl Outcome {
 }
 
 /// What an attempt did cost.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settlement {
     /// As in its [`Estimate`].
     pub model_call: ModelCallId,
@@ -107,6 +107,10 @@ pub struct Settlement {
     pub cost: Option<Money>,
     /// What was expected.
     pub expected: Option<Money>,
+    /// The most that it could cost: what was set aside where a budget covers it.
+    pub reserve: Option<Money>,
+    /// What went wrong, of a call that failed.
+    pub error: Option<Box<Problem>>,
     /// Whether some of the usage is our own count: the provider's numbers were missing or came from a cut stream.
     pub estimated: bool,
     /// How it ended.
@@ -122,6 +126,7 @@ pub struct Settlement {
 impl Settlement {
     /// What we counted ourselves may be more than it was, and is no more than it can have been: what was set aside.
     pub(crate) fn within(mut self, set_aside: Option<Money>) -> Self {
+        self.reserve = set_aside.or(self.reserve);
         if self.estimated
             && let Some(most) = set_aside
         {

@@ -218,6 +218,9 @@ pub struct UsageWrite {
     pub first_token_ms: Option<u64>,
     pub duration_ms: u64,
     pub settled_at: jiff::Timestamp,
+    pub reserve_nano_usd: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<serde_json::Value>,
 }
 
 /// Changes of a run. What is absent stays. With `finished_at` the run ends, and the next one that waits on its thread

@@ -30,10 +30,13 @@ pub fn snapshot_for(snapshot: Snapshot, audience: Audience) -> RunSnapshot {
 pub fn explanation_for(mut explanation: RunExplanation, audience: Audience) -> RunExplanation {
     let Audience::User(visible) = audience else { return explanation };
     explanation.budgets.clear();
+    for call in &mut explanation.calls {
+        call.error = call.error.take().map(problem_for_user);
+    }
     if !visible.cost {
         explanation.cost = None;
         for call in &mut explanation.calls {
-            (call.expected, call.cost) = (None, None);
+            (call.expected, call.reserve, call.cost) = (None, None, None);
         }
     }
     explanation

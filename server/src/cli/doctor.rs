@@ -226,6 +226,13 @@ async fn check_providers(settings: &Settings, report: &mut Report) -> anyhow::Re
             },
         }
     }
+    match settings.llm.prices() {
+        Ok(_) if settings.llm.prices_file.is_empty() => {}
+        Ok(_) => report.good("prices", &format!("{} reads", settings.llm.prices_file))?,
+        Err(error) => {
+            report.finding("prices", &Chain(&error).to_string(), "mend the file, or unset llm.prices_file")?
+        }
+    }
     if providers.values().all(|provider| provider.protocol == Protocol::Scripted) {
         report.note(
             "providers",

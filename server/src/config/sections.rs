@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
 use headwater_guard::Networks;
-use headwater_llm::{MaxTokensField, Protocol, ProviderConfig};
+use headwater_llm::{MaxTokensField, Prices, Protocol, ProviderConfig};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
@@ -155,6 +156,24 @@ pub struct LlmSettings {
     pub max_waiting: usize,
     /// Attempts, the first included.
     pub max_attempts: u32,
+    /// A file of the operator's own with prices of models; empty: none.
+    pub prices_file: String,
+}
+
+impl LlmSettings {
+    /// The prices of this release, with the operator's own.
+    ///
+    /// # Errors
+    /// Which file, and what is wrong with it.
+    pub fn prices(&self) -> anyhow::Result<Prices> {
+        let built_in = Prices::builtin();
+        if self.prices_file.is_empty() {
+            return Ok(built_in);
+        }
+        let file = &self.prices_file;
+        let text = std::fs::read_to_string(file).with_context(|| format!("llm.prices_file: {file} cannot be read"))?;
+        built_in.with_own(&text).with_context(|| format!("llm.prices_file: {file}"))
+    }
 }
 
 /// `[tools]` and `[messages]`: what tenants' tools may reach, and what URLs in messages may.

@@ -83,6 +83,16 @@ impl Prices {
         table::parse(text)
     }
 
+    /// The same, with the entries of an operator's own file (`[models]` alone, in the same form) beside these or instead of
+    /// them.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has something that no entry can.
+    pub fn with_own(mut self, text: &str) -> Result<Self, PricesError> {
+        table::overlay(&mut self, text)?;
+        Ok(self)
+    }
+
     /// The table that this release was built with.
     pub fn builtin() -> Self {
         Self::parse(include_str!("../../../../config/pricing.toml")).expect("a test reads the file of this release")
@@ -183,6 +193,27 @@ mod tests {
         }
         for guessed in ["anthropic/claude-opus-5", "google/gemini-2.5-pro", "openai/gpt-4", "x"] {
             assert_eq!(prices.token_factor_ppm(guessed), 1_350_000, "{guessed}");
+        }
+    }
+
+    #[test]
+    fn an_operators_own_entries_stand_in_for_those_of_the_release() {
+        let own = r#"[models]
+            "openai/gpt-5-mini" = { input_pico_usd = 7, output_pico_usd = 8, aliases = ["our-mini"] }
+            "local/llama" = { input_pico_usd = 0, output_pico_usd = 0, context_window = 8192 }"#;
+        let prices = Prices::builtin().with_own(own).expect("it reads");
+        let mini = |prices: &Prices, id: &str| {
+            prices.facts(id).and_then(|facts| facts.price).map(|price| price.input_pico_usd)
+        };
+        for id in ["openai/gpt-5-mini", "openai/our-mini", "openai/gpt-5-mini-2025-08-07"] {
+            assert_eq!(mini(&prices, id), Some(7), "{id}");
+        }
+        assert_eq!(mini(&prices, "local/llama"), Some(0), "known, and free");
+        assert_eq!(mini(&prices, "openai/gpt-5"), mini(&Prices::builtin(), "openai/gpt-5"));
+        assert_eq!(prices.listed("openai").count(), Prices::builtin().listed("openai").count());
+        assert_eq!(prices.listed("local").count(), 1);
+        for wrong in ["[models]\n\"a\" = {}", "[models]\n\"a/b\" = { input_pico_usd = 1 }", "[tokens]"] {
+            assert!(Prices::builtin().with_own(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -61,15 +61,42 @@ fn text() -> Vec<String> {
     vec!["text".to_owned()]
 }
 
+/// An operator's own file: models alone.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    models: BTreeMap<String, Entry>,
+}
+
 pub(super) fn parse(toml: &str) -> Result<Prices, PricesError> {
     let file: File = toml::from_str(toml)?;
+    let (models, listed) = read(file.models)?;
+    let families = file.tokens.families.into_iter().map(|family| (family.prefixes, family.factor_ppm)).collect();
+    Ok(Prices { models, listed, families, default_factor_ppm: file.tokens.default_factor_ppm })
+}
+
+/// Puts an operator's entries in the places of others.
+pub(super) fn overlay(prices: &mut Prices, toml: &str) -> Result<(), PricesError> {
+    let own: Own = toml::from_str(toml)?;
+    let (models, listed) = read(own.models)?;
+    prices.models.extend(models);
+    prices.listed.extend(listed);
+    prices.listed.sort();
+    prices.listed.dedup();
+    Ok(())
+}
+
+type Models = HashMap<String, Arc<ModelFacts>>;
+
+/// What entries say, by every id that finds them; and the ids to list.
+fn read(entries: BTreeMap<String, Entry>) -> Result<(Models, Vec<String>), PricesError> {
     let mut models = HashMap::new();
     let mut listed = Vec::new();
     let mut add = |id: String, facts: &Arc<ModelFacts>| match models.insert(id.clone(), Arc::clone(facts)) {
         None => Ok(()),
         Some(_) => Err(PricesError::Twice(id)),
     };
-    for (key, entry) in file.models {
+    for (key, entry) in entries {
         let Some((provider, id)) = split_model(&key) else { return Err(PricesError::Key(key)) };
         let Some(price) = entry.price() else { return Err(PricesError::HalfPrice(key)) };
         let facts = Arc::new(ModelFacts {
@@ -89,8 +116,7 @@ pub(super) fn parse(toml: &str) -> Result<Prices, PricesError> {
             listed.push(key);
         }
     }
-    let families = file.tokens.families.into_iter().map(|family| (family.prefixes, family.factor_ppm)).collect();
-    Ok(Prices { models, listed, families, default_factor_ppm: file.tokens.default_factor_ppm })
+    Ok((models, listed))
 }
 
 impl Entry {

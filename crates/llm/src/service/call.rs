@@ -333,7 +333,10 @@ pub(super) fn stream(
                         drop(answer);
                         let settlement =
                             metered.settle(told, outcome, &estimate, &gateway.estimator, price_at).await;
-                        let settlement = settlement.within(set_aside);
+                        let mut settlement = settlement.within(set_aside);
+                        if let End::Failed(failure) = &end {
+                            settlement.error = Some(Box::new(failure.problem.clone()));
+                        }
                         if !settlement.estimated {
                             gateway.estimator.settled(&ctx, model, raw, settlement.usage);
                         }

@@ -100,6 +100,8 @@ impl Metered {
             usage,
             cost: price.map(|price| cost(&usage, &price)),
             expected: estimate.expected,
+            reserve: estimate.reserve,
+            error: None,
             // Numbers told before a stream was cut may not be the last ones.
             estimated: told.is_none() || outcome != Outcome::Completed,
             outcome,

@@ -6,6 +6,7 @@ mod faults;
 mod money;
 mod queueing;
 mod raw;
+mod real;
 mod retries;
 mod scripted;
 mod sse;

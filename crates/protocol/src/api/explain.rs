@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BudgetId, ModelCallId, Money, RunId, Timestamp, Usage};
+use crate::{BudgetId, ModelCallId, Money, Problem, RunId, Timestamp, Usage};
 
 /// What a run waits for and what was spent on it, from the records that also stop and bill it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -63,8 +63,12 @@ pub struct ExplainedCall {
     pub usage: Usage,
     /// What it was expected to cost.
     pub expected: Option<Money>,
+    /// The most that it could cost: what was set aside, where a budget covers it.
+    pub reserve: Option<Money>,
     /// What it did cost; `null` when the model has no price.
     pub cost: Option<Money>,
     /// Whether the usage was proven only in part.
     pub estimated: bool,
+    /// What went wrong, of a call that failed.
+    pub error: Option<Problem>,
 }

@@ -3,8 +3,9 @@
 use headwater_protocol::api::{ExplainedCall, Run, RunExplanation, RunStatus, Waiting};
 use headwater_protocol::event::{Pending, Visibility};
 use headwater_protocol::fold::Fold;
-use headwater_protocol::{BudgetId, ModelCallId, Money, RunId, Timestamp, Usage};
+use headwater_protocol::{BudgetId, ModelCallId, Money, Problem, RunId, Timestamp, Usage};
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::{UserScopedStorage, runs};
@@ -115,7 +116,9 @@ fn call(row: &Row) -> Result<ExplainedCall, StoreError> {
         duration_ms: row.try_get("duration_ms")?,
         usage,
         expected: row.try_get::<_, Option<i64>>("expected_nano_usd")?.map(Money),
+        reserve: row.try_get::<_, Option<i64>>("reserve_nano_usd")?.map(Money),
         cost: row.try_get::<_, Option<i64>>("cost_nano_usd")?.map(Money),
+        error: row.try_get::<_, Option<Json<Problem>>>("error")?.map(|Json(error)| error),
         estimated: row.try_get("estimated")?,
     })
 }

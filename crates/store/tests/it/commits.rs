@@ -173,6 +173,8 @@ async fn a_repeated_commit_writes_its_state_once() {
             finished_at: now,
         }),
         usage: vec![UsageWrite {
+            reserve_nano_usd: Some(9),
+            error: None,
             model_call: call,
             step: 1,
             user_id: run.user.uuid(),

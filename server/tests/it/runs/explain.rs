@@ -38,6 +38,14 @@ async fn each_call_is_told_with_what_it_cost() {
     let cut = id(&alice.key.run("What time is it?").await);
     assert_eq!(alice.key.ended(&cut).await["status"], "failed");
     told(&alice, &cut, &[(1, 1, "failed")]).await;
+    let error = explain(&alice, &cut).await["calls"][0]["error"].clone();
+    assert_eq!((&error["code"], &error["fault"]), (&json!("provider_truncated"), &json!("provider")));
+    let seen = alice.token.get(&format!("/v1/runs/{cut}/explain")).await.ok(200)["calls"][0]["error"].clone();
+    assert_eq!(
+        (&seen["code"], &seen["detail"]),
+        (&json!("provider_truncated"), &Value::Null),
+        "a user is told the code alone"
+    );
     let run = id(&alice.key.run("What time is it?").await);
     let ended = alice.key.ended(&run).await;
     assert_eq!(ended["status"], "completed", "{ended}");
@@ -45,9 +53,12 @@ async fn each_call_is_told_with_what_it_cost() {
     // Users see the same without the money, which their agent does not show them.
     let seen = alice.token.get(&format!("/v1/runs/{run}/explain")).await.ok(200);
     assert_eq!(seen["usage"], ended["usage"]);
-    let money = |call: &Value| (call["cost"].clone(), call["expected"].clone());
+    let money = |call: &Value| [call["cost"].clone(), call["expected"].clone(), call["reserve"].clone()];
     let calls = seen["calls"].as_array().expect("calls");
-    assert!(calls.len() == 2 && calls.iter().all(|call| money(call) == (json!(null), json!(null))), "{seen}");
+    assert!(
+        calls.len() == 2 && calls.iter().all(|call| money(call) == [json!(null), json!(null), json!(null)]),
+        "{seen}"
+    );
     assert_eq!(seen["cost"], json!(null));
 }
 
@@ -71,7 +82,9 @@ async fn told(user: &User, run: &str, outcomes: &[(i64, i64, &str)]) {
             assert_eq!(call[field], settled[field], "{field} of {call}");
         }
         assert!(call["duration_ms"].is_u64() && call["queued_ms"].is_u64(), "{call}");
-        assert!(call["expected"]["nano_usd"].as_u64().is_some_and(|expected| expected > 0), "{call}");
+        let (expected, reserve) = (call["expected"]["nano_usd"].as_u64(), call["reserve"]["nano_usd"].as_u64());
+        assert!(expected.is_some_and(|expected| expected > 0) && reserve >= expected, "{call}");
+        assert_eq!(call["error"].is_null(), call["outcome"] == "completed", "{call}");
     }
 }
 
