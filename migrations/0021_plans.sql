@@ -60,7 +60,7 @@ CREATE FUNCTION headwater.plan_apply(p_plan text, p_tenant uuid, p_at timestampt
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     WITH due AS (
-        SELECT t.tenant_id, md5(concat_ws(' ', t.tenant_id, b->'scope'->>'type', b->>'mode', b->>'window', b->>'strict'))::uuid AS budget_id,
+        SELECT t.tenant_id, overlay(md5(concat_ws(' ', t.tenant_id, b->'scope'->>'type', b->>'mode', b->>'window', b->>'strict')) PLACING '8' FROM 13)::uuid AS budget_id,
                b->'scope'->>'type' AS scope, b->>'mode' AS mode, (b->>'strict')::boolean AS "strict", b->>'window' AS per,
                (b->'limit'->>'nano_usd')::bigint AS limit_nano_usd, (b->>'warn_at_percent')::int AS warn_at_percent
         FROM headwater.tenants t JOIN headwater_sys.plans p ON p.name = t.plan
@@ -116,6 +116,8 @@ END $$;
 CREATE OR REPLACE FUNCTION headwater.tenant_create(p_tenant uuid, p_settings jsonb, p_at timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- Whoever changes the plan waits, or has changed it before: else neither would see what the other does.
+    PERFORM 1 FROM headwater_sys.plans WHERE name = p_settings->>'plan' FOR SHARE;
     INSERT INTO headwater.tenants (tenant_id, name, status, plan, allowed_origins, retention_ms, metadata, created_at, updated_at)
     VALUES (p_tenant, p_settings->>'name', p_settings->>'status', p_settings->>'plan',
             ARRAY(SELECT jsonb_array_elements_text(p_settings->'allowed_origins')), (p_settings->>'retention_ms')::bigint,
@@ -128,6 +130,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_before text;
 BEGIN
+    PERFORM 1 FROM headwater_sys.plans WHERE name = p_settings->>'plan' FOR SHARE;
     SELECT plan INTO v_before FROM headwater.tenants WHERE tenant_id = p_tenant FOR UPDATE;
     UPDATE headwater.tenants SET name = p_settings->>'name', status = p_settings->>'status', plan = p_settings->>'plan',
         allowed_origins = ARRAY(SELECT jsonb_array_elements_text(p_settings->'allowed_origins')),
@@ -153,7 +156,41 @@ BEGIN
         LIMIT p_limit;
 END $$;
 
--- A replica's place among those that live, from 0, and how many live. NULL: it does not.
+-- As in 0020, but for which counters are forgotten: a plan's budget that is gone may come back under the same id (whose version is
+-- 8), with what was spent of it; and none that a reservation stands in.
+CREATE OR REPLACE FUNCTION headwater.sweep_budgets(p_limit int) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_count bigint := 0;
+    s       record;
+BEGIN
+    FOR s IN
+        SELECT b.* FROM headwater.budget_reservations b
+        LEFT JOIN headwater.runs r ON r.tenant_id = b.tenant_id AND r.run_id = b.run_id
+        WHERE coalesce(r.status, 'gone') NOT IN ('queued', 'running', 'suspended') AND b.cost_nano_usd IS NULL
+          AND b.created_at < clock_timestamp() - interval '1 minute'
+        ORDER BY b.tenant_id, b.model_call LIMIT p_limit
+    LOOP
+        INSERT INTO headwater.usage_calls (tenant_id, model_call, run_id, step, user_id, agent_id, model, usage,
+            cost_nano_usd, expected_nano_usd, estimated, outcome, attempt, queued_ms, first_token_ms, duration_ms, settled_at)
+        VALUES (s.tenant_id, s.model_call, s.run_id, s.step, s.user_id, s.agent_id, s.model, '{0,0,0,0,0}',
+            s.amount_nano_usd, NULL, true, 'reset', 1, 0, NULL, 0, clock_timestamp()) ON CONFLICT DO NOTHING;
+        PERFORM headwater.settle_calls(ARRAY[s.tenant_id], ARRAY[s.model_call], ARRAY[s.amount_nano_usd]);
+        v_count := v_count + 1;
+    END LOOP;
+    DELETE FROM headwater.budget_counters k WHERE (k.tenant_id, k.budget_id, k.holder, k.period) IN (
+        SELECT o.tenant_id, o.budget_id, o.holder, o.period FROM headwater.budget_counters o
+        WHERE o.run_id IS NULL AND o.reserved_nano_usd = 0
+          AND NOT EXISTS (SELECT 1 FROM headwater.budget_reservations x
+                          WHERE x.tenant_id = o.tenant_id AND x.budgets @> ARRAY[o.budget_id])
+          AND (o.period <> 'epoch' AND o.period < CURRENT_DATE - 70
+               OR substr(o.budget_id::text, 15, 1) <> '8'
+                  AND NOT EXISTS (SELECT 1 FROM headwater.budgets b WHERE b.tenant_id = o.tenant_id AND b.budget_id = o.budget_id))
+        ORDER BY 1, 2, 3, 4 LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    RETURN v_count;
+END $$;
+
+-- A replica's place among those that live, from 0, and how many live.
 CREATE FUNCTION headwater.replica_place(p_replica uuid, OUT place bigint, OUT replicas bigint)
 LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -76,6 +76,7 @@ impl Lease {
         let unscoped = self.store.unscoped("a process keeps its lease");
         let mut renewed = Instant::now();
         loop {
+            let mut is_new = false;
             tokio::select! {
                 () = tokio::time::sleep(self.length / 3) => {}
                 () = stop.cancelled() => return,
@@ -90,6 +91,7 @@ impl Lease {
                         () = self.rejoin() => {}
                         () = stop.cancelled() => return,
                     }
+                    is_new = true;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the lease could not be renewed; trying again");
@@ -101,8 +103,8 @@ impl Lease {
                 *self.state.patient_until.lock().expect("no panic while copying") = Instant::now() + self.length;
             }
             renewed = Instant::now();
-            // By now the others have renewed theirs, and know of this one.
-            if let Err(error) = share_out(&self.store, &self.replica, &self.share, false).await {
+            // Unless it has just come, the others have renewed theirs by now, and know of this one.
+            if let Err(error) = share_out(&self.store, &self.replica, &self.share, is_new).await {
                 tracing::warn!(%error, "replicas could not be counted; caps are shared as before");
             }
         }

@@ -74,6 +74,9 @@ impl AgentRuntime {
     async fn settle(&self, claim: Claimed) -> bool {
         let Claimed { tenant, user, run, token, .. } = claim;
         let identity = RunIdentity { tenant, user, run, token };
+        // Nobody has asked for anything in this tenant's name here yet: its caps are looked up. Without them those of the
+        // settings hold.
+        let _ = self.inner.parts.terms.of(tenant).await;
         let lost = || Ending::Failed(Problem::new(ErrorCode::ReplicaLost, "the server process that ran this died"));
         let ending = match (claim.status, &claim.cancel) {
             (Some(RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled), _) => return true,

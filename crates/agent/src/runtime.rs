@@ -224,7 +224,10 @@ impl AgentRuntime {
             return Err(refused);
         }
         let (tenant, user) = (request.tenant, request.user);
-        Box::pin(self.may_have_more(tenant)).await?;
+        // What belongs to a run that is under way is not refused for what others are.
+        if request.of_call.is_none() && request.on_conflict != OnConflict::Steer {
+            Box::pin(self.may_have_more(tenant)).await?;
+        }
         if request.of_call.is_none() {
             Box::pin(self.may_pay(&request)).await?;
         }
@@ -268,7 +271,7 @@ impl AgentRuntime {
         }
     }
 
-    /// Whether the tenant's plan lets it have one more run while so many of its wait for somebody.
+    /// Whether the tenant's plan lets it have one more run while so many of its are suspended.
     async fn may_have_more(&self, tenant: TenantId) -> Result<(), Problem> {
         let parts = &self.inner.parts;
         let away = |_| unavailable("the database did not answer");
@@ -278,7 +281,7 @@ impl AgentRuntime {
         if storage.run_count_suspended(i64::from(limit)).await.map_err(away)? < i64::from(limit) {
             return Ok(());
         }
-        let words = format!("{limit} runs of this tenant wait for somebody already");
+        let words = format!("{limit} runs of this tenant are suspended already");
         Err(Problem::new(ErrorCode::TooManyRuns, words).with("limit", limit))
     }
 
@@ -442,11 +445,8 @@ impl AgentRuntime {
     }
 
     pub(crate) fn give_back(&self, slot: Option<Slot>) {
-        let mut slot = slot;
-        while let Some(held) = slot.take() {
-            if let Some((next, job)) = self.inner.slots.leave(held) {
-                self.run(next, job);
-            }
+        for (next, job) in slot.into_iter().flat_map(|held| self.inner.slots.leave(held)) {
+            self.run(next, job);
         }
     }
 

@@ -99,24 +99,26 @@ impl Slots {
         tenants.iter().map(|state| state.lock().expect("no panic while counting").active).sum()
     }
 
-    /// Gives a place back, or on to the next one that waits.
-    pub(crate) fn leave(&self, slot: Slot) -> Option<(Slot, Job)> {
+    /// Gives a place back. Those that wait and have places now: the next one as a rule, none when the tenant may have fewer
+    /// than it has, several when it may have more than before.
+    pub(crate) fn leave(&self, slot: Slot) -> Vec<(Slot, Job)> {
         let state = self.tenant(slot.0);
-        let next = {
+        let most = self.max_active(slot.0);
+        let mut next = Vec::new();
+        {
             let mut state = state.lock().expect("no panic while counting");
-            let next = state.waiting.pop_front();
-            if next.is_none() {
-                state.active -= 1;
+            state.active -= 1;
+            while state.active < most
+                && let Some(job) = state.waiting.pop_front()
+            {
+                state.active += 1;
+                next.push((Slot(slot.0), job));
             }
-            next
-        };
-        if let Some(job) = next {
-            return Some((slot, job));
         }
         drop(state);
         self.tenants.remove_if(&slot.0, |_, state| {
             Arc::strong_count(state) == 1 && state.lock().is_ok_and(|s| s.active == 0 && s.waiting.is_empty())
         });
-        None
+        next
     }
 }

@@ -87,7 +87,7 @@ pub(crate) struct Estimated {
 /// What a call counts in the fair queue of its model: its money by the table where that is known, else its tokens, of which those that
 /// come out take longer. Calls of one model share the unit.
 pub(crate) fn queue_cost(listed: Option<&ModelPrice>, usage: &Usage) -> u64 {
-    match listed {
+    match listed.filter(|price| price.input_pico_usd > 0 || price.output_pico_usd > 0) {
         Some(price) => u64::try_from(cost(usage, price).0).unwrap_or(0),
         None => usage.output_tokens.saturating_mul(4).saturating_add(usage.input_tokens),
     }

@@ -612,6 +612,7 @@ pub fn problem_for_user(mut problem: Problem) -> Problem {
     }
     if matches!(problem.code, ErrorCode::BudgetExhausted | ErrorCode::PriceUnknown) {
         // Whose budget it is, and what all who share it have left, is the tenant's to know.
+        problem.detail = None;
         problem.extra.retain(|name, _| !["budget", "needed", "remaining"].contains(&name.as_str()));
     }
     problem

@@ -231,7 +231,7 @@ async fn accept(
     let parts = params.input.clone().into_parts("/input")?;
     if shows(params) {
         // All else is looked at before anything is kept for it.
-        looked_at(state, caller, user, params, thread, once).await?;
+        looked_at(state, caller, user, params, thread, once).await.map_err(|error| told(caller, error))?;
     }
     let kept = attachments::keep(state, of, parts).await?;
     let accepted = accept_with(state, caller, user, params, thread, once, &kept.parts).await;
@@ -239,6 +239,13 @@ async fn accept(
         kept.forget(state, of).await;
     }
     accepted
+}
+
+/// A refusal as the caller may know it: of the tenant's money and plan users are told the code.
+fn told(caller: &Caller, error: ApiError) -> ApiError {
+    let of_tenant =
+        matches!(error.code(), ErrorCode::BudgetExhausted | ErrorCode::ModelNotFound | ErrorCode::PriceUnknown);
+    if caller.is_key() || !of_tenant { error } else { problem_for_user(error.into_problem()).into() }
 }
 
 async fn accept_with(
@@ -252,18 +259,15 @@ async fn accept_with(
 ) -> Result<Accepted, ApiError> {
     // An agent that is changed between reading it and accepting the run is read again.
     for _ in 0..3 {
-        let mut request = looked_at(state, caller, user, params, thread, once).await?;
+        let looked = looked_at(state, caller, user, params, thread, once).await;
+        let mut request = looked.map_err(|error| told(caller, error))?;
         request.content = content.to_vec();
         match state.runtime.create(request).await {
             Err(problem) if problem.extra.contains_key("agent_changed") => {
                 state.forget_agent(caller.tenant, &params.agent).await;
             }
             other => {
-                return other.map_err(
-                    |problem| {
-                        if caller.is_key() { problem.into() } else { problem_for_user(problem).into() }
-                    },
-                );
+                return other.map_err(|problem| told(caller, problem.into()));
             }
         }
     }

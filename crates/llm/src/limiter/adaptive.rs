@@ -25,6 +25,9 @@ const ROUND: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
+/// A limit that fell so long ago, and that nobody needed since, is forgotten.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
 /// A first token is late that comes this many times later than usual …
 const LATE: f64 = 4.0;
 /// … and by more than this, in milliseconds: below, lateness is noise.
@@ -104,7 +107,8 @@ impl Adaptive {
 
     /// Whether the limit is as high as it may be, and nothing is remembered that somebody would miss.
     pub(super) fn is_untouched(&self, now: Instant) -> bool {
-        self.limit >= self.most && self.paused(now).is_none()
+        let is_old = self.fell_at.is_none_or(|fell_at| now.duration_since(fell_at) > REMEMBERED);
+        (self.limit >= self.most || is_old) && self.paused(now).is_none()
     }
 
     /// How long nothing may be asked yet.
@@ -154,11 +158,11 @@ impl Adaptive {
     pub(super) fn refused(&mut self, hint: Option<Duration>, sent: Instant, now: Instant, load: Load) {
         let base = self.limit.min(load.in_use as f64);
         let can_fall = base > LEAST.min(self.most);
-        // Where the limit falls, it alone holds others back until one of those that are answered has ended.
-        let pause = match hint {
-            None if load.answering == 0 || !can_fall => self.pauses.get_or_insert_with(pauses).next(),
-            hint => hint,
-        };
+        // Where the limit falls, it alone holds others back until one of those that are answered has ended. Else the hint is
+        // believed once; one that is followed by another refusal was too short.
+        let is_first = self.pauses.is_none();
+        let own = (load.answering == 0 || !can_fall).then(|| self.pauses.get_or_insert_with(pauses).next()).flatten();
+        let pause = if is_first && hint.is_some() { hint } else { hint.max(own) };
         if let Some(pause) = pause {
             self.paused_until = self.paused_until.max(Some(now + pause));
         }

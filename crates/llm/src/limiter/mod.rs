@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use self::adaptive::{Adaptive, Load};
-use self::breaker::{Breaker, Passage};
+use self::breaker::{Breaker, Passage, Shut};
 use self::fair::{FairQueue, Payer};
 pub(crate) use self::lanes::Lanes;
 use crate::request::CallContext;
@@ -80,7 +80,10 @@ pub struct Permit {
     cost: u64,
     since: Instant,
     is_answered: bool,
-    is_probe: bool,
+    /// What it cost is known.
+    is_spent: bool,
+    /// Sent to find out whether the provider is back.
+    probe: Option<u64>,
 }
 
 /// A place in the queue: a future of the permit. Leaves the queue when it is dropped.
@@ -162,50 +165,48 @@ impl ConcurrencyLimiter {
         let payer = Payer { tenant: ctx.tenant, user: ctx.user, priority: ctx.priority, weight: ctx.weight.max(1) };
         let now = Instant::now();
         let mut state = self.0.lock();
-        let is_probe = match state.breaker.pass(payer.tenant, now) {
-            Passage::Free => false,
-            Passage::Probe => true,
+        let probe = match state.breaker.pass(payer.tenant, now) {
+            Passage::Free => None,
+            Passage::Probe(number) => Some(number),
             Passage::Shut(left) => return Err(Turned::Down(left)),
         };
         // One that is sent to find out does not wait: who waits would find out nothing.
-        if is_probe || (state.queue.len() == 0 && state.has_room(now)) {
+        if probe.is_some() || (state.queue.len() == 0 && state.has_room(now)) {
             state.in_use += 1;
             state.queue.charge(payer, cost);
             drop(state);
             let mut permit = Permit::new(&self.0, payer, cost);
-            permit.is_probe = is_probe;
+            permit.probe = probe;
             return Ok(Entry::Granted(permit));
         }
         let waiting = state.queue.len_of(payer.tenant);
         if waiting >= self.0.bounds.per_tenant {
             return Err(Turned::Full(state.predict(state.queue.len() + 1, now)));
         }
-        let mut evicted = None;
-        if state.queue.len() >= self.0.bounds.in_all {
-            evicted = state.queue.evict(waiting);
-            if evicted.is_none() {
-                return Err(Turned::Full(state.predict(state.queue.len() + 1, now)));
-            }
-        }
         let (grant, granted) = oneshot::channel();
-        let number = state.queue.push(payer, cost, Waiter { grant, since: now, looked: Duration::ZERO });
+        let mut number = state.queue.push(payer, cost, Waiter { grant, since: now, looked: Duration::ZERO });
         let position = state.queue.position(payer, number).unwrap_or(1);
         let predicted = state.predict(position, now);
         let looked = state.looks_like(position);
+        // Somebody who does not want to wait at all is told so by a wait that ends at once.
+        if predicted > within && !within.is_zero() {
+            state.queue.remove(payer, number);
+            return Err(Turned::TooLate(predicted));
+        }
+        if state.queue.len() > self.0.bounds.in_all {
+            // Whoever makes room is one of those that were here before.
+            let waiter = state.queue.remove(payer, number);
+            let (Some(waiter), Some(evicted)) = (waiter, state.queue.evict(waiting)) else {
+                return Err(Turned::Full(predicted));
+            };
+            let _ = evicted.grant.send(Err(Turned::Full(predicted)));
+            number = state.queue.push(payer, cost, waiter);
+        }
         if let Some(waiter) = state.queue.get_mut(payer, number) {
             waiter.looked = looked;
         }
-        // Somebody who does not want to wait at all is told so by a wait that ends at once.
-        let too_late = predicted > within && !within.is_zero();
-        let withdrawn = if too_late { state.queue.remove(payer, number) } else { None };
-        drop(state);
-        drop(withdrawn);
-        if let Some(evicted) = evicted {
-            let _ = evicted.grant.send(Err(Turned::Full(predicted)));
-        }
-        if too_late {
-            return Err(Turned::TooLate(predicted));
-        }
+        // There may be room all the same: a pause that has just ended, with nobody awake to see it.
+        self.0.pump(state);
         Ok(Entry::Waiting(Ticket { shared: Arc::clone(&self.0), payer, number, granted }))
     }
 
@@ -264,7 +265,7 @@ impl ConcurrencyLimiter {
     /// Whether nobody would miss it: nothing is in flight, nothing waits, nothing was learnt that matters.
     fn is_idle(&self, now: Instant) -> bool {
         let state = self.0.lock();
-        state.in_use == 0 && state.adaptive.is_untouched(now) && state.breaker.shut().is_none()
+        state.in_use == 0 && state.adaptive.is_untouched(now) && !state.breaker.is_open(now)
     }
 }
 
@@ -318,10 +319,12 @@ impl Shared {
         }
     }
 
-    /// Turns away everybody who waits for a provider that is down.
-    fn turn_away(&self, mut state: MutexGuard<'_, State>) {
-        let Some(only) = state.breaker.shut() else { return };
-        let waiting = state.queue.drain(only);
+    /// Turns away those who wait for a provider that is down for them.
+    fn turn_away(&self, mut state: MutexGuard<'_, State>, shut: Shut) {
+        let waiting = state.queue.drain(match shut {
+            Shut::All => None,
+            Shut::Only(tenant) => Some(tenant),
+        });
         drop(state);
         for waiter in waiting {
             let _ = waiter.grant.send(Err(Turned::Down(Duration::ZERO)));
@@ -369,7 +372,7 @@ impl State {
 impl Permit {
     fn new(shared: &Arc<Shared>, payer: Payer, cost: u64) -> Self {
         let limiter = Some(Arc::clone(shared));
-        Self { limiter, payer, cost, since: Instant::now(), is_answered: false, is_probe: false }
+        Self { limiter, payer, cost, since: Instant::now(), is_answered: false, is_spent: false, probe: None }
     }
 
     /// The provider has begun to answer. `pause`: it takes nothing more for so long.
@@ -390,7 +393,7 @@ impl Permit {
     pub(crate) fn first_token(&mut self, after: Duration) {
         let Some(shared) = &self.limiter else { return };
         let now = Instant::now();
-        self.is_probe = false;
+        self.probe = None;
         let mut state = shared.lock();
         let load = state.load();
         state.breaker.answered(self.payer.tenant);
@@ -405,8 +408,16 @@ impl Permit {
             let mut load = state.load();
             load.answering -= usize::from(self.is_answered);
             state.adaptive.refused(hint, self.since, Instant::now(), load);
-            // It took nothing of what it was charged with.
-            state.queue.correct(self.payer, self.cost, 1);
+            // Whoever refuses is there.
+            state.breaker.answered(self.payer.tenant);
+        }
+    }
+
+    /// The provider would not have this call, and is there for others.
+    pub(crate) fn rejected(mut self) {
+        if let Some(shared) = &self.limiter {
+            shared.lock().breaker.answered(self.payer.tenant);
+            self.probe = None;
         }
     }
 
@@ -414,10 +425,9 @@ impl Permit {
     pub(crate) fn failed(mut self) {
         if let Some(shared) = &self.limiter {
             let mut state = shared.lock();
-            let is_shut = state.breaker.failed(self.payer.tenant, self.is_probe, Instant::now());
-            self.is_probe = false;
-            if is_shut {
-                shared.turn_away(state);
+            let shut = state.breaker.failed(self.payer.tenant, self.probe.take(), Instant::now());
+            if let Some(shut) = shut {
+                shared.turn_away(state, shut);
             }
         }
     }
@@ -428,10 +438,10 @@ impl Permit {
             let mut state = shared.lock();
             if whole {
                 state.breaker.answered(self.payer.tenant);
-                self.is_probe = false;
+                self.probe = None;
             }
             state.queue.correct(self.payer, self.cost, actual.max(1));
-            self.cost = actual.max(1);
+            self.is_spent = true;
         }
     }
 }
@@ -447,8 +457,12 @@ impl Drop for Permit {
             let known = state.held_ms;
             state.held_ms = if known == 0 { held_ms } else { (known.saturating_mul(7).saturating_add(held_ms)) / 8 };
         }
-        if self.is_probe {
-            state.breaker.probe_lost();
+        if let Some(number) = self.probe {
+            state.breaker.probe_lost(self.payer.tenant, number);
+        }
+        if !self.is_answered && !self.is_spent {
+            // Nothing came of it: it took nothing of what it was charged with.
+            state.queue.correct(self.payer, self.cost, 1);
         }
         shared.pump(state);
     }

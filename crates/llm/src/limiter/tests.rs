@@ -109,6 +109,36 @@ fn the_queue_is_bounded_for_each_tenant_and_in_all() {
     assert_eq!(limiter.waiting(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_does_not_stay_puts_nobody_out() {
+    let limiter = limiter(1, 10, 2);
+    let (loud, hasty) = (of(TenantId::new()), of(TenantId::new()));
+    let mut held = permit(&limiter, &loud);
+    held.answered(None);
+    tokio::time::advance(Duration::from_secs(10)).await;
+    drop(held);
+    let _held = permit(&limiter, &loud);
+    let mut waits: Vec<_> = (0..2).map(|_| waiting(&limiter, &loud)).collect();
+    let turned = limiter.enter(&hasty, 10, Duration::from_millis(1)).expect_err("it would not wait so long");
+    assert!(matches!(turned, Turned::TooLate(_)));
+    assert!(waits.iter_mut().all(|ticket| ticket.now_or_never().is_none()), "both still wait");
+    let _stays = waiting(&limiter, &hasty);
+    assert!((&mut waits[1]).now_or_never().is_some(), "now the last one makes room");
+}
+
+#[test]
+fn what_came_to_nothing_costs_no_turn() {
+    let limiter = limiter(1, 10, 10);
+    let (busy, other) = (of(TenantId::new()), of(TenantId::new()));
+    for _ in 0..100 {
+        drop(permit(&limiter, &busy));
+    }
+    let _held = permit(&limiter, &other);
+    let first = waiting(&limiter, &busy);
+    let second = waiting(&limiter, &other);
+    assert_eq!((first.standing().position, second.standing().position), (1, 2));
+}
+
 #[test]
 fn without_a_limit_nothing_waits() {
     let limiter = limiter(0, 0, 0);

@@ -365,7 +365,7 @@ pub(super) fn stream(
                 let left = until.saturating_duration_since(Instant::now());
                 // A provider that is asked too much is asked again as long as the call would wait, if there is no other: the
                 // limiter says when.
-                let next = if failure.overloaded && !forwarded && choices.as_slice().is_empty() {
+                let next = if failure.overloaded && !charged && choices.as_slice().is_empty() {
                     let hint = failure.retry_after.unwrap_or_default();
                     let is_in_time = hint < queue_left.min(left) && hint <= gateway.retry.max_hint;
                     if is_in_time { Next::Again(Duration::ZERO) } else { Next::GiveUp }
@@ -434,6 +434,8 @@ fn tell(permit: Permit, failure: &Failure, timeouts: &Timeouts, max_hint: Durati
         permit.refused(failure.retry_after.map(|hint| hint.min(max_hint)));
     } else if is_down(failure, timeouts) {
         permit.failed();
+    } else if failure.problem.extra.contains_key("provider_status") && !failure.retry {
+        permit.rejected();
     }
 }
 

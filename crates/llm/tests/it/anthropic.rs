@@ -159,7 +159,7 @@ async fn each_trouble_has_its_name() {
         ),
         (refused(400, "invalid_request_error", "messages: something else"), ErrorCode::ProviderRejected, 1),
         (refused(404, "not_found_error", "model: claude-none"), ErrorCode::ModelNotFound, 1),
-        (stream(&[begins(), error("overloaded_error", "Overloaded")]), ErrorCode::ProviderUnavailable, 1),
+        (stream(&[begins(), error("overloaded_error", "Overloaded")]), ErrorCode::ProviderUnavailable, 2),
         (begun(vec![error("overloaded_error", "Overloaded")]), ErrorCode::ProviderUnavailable, 1),
         (begun(vec![]), ErrorCode::ProviderTruncated, 1),
         (begun(vec![json!({"type": "message_stop"})]), ErrorCode::ProviderTruncated, 1),

@@ -31,20 +31,31 @@ async fn three_attempts_and_no_more() {
 
 #[tokio::test]
 async fn a_provider_that_is_asked_too_much_is_asked_again_as_long_as_the_call_would_wait() {
-    for fault in [429, 503, 529] {
-        let mut replies = vec![Reply::status(fault).retry_after_ms(1); 20];
+    let faults = [429, 503, 529].map(|fault| async move {
+        let mut replies = vec![Reply::status(fault).retry_after_ms(1); 4];
         replies.push(Reply::text("fine"));
         let model = ModelServer::start(replies);
         let told = call(&gateway(&model), ask()).await;
         assert_eq!((told.text().as_str(), told.code()), ("fine", "no error"), "{fault}");
-        assert_eq!((model.requests().len(), told.estimates().len()), (21, 1));
-    }
+        assert_eq!((model.requests().len(), told.estimates().len()), (5, 1));
+    });
+    futures_util::future::join_all(faults).await;
     // One that would not wait is told the provider's own words.
     let model = ModelServer::start(vec![Reply::status(503).retry_after_ms(1); 3]);
     let mut request = ask();
     request.max_queue_ms = 0;
     let told = call(&gateway(&model), request).await;
     assert_eq!((told.code(), model.requests().len()), ("provider_unavailable", 1));
+}
+
+/// A hint of nothing is no leave to ask without end.
+#[tokio::test]
+async fn a_provider_that_refuses_at_once_is_not_asked_at_once_again() {
+    let model = ModelServer::start(vec![Reply::status(429).retry_after_ms(0); 100]);
+    let told = call(&gateway(&model), headwater_llm::ModelRequest { max_queue_ms: 2_000, ..ask() }).await;
+    assert!(["provider_rate_limited", "capacity_exceeded"].contains(&told.code()), "{told:?}");
+    let asked = model.requests().len();
+    assert!((2..=8).contains(&asked), "{asked}");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub struct PlanTerms {
     pub max_active_runs: Option<u32>,
     /// Runs that wait for a place.
     pub max_queued_runs: Option<u32>,
-    /// Runs that wait for somebody.
+    /// Runs that are suspended, for whatever they wait: with so many no new one is accepted.
     pub max_suspended_runs: Option<u32>,
     /// Open streams.
     pub max_open_streams: Option<u32>,
@@ -91,15 +91,13 @@ impl PlanTerms {
         for (param, value) in [
             ("/max_active_runs", self.max_active_runs),
             ("/max_queued_runs", self.max_queued_runs),
+            ("/max_suspended_runs", self.max_suspended_runs),
             ("/max_open_streams", self.max_open_streams),
             ("/requests_per_minute", self.requests_per_minute),
         ] {
             if value.is_some_and(|value| !(1..=10_000_000).contains(&value)) {
                 return Err(Problem::invalid(param, "must be 1 to 10000000"));
             }
-        }
-        if self.max_suspended_runs.is_some_and(|value| value > 10_000_000) {
-            return Err(Problem::invalid("/max_suspended_runs", "must be 0 to 10000000"));
         }
         if self.retention_ms.is_some_and(|ms| !(60_000..=31_536_000_000).contains(&ms)) {
             return Err(Problem::invalid("/retention_ms", "must be 60000 to 31536000000"));
@@ -236,7 +234,7 @@ mod tests {
         }
         let twice = json!({"scope": {"type": "tenant"}, "limit": {"nano_usd": 1}});
         assert!(terms(json!({"budgets": [twice, twice]})).check().is_err());
-        assert!(terms(json!({"budgets": [twice], "weight": 1000, "max_suspended_runs": 0})).check().is_ok());
+        assert!(terms(json!({"budgets": [twice], "weight": 1000, "max_suspended_runs": 1})).check().is_ok());
     }
 
     #[test]

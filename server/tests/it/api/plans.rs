@@ -104,6 +104,10 @@ async fn budgets_come_and_go_with_the_plan_and_what_was_spent_stays() {
     assert_eq!((nano(&found["spent"]), nano(&found["limit"])), (spent, 2_000_000));
     move_to(&site, &tenant, "default").await;
     assert_eq!(tenant.api.get("/v1/budgets").await.ok(200)["data"], json!([]));
+    // Away and back is no way to a new month.
+    site.database.admin().await.rows("SELECT headwater.sweep_budgets(1000)").await.expect("it sweeps");
+    move_to(&site, &tenant, &other).await;
+    assert_eq!(nano(&tenant.api.get(&path).await.ok(200)["spent"]), spent);
 }
 
 #[tokio::test]
@@ -120,6 +124,8 @@ async fn only_the_plans_models_are_called() {
     let refused = alice.key.post("/v1/runs", json!({"agent": "assistant", "input": "x"})).await;
     let refused = refused.problem(422, "model_not_found");
     assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains(&name)), "{refused}");
+    let seen = alice.token.post("/v1/runs", json!({"agent": "assistant", "input": "x"})).await;
+    assert_eq!(seen.problem(422, "model_not_found")["detail"], Value::Null, "a user is not told of plans");
     let config = json!({"model": "openai/gpt-4o", "fallbacks": [{"model": "openai/gpt-5-mini"}]});
     tenant.api.put("/v1/agents/other", config).await.problem(422, "model_not_found");
     tenant.api.put("/v1/agents/other", json!({"model": "scripted/echo"})).await.ok(201);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::sse::{assert_dense, events, read};
 use crate::support::tenant::id;
-use crate::support::{Lane, Site, Tenant, User};
+use crate::support::{Lane, Site, Tenant, User, eventually};
 
 struct Case {
     what: &'static str,
@@ -34,7 +34,12 @@ async fn failed(tenant: &Tenant, alice: &User, replies: Vec<Reply>) -> (Value, V
         json!({"connect_ms": 5000, "headers_ms": 1500, "first_token_ms": 5000, "idle_ms": 1000, "total_ms": 20000});
     // Nobody waits for a provider that is asked too much: what it says is what is told.
     tenant.agent_with(&lane, json!({"timeouts": timeouts, "limits": {"max_queue_ms": 0}})).await;
-    let run = id(&alice.key.run("x").await);
+    // While the provider is left alone for a moment, who would not wait is turned away.
+    let run = eventually("it is accepted", || async {
+        let asked = alice.key.post("/v1/runs", json!({"agent": "assistant", "input": "x"})).await;
+        (asked.status == 201).then(|| id(&asked.json()))
+    })
+    .await;
     let snapshot = alice.key.ended(&run).await;
     let log = events(&read(&alice.key, &run, None).await);
     assert_dense(&log);
