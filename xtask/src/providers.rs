@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 
 use crate::cargo::{self, run};
 
-const LITELLM: &str = "litellm[proxy]==1.110.2";
+const LITELLM: &str = "litellm[proxy]==1.108.7";
 const AIMOCK: &str = "@copilotkit/aimock@1.43.0";
 const LITELLM_PORT: u16 = 39_418;
 const AIMOCK_PORT: u16 = 39_419;
