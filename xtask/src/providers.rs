@@ -51,7 +51,16 @@ pub(crate) fn providers() -> anyhow::Result<()> {
     if !python.exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(dir.join("venv")))?;
     }
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", LITELLM]))?;
+    run(Command::new(&python).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--retries",
+        "10",
+        LITELLM,
+    ]))?;
     let mut npm = Command::new("npm");
     run(npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(&dir).arg(AIMOCK))?;
 

@@ -17,7 +17,7 @@
 //! | [`prices`] | `config/pricing.toml` and the arithmetic of cost |
 //! | [`limiter`] | the queue in front of each model: whose turn it is, and how many a provider takes at a time |
 //! | [`ledger`] | the seam where budgets are reserved |
-//! | [`provider`] | OpenAI Chat Completions, Anthropic Messages and the scripted model |
+//! | [`provider`] | OpenAI Chat Completions and Responses, Anthropic Messages and the scripted model |
 //! | [`sse`] | the decoder of server-sent events |
 //! | `retry`, `failure` | which failures are tried again, and how each is named |
 

@@ -220,10 +220,12 @@ async fn check_providers(settings: &Settings, report: &mut Report) -> anyhow::Re
         let what = format!("provider {name}");
         match provider.protocol {
             Protocol::Scripted => report.good(&what, "built in")?,
-            Protocol::OpenAiChat | Protocol::AnthropicMessages => match ask(&http, provider).await {
-                Ok(words) => report.good(&what, &words)?,
-                Err((finding, todo)) => report.finding(&what, &finding, &todo)?,
-            },
+            Protocol::OpenAiChat | Protocol::OpenAiResponses | Protocol::AnthropicMessages => {
+                match ask(&http, provider).await {
+                    Ok(words) => report.good(&what, &words)?,
+                    Err((finding, todo)) => report.finding(&what, &finding, &todo)?,
+                }
+            }
         }
     }
     match settings.llm.prices() {
@@ -252,7 +254,9 @@ async fn ask(http: &reqwest::Client, provider: &ProviderConfig) -> Result<String
             Protocol::AnthropicMessages => {
                 request.header("x-api-key", key.expose_secret()).header("anthropic-version", "2023-06-01")
             }
-            Protocol::OpenAiChat | Protocol::Scripted => request.bearer_auth(key.expose_secret()),
+            Protocol::OpenAiChat | Protocol::OpenAiResponses | Protocol::Scripted => {
+                request.bearer_auth(key.expose_secret())
+            }
         };
     }
     let answer = request.send().await.map_err(|error| {

@@ -6,9 +6,11 @@
 
 mod anthropic;
 mod connect;
+mod data_url;
 mod endpoint;
 mod openai;
 mod reply;
+mod responses;
 mod scripted;
 
 use std::time::Duration;
@@ -31,6 +33,9 @@ pub enum Protocol {
     /// OpenAI's Chat Completions, and everything that imitates it.
     #[serde(rename = "openai-chat")]
     OpenAiChat,
+    /// OpenAI's Responses.
+    #[serde(rename = "openai-responses")]
+    OpenAiResponses,
     /// Anthropic's Messages.
     AnthropicMessages,
     /// The built-in model that needs no network.
@@ -121,6 +126,7 @@ pub(crate) struct Ask<'a> {
 #[derive(Debug)]
 pub(crate) enum Provider {
     OpenAi(Box<openai::OpenAi>),
+    Responses(Box<responses::Responses>),
     Anthropic(Box<anthropic::Anthropic>),
     Scripted,
 }
@@ -129,6 +135,7 @@ pub(crate) enum Provider {
 #[derive(Debug)]
 pub(crate) enum Prepared {
     OpenAi(openai::Prepared),
+    Responses(responses::Prepared),
     Anthropic(anthropic::Prepared),
     Scripted(scripted::Script),
 }
@@ -137,6 +144,7 @@ pub(crate) enum Prepared {
 #[derive(Debug)]
 pub(crate) enum Answer {
     OpenAi(Box<openai::Answer>),
+    Responses(Box<responses::Answer>),
     Anthropic(Box<anthropic::Answer>),
     Scripted(scripted::Answer),
 }
@@ -145,6 +153,9 @@ impl Provider {
     pub(crate) fn new(name: &str, config: &ProviderConfig) -> Result<Self, GatewayError> {
         match config.protocol {
             Protocol::OpenAiChat => openai::OpenAi::new(name, config).map(|openai| Self::OpenAi(Box::new(openai))),
+            Protocol::OpenAiResponses => {
+                responses::Responses::new(name, config).map(|responses| Self::Responses(Box::new(responses)))
+            }
             Protocol::AnthropicMessages => {
                 anthropic::Anthropic::new(name, config).map(|anthropic| Self::Anthropic(Box::new(anthropic)))
             }
@@ -155,7 +166,7 @@ impl Provider {
     /// The models that a provider has besides those of the price table.
     pub(crate) fn own_models(&self) -> &'static [&'static str] {
         match self {
-            Self::OpenAi(_) | Self::Anthropic(_) => &[],
+            Self::OpenAi(_) | Self::Responses(_) | Self::Anthropic(_) => &[],
             Self::Scripted => scripted::MODELS,
         }
     }
@@ -163,6 +174,7 @@ impl Provider {
     pub(crate) fn prepare(&self, ask: Ask<'_>) -> Result<Prepared, Problem> {
         match self {
             Self::OpenAi(openai) => openai.prepare(ask).map(Prepared::OpenAi),
+            Self::Responses(_) => responses::Responses::prepare(ask).map(Prepared::Responses),
             Self::Anthropic(anthropic) => anthropic.prepare(ask).map(Prepared::Anthropic),
             Self::Scripted => scripted::Script::new(ask).map(Prepared::Scripted),
         }
@@ -172,6 +184,7 @@ impl Provider {
     pub(crate) fn host(&self) -> Option<String> {
         match self {
             Self::OpenAi(openai) => openai.host(),
+            Self::Responses(responses) => responses.host(),
             Self::Anthropic(anthropic) => anthropic.host(),
             Self::Scripted => None,
         }
@@ -192,12 +205,18 @@ impl Provider {
                 let (answer, pause) = openai.open(body, own_key, timeouts, deadline).await?;
                 Ok((Answer::OpenAi(Box::new(answer)), pause))
             }
+            (Self::Responses(responses), Prepared::Responses(body)) => {
+                let (answer, pause) = responses.open(body, own_key, timeouts, deadline).await?;
+                Ok((Answer::Responses(Box::new(answer)), pause))
+            }
             (Self::Anthropic(anthropic), Prepared::Anthropic(body)) => {
                 let (answer, pause) = anthropic.open(body, own_key, timeouts, deadline).await?;
                 Ok((Answer::Anthropic(Box::new(answer)), pause))
             }
             (_, Prepared::Scripted(script)) => script.open().map(|answer| (Answer::Scripted(answer), None)),
-            (_, Prepared::OpenAi(_) | Prepared::Anthropic(_)) => Err(Failure::invalid("prepared for another provider")),
+            (_, Prepared::OpenAi(_) | Prepared::Responses(_) | Prepared::Anthropic(_)) => {
+                Err(Failure::invalid("prepared for another provider"))
+            }
         }
     }
 }
@@ -207,6 +226,7 @@ impl Answer {
     pub(crate) async fn next(&mut self) -> Result<Piece, Failure> {
         match self {
             Self::OpenAi(answer) => answer.next().await,
+            Self::Responses(answer) => answer.next().await,
             Self::Anthropic(answer) => answer.next().await,
             Self::Scripted(answer) => answer.next().await,
         }
@@ -216,6 +236,7 @@ impl Answer {
     pub(crate) fn last_event(&self) -> Instant {
         match self {
             Self::OpenAi(answer) => answer.last_event(),
+            Self::Responses(answer) => answer.last_event(),
             Self::Anthropic(answer) => answer.last_event(),
             Self::Scripted(answer) => answer.last_event(),
         }
@@ -225,6 +246,7 @@ impl Answer {
     pub(crate) fn usage(&self) -> Option<Usage> {
         match self {
             Self::OpenAi(answer) => answer.usage(),
+            Self::Responses(answer) => answer.usage(),
             Self::Anthropic(answer) => answer.usage(),
             Self::Scripted(answer) => answer.usage(),
         }

@@ -7,6 +7,7 @@ mod money;
 mod queueing;
 mod raw;
 mod real;
+mod responses;
 mod retries;
 mod scripted;
 mod sse;

@@ -46,11 +46,13 @@ async fn the_litellm_proxy_answers_counts_and_refuses() {
 }
 
 #[tokio::test]
-async fn aimock_speaks_both_dialects() {
+async fn aimock_speaks_every_dialect() {
     let Some(url) = url("HEADWATER_TEST_AIMOCK_URL") else { return };
-    for (model, protocol) in
-        [("mock/gpt-4o", Protocol::OpenAiChat), ("mock/claude-sonnet-4-5", Protocol::AnthropicMessages)]
-    {
+    for (model, protocol) in [
+        ("mock/gpt-4o", Protocol::OpenAiChat),
+        ("mock/gpt-5", Protocol::OpenAiResponses),
+        ("mock/claude-sonnet-4-5", Protocol::AnthropicMessages),
+    ] {
         let gateway = at("mock", protocol, format!("{url}/v1"));
         let told = call(&gateway, ask_of(model)).await;
         assert_eq!((told.text().as_str(), told.code()), ("Quite well, for a mock.", "no error"), "{protocol:?}");

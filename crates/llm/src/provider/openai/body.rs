@@ -3,7 +3,6 @@
 //! Owns the JSON of Chat Completions. Promises that a field which nobody set is not sent, except the three that we always
 //! want: `stream`, usage at its end, and a limit of output. Never copies a message's text but into the body itself.
 
-use base64::display::Base64Display;
 use bytes::Bytes;
 use headwater_protocol::CallId;
 use headwater_protocol::api::{ReasoningEffort, ResponseFormat, ToolChoice};
@@ -12,8 +11,9 @@ use headwater_protocol::message::Detail;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
+use super::super::data_url::DataUrl;
 use super::super::{Ask, MaxTokensField};
-use crate::request::{Attachment, ModelCall, ModelMessage, ModelRequest, ModelTool, Shown};
+use crate::request::{ModelCall, ModelMessage, ModelRequest, ModelTool, Shown};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -116,16 +116,6 @@ struct Image<'a> {
 struct File<'a> {
     filename: &'a str,
     file_data: DataUrl<'a>,
-}
-
-/// Written as it is encoded: a picture is not held once more for that.
-struct DataUrl<'a>(&'a Attachment);
-
-impl Serialize for DataUrl<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let content = Base64Display::new(&self.0.content, &base64::engine::general_purpose::STANDARD);
-        serializer.collect_str(&format_args!("data:{};base64,{content}", self.0.media_type))
-    }
 }
 
 fn said(message: &ModelMessage) -> Option<Said<'_>> {
@@ -259,6 +249,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::request::Attachment;
 
     fn rendered(request: &ModelRequest, model_id: &str, field: MaxTokensField) -> Value {
         let ask = Ask { model_id, request, max_output_tokens: 7, input_tokens: 0 };
