@@ -6,15 +6,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use headwater_protocol::ErrorCode;
 use headwater_protocol::api::Timeouts;
+use headwater_protocol::{ErrorCode, Problem};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::{Client, Request, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::{ProviderConfig, connect};
+use super::reply::{Dialect, Reply};
+use super::{Ask, ProviderConfig, connect};
 use crate::failure::{self, Failure};
 use crate::retry;
 use crate::service::GatewayError;
@@ -35,7 +36,7 @@ pub(super) enum KeyIn {
 
 /// Where a provider is asked.
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     client: Client,
     url: Url,
     headers: HeaderMap,
@@ -43,15 +44,30 @@ pub(super) struct Endpoint {
     key_in: KeyIn,
 }
 
-/// An answer with status 200, and what was sent.
-pub(super) struct Opened {
-    pub(super) response: Response,
+/// A request's body in its dialect, and what matters for reading its answer. Serves every attempt.
+#[derive(Debug)]
+pub(crate) struct Question {
+    body: Bytes,
+    offers_tools: bool,
+}
+
+impl Question {
+    /// What a dialect has rendered for this.
+    pub(super) fn new(ask: Ask<'_>, body: Result<Bytes, serde_json::Error>) -> Result<Self, Problem> {
+        let unwritten = |error| Problem::new(ErrorCode::Internal, format!("the request cannot be written: {error}"));
+        Ok(Self { body: body.map_err(unwritten)?, offers_tools: !ask.request.tools.is_empty() })
+    }
+}
+
+/// How an answer came, and what was sent.
+struct Opened {
+    response: Response,
     /// The key that was sent.
-    pub(super) key: Option<SecretString>,
+    key: Option<SecretString>,
     /// Whether it is a stream of events.
-    pub(super) is_stream: bool,
+    is_stream: bool,
     /// For how long the provider will take nothing more.
-    pub(super) pause: Option<Duration>,
+    pause: Option<Duration>,
 }
 
 impl Endpoint {
@@ -104,9 +120,27 @@ impl Endpoint {
         Some((name, value))
     }
 
+    /// Sends a question and waits for its answer to begin. For how long the provider takes nothing more, if it told.
+    /// `own_key`: instead of the platform's. `deadline` is the end of all attempts together.
+    pub(super) async fn ask<D: Dialect + Default>(
+        &self,
+        question: &Question,
+        own_key: Option<&SecretString>,
+        timeouts: &Timeouts,
+        deadline: Instant,
+    ) -> Result<(Box<Reply<D>>, Option<Duration>), Failure> {
+        let opened = self.open(question.body.clone(), own_key, timeouts, deadline).await?;
+        let Opened { response, key, is_stream, pause } = opened;
+        let reply = match is_stream {
+            true => Reply::new(response, D::default(), key, question.offers_tools),
+            false => Reply::unreadable(response, D::default(), no_stream()),
+        };
+        Ok((Box::new(reply), pause))
+    }
+
     /// Sends a body and waits for the answer's status line. `own_key`: instead of the platform's. `deadline` is the end of all
     /// attempts together.
-    pub(super) async fn open(
+    async fn open(
         &self,
         body: Bytes,
         own_key: Option<&SecretString>,
@@ -150,7 +184,7 @@ impl Endpoint {
 }
 
 /// What an answer is that says 200 and is no stream: it counts as answered, and may be charged.
-pub(super) fn no_stream() -> Failure {
+fn no_stream() -> Failure {
     Failure::invalid("the provider answered 200 with something that is no event stream")
 }
 

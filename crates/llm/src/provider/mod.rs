@@ -22,6 +22,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use self::endpoint::{Endpoint, Question};
+use self::reply::Reply;
 use crate::failure::Failure;
 use crate::request::ModelRequest;
 use crate::service::GatewayError;
@@ -125,57 +127,58 @@ pub(crate) struct Ask<'a> {
 /// A provider, ready to be asked.
 #[derive(Debug)]
 pub(crate) enum Provider {
-    OpenAi(Box<openai::OpenAi>),
-    Responses(Box<responses::Responses>),
-    Anthropic(Box<anthropic::Anthropic>),
+    Http { endpoint: Box<Endpoint>, speaks: Speaks },
     Scripted,
+}
+
+/// What is spoken at an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Speaks {
+    Chat(MaxTokensField),
+    Responses,
+    Messages,
 }
 
 /// A request in its provider's dialect; serves every attempt at its model.
 #[derive(Debug)]
 pub(crate) enum Prepared {
-    OpenAi(openai::Prepared),
-    Responses(responses::Prepared),
-    Anthropic(anthropic::Prepared),
+    Question(Question),
     Scripted(scripted::Script),
 }
 
 /// An answer that has begun.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    OpenAi(Box<openai::Answer>),
-    Responses(Box<responses::Answer>),
-    Anthropic(Box<anthropic::Answer>),
+    Chat(Box<Reply<openai::Completion>>),
+    Responses(Box<Reply<responses::Responding>>),
+    Messages(Box<Reply<anthropic::Message>>),
     Scripted(scripted::Answer),
 }
 
 impl Provider {
     pub(crate) fn new(name: &str, config: &ProviderConfig) -> Result<Self, GatewayError> {
-        match config.protocol {
-            Protocol::OpenAiChat => openai::OpenAi::new(name, config).map(|openai| Self::OpenAi(Box::new(openai))),
-            Protocol::OpenAiResponses => {
-                responses::Responses::new(name, config).map(|responses| Self::Responses(Box::new(responses)))
-            }
-            Protocol::AnthropicMessages => {
-                anthropic::Anthropic::new(name, config).map(|anthropic| Self::Anthropic(Box::new(anthropic)))
-            }
-            Protocol::Scripted => Ok(Self::Scripted),
-        }
+        let (endpoint, speaks) = match config.protocol {
+            Protocol::OpenAiChat => (openai::endpoint(name, config)?, Speaks::Chat(config.max_tokens_field)),
+            Protocol::OpenAiResponses => (responses::endpoint(name, config)?, Speaks::Responses),
+            Protocol::AnthropicMessages => (anthropic::endpoint(name, config)?, Speaks::Messages),
+            Protocol::Scripted => return Ok(Self::Scripted),
+        };
+        Ok(Self::Http { endpoint: Box::new(endpoint), speaks })
     }
 
     /// The models that a provider has besides those of the price table.
     pub(crate) fn own_models(&self) -> &'static [&'static str] {
         match self {
-            Self::OpenAi(_) | Self::Responses(_) | Self::Anthropic(_) => &[],
+            Self::Http { .. } => &[],
             Self::Scripted => scripted::MODELS,
         }
     }
 
     pub(crate) fn prepare(&self, ask: Ask<'_>) -> Result<Prepared, Problem> {
         match self {
-            Self::OpenAi(openai) => openai.prepare(ask).map(Prepared::OpenAi),
-            Self::Responses(_) => responses::Responses::prepare(ask).map(Prepared::Responses),
-            Self::Anthropic(anthropic) => anthropic.prepare(ask).map(Prepared::Anthropic),
+            Self::Http { speaks: Speaks::Chat(limit), .. } => openai::prepare(ask, *limit).map(Prepared::Question),
+            Self::Http { speaks: Speaks::Responses, .. } => responses::prepare(ask).map(Prepared::Question),
+            Self::Http { speaks: Speaks::Messages, .. } => anthropic::prepare(ask).map(Prepared::Question),
             Self::Scripted => scripted::Script::new(ask).map(Prepared::Scripted),
         }
     }
@@ -183,16 +186,13 @@ impl Provider {
     /// Where it is asked.
     pub(crate) fn host(&self) -> Option<String> {
         match self {
-            Self::OpenAi(openai) => openai.host(),
-            Self::Responses(responses) => responses.host(),
-            Self::Anthropic(anthropic) => anthropic.host(),
+            Self::Http { endpoint, .. } => endpoint.host(),
             Self::Scripted => None,
         }
     }
 
     /// Sends the request and waits for the answer's beginning; for how long the provider takes nothing more, if it told.
-    /// `own_key`: instead of the platform's. `deadline` is the end of
-    /// all attempts together.
+    /// `own_key`: instead of the platform's. `deadline` is the end of all attempts together.
     pub(crate) async fn open(
         &self,
         prepared: &Prepared,
@@ -200,22 +200,23 @@ impl Provider {
         timeouts: &Timeouts,
         deadline: Instant,
     ) -> Result<(Answer, Option<Duration>), Failure> {
-        match (self, prepared) {
-            (Self::OpenAi(openai), Prepared::OpenAi(body)) => {
-                let (answer, pause) = openai.open(body, own_key, timeouts, deadline).await?;
-                Ok((Answer::OpenAi(Box::new(answer)), pause))
+        let (endpoint, speaks, question) = match (self, prepared) {
+            (Self::Http { endpoint, speaks }, Prepared::Question(question)) => (endpoint, speaks, question),
+            (_, Prepared::Scripted(script)) => return script.open().map(|answer| (Answer::Scripted(answer), None)),
+            (Self::Scripted, Prepared::Question(_)) => return Err(Failure::invalid("prepared for another provider")),
+        };
+        match speaks {
+            Speaks::Chat(_) => {
+                let (reply, pause) = endpoint.ask(question, own_key, timeouts, deadline).await?;
+                Ok((Answer::Chat(reply), pause))
             }
-            (Self::Responses(responses), Prepared::Responses(body)) => {
-                let (answer, pause) = responses.open(body, own_key, timeouts, deadline).await?;
-                Ok((Answer::Responses(Box::new(answer)), pause))
+            Speaks::Responses => {
+                let (reply, pause) = endpoint.ask(question, own_key, timeouts, deadline).await?;
+                Ok((Answer::Responses(reply), pause))
             }
-            (Self::Anthropic(anthropic), Prepared::Anthropic(body)) => {
-                let (answer, pause) = anthropic.open(body, own_key, timeouts, deadline).await?;
-                Ok((Answer::Anthropic(Box::new(answer)), pause))
-            }
-            (_, Prepared::Scripted(script)) => script.open().map(|answer| (Answer::Scripted(answer), None)),
-            (_, Prepared::OpenAi(_) | Prepared::Responses(_) | Prepared::Anthropic(_)) => {
-                Err(Failure::invalid("prepared for another provider"))
+            Speaks::Messages => {
+                let (reply, pause) = endpoint.ask(question, own_key, timeouts, deadline).await?;
+                Ok((Answer::Messages(reply), pause))
             }
         }
     }
@@ -225,9 +226,9 @@ impl Answer {
     /// The next piece. Safe to cancel: what was read is not lost.
     pub(crate) async fn next(&mut self) -> Result<Piece, Failure> {
         match self {
-            Self::OpenAi(answer) => answer.next().await,
+            Self::Chat(answer) => answer.next().await,
             Self::Responses(answer) => answer.next().await,
-            Self::Anthropic(answer) => answer.next().await,
+            Self::Messages(answer) => answer.next().await,
             Self::Scripted(answer) => answer.next().await,
         }
     }
@@ -235,9 +236,9 @@ impl Answer {
     /// When the last event came, whether or not it held a delta. Comments that only keep a line open do not count.
     pub(crate) fn last_event(&self) -> Instant {
         match self {
-            Self::OpenAi(answer) => answer.last_event(),
+            Self::Chat(answer) => answer.last_event(),
             Self::Responses(answer) => answer.last_event(),
-            Self::Anthropic(answer) => answer.last_event(),
+            Self::Messages(answer) => answer.last_event(),
             Self::Scripted(answer) => answer.last_event(),
         }
     }
@@ -245,9 +246,9 @@ impl Answer {
     /// The usage as the provider told it, if it has.
     pub(crate) fn usage(&self) -> Option<Usage> {
         match self {
-            Self::OpenAi(answer) => answer.usage(),
+            Self::Chat(answer) => answer.usage(),
             Self::Responses(answer) => answer.usage(),
-            Self::Anthropic(answer) => answer.usage(),
+            Self::Messages(answer) => answer.usage(),
             Self::Scripted(answer) => answer.usage(),
         }
     }
