@@ -321,6 +321,11 @@ impl Ground {
         Ok(Pair { server, relay, who })
     }
 
+    /// Whoever runs that server.
+    pub(crate) fn operator(&self, server: SocketAddr) -> anyhow::Result<Client> {
+        Ok(Client::builder(format!("http://{server}")).api_key(&self.operator_key).build()?)
+    }
+
     /// A tenant with a key, its user, and an agent of each shape.
     pub(crate) async fn tenant(&self, server: SocketAddr, name: &str, shapes: &[Shape]) -> anyhow::Result<Who> {
         self.tenant_with_tool(server, name, shapes, &Tool::default()).await
@@ -335,7 +340,7 @@ impl Ground {
         tool: &Tool,
     ) -> anyhow::Result<Who> {
         let url = format!("http://{server}");
-        let operator = Client::builder(&url).api_key(&self.operator_key).build()?;
+        let operator = self.operator(server)?;
         let settings: TenantSettings = serde_json::from_value(json!({ "name": name }))?;
         let tenant = operator.tenants_create(&settings, Options::new()).await.context("a tenant")?.id;
         let params = KeyParams { name: "loadtest".into(), scopes: None, expires_at: None };

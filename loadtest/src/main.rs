@@ -7,7 +7,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `throughput`, `slow_streams`, `storm` | the scenarios that compare costs |
+//! | `throughput`, `slow_streams`, `storm`, `money` | the scenarios that compare costs |
 //! | `chaos`, `rolling`, `stalled`, `hostile`, `budget`, `neighbours`, `throttled` | the scenarios that are about promises |
 //! | `wicked` | the tools of `hostile` |
 //! | `fleet`, `crowd`, `follow` | several servers, many runs at them, readers that go from one to the other |
@@ -30,6 +30,7 @@ mod ground;
 mod hostile;
 mod log;
 mod measure;
+mod money;
 mod neighbours;
 mod progress;
 mod report;
@@ -58,6 +59,7 @@ use crate::budget::Budgets;
 use crate::chaos::Chaos;
 use crate::ground::{Ground, GroundOptions};
 use crate::hostile::HostileTools;
+use crate::money::Money;
 use crate::neighbours::NoisyNeighbour;
 use crate::report::Report;
 use crate::rolling::RollingDeploy;
@@ -127,6 +129,7 @@ enum Command {
     StalledReaders(StalledReaders),
     HostileTools(HostileTools),
     Budget(Budgets),
+    Money(Money),
     NoisyNeighbour(NoisyNeighbour),
     ThrottledProvider(ThrottledProvider),
     /// Those that compare costs: throughput, slow-streams, resume-storm
@@ -181,6 +184,7 @@ fn start(cli: Cli) -> anyhow::Result<bool> {
         | Command::StalledReaders(_)
         | Command::HostileTools(_)
         | Command::Budget(_)
+        | Command::Money(_)
         | Command::NoisyNeighbour(_)
         | Command::ThrottledProvider(_)
         | Command::All => {
@@ -243,6 +247,10 @@ async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Resu
         }
         Command::Budget(budgets) => {
             trials.push(Box::pin(budgets.run(&mut ground)).await?);
+            Vec::new()
+        }
+        Command::Money(money) => {
+            trials.push(Box::pin(money.run(&mut ground)).await?);
             Vec::new()
         }
         Command::NoisyNeighbour(neighbour) => {

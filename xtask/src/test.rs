@@ -61,9 +61,9 @@ pub(crate) fn run_built(built: &Built, arguments: &[OsString]) -> anyhow::Result
     }
     command.args(arguments);
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
-        // Most tests wait for processes, leases and sockets more than they compute.
+        // Most tests wait for processes, leases and sockets more than they compute. Not too many at a time: their leases are short.
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        command.env("RUST_TEST_THREADS", (2 * cores).to_string());
+        command.env("RUST_TEST_THREADS", (cores + cores.div_ceil(2)).to_string());
     }
     for (name, _) in std::env::vars_os() {
         if is_setting(&name) {

@@ -73,8 +73,15 @@ impl TermsBook {
             return Ok(Arc::clone(&known.terms));
         }
         let unscoped = self.store.unscoped("what holds for a tenant");
-        let answer = tokio::time::timeout(PATIENCE, unscoped.tenant_terms(tenant)).await;
-        match answer.unwrap_or_else(|_| Err(StoreError::Unavailable("the database does not answer".into()))) {
+        let asking = unscoped.tenant_terms(tenant);
+        let answer = match known {
+            // A busy database is waited for where there is nothing else to go by, as for everything else.
+            None => asking.await,
+            Some(_) => tokio::time::timeout(PATIENCE, asking)
+                .await
+                .unwrap_or_else(|_| Err(StoreError::Unavailable("the database does not answer".into()))),
+        };
+        match answer {
             Ok(terms) => {
                 let terms = Arc::new(terms.unwrap_or_default());
                 self.known.insert(tenant, Known { asked, after, terms: Arc::clone(&terms) });

@@ -241,6 +241,24 @@ fn for_a_provider_that_is_down_nobody_waits() {
     assert_eq!((limiter.in_use(), limiter.waiting()), (0, 0));
 }
 
+/// Whoever is sent to find out and is told that it is too much has found out that the provider is there.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_sent_to_find_out_and_refused_opens_the_door_and_waits_like_all_others() {
+    let limiter = limiter(8, 100, 100);
+    let ctxs: Vec<_> = (0..breaker::FAILURES).map(|_| of(TenantId::new())).collect();
+    ctxs.iter().for_each(|ctx| permit(&limiter, ctx).failed());
+    assert!(matches!(limiter.enter(&ctxs[0], 10, EVER), Err(Turned::Down(_))));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let probe = permit(&limiter, &ctxs[0]);
+    assert!(matches!(limiter.enter(&ctxs[1], 10, EVER), Err(Turned::Down(_))), "one is enough to find out");
+    probe.refused(Some(Duration::from_secs(3)));
+    for ctx in &ctxs {
+        assert_eq!(waiting(&limiter, ctx).standing().paused, Some(Duration::from_secs(3)));
+    }
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let _held: Vec<_> = ctxs.iter().map(|ctx| permit(&limiter, ctx)).collect();
+}
+
 #[test]
 fn what_is_in_flight_and_what_waits_come_out_even_whatever_happens() {
     use std::collections::VecDeque;
