@@ -77,11 +77,7 @@ enum Command {
         arguments: Vec<OsString>,
     },
     /// The LiteLLM proxy and aimock, asked by the gateway: needs Python and npm
-    Providers {
-        /// Only install them
-        #[arg(long)]
-        fetch: bool,
-    },
+    Providers,
     /// The MCP client against the protocol's conformance suite and reference server, which npm fetches
     Mcp,
     /// What CI runs: lint, openapi, test
@@ -116,7 +112,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Prices { table, write, add } => prices::run(&table, write, &add),
         Command::Load { arguments } => load::run(&arguments),
-        Command::Providers { fetch } => providers::providers(fetch),
+        Command::Providers => providers::providers(),
         Command::Mcp => mcp::mcp(),
         Command::Ci => ci(),
     }

@@ -45,8 +45,7 @@ impl Drop for Server {
     }
 }
 
-/// `fetch`: installs both and does no more.
-pub(crate) fn providers(fetch: bool) -> anyhow::Result<()> {
+pub(crate) fn providers() -> anyhow::Result<()> {
     let dir = cargo::root().join("target/providers");
     std::fs::create_dir_all(&dir).with_context(|| format!("{}", dir.display()))?;
     let python = dir.join("venv/bin/python");
@@ -69,9 +68,6 @@ pub(crate) fn providers(fetch: bool) -> anyhow::Result<()> {
         npm.env("NODE_EXTRA_CA_CERTS", CERTIFICATES);
     }
     run(npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(&dir).arg(AIMOCK))?;
-    if fetch {
-        return Ok(());
-    }
 
     let write = |name: &str, text: &str| {
         let path = dir.join(name);
@@ -82,6 +78,8 @@ pub(crate) fn providers(fetch: bool) -> anyhow::Result<()> {
     let mut litellm = Command::new(dir.join("venv/bin/litellm"));
     litellm.arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", &LITELLM_PORT.to_string()]);
     litellm.env("LITELLM_MASTER_KEY", KEY).env("DISABLE_ADMIN_UI", "true");
+    // It would ask the network for prices before it listens.
+    litellm.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
     let mut aimock = Command::new(dir.join("node_modules/.bin/llmock"));
     aimock.args(["--port", &AIMOCK_PORT.to_string(), "--log-level", "warn", "--fixtures"]).arg(fixtures);
     let _servers = [start(litellm, &dir, "litellm", LITELLM_PORT)?, start(aimock, &dir, "aimock", AIMOCK_PORT)?];

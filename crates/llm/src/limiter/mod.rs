@@ -469,19 +469,16 @@ impl Drop for Permit {
 }
 
 impl Ticket {
-    /// Where it stands.
-    pub fn standing(&self) -> Standing {
+    /// Where it stands; `None` when it has been granted, or turned away, in this moment.
+    pub fn standing(&self) -> Option<Standing> {
         let now = Instant::now();
         let state = self.shared.lock();
-        let Some(position) = state.queue.position(self.payer, self.number) else {
-            // Granted in this moment.
-            return Standing { position: 1, wait_ms: 0, paused: None };
-        };
-        Standing {
+        let position = state.queue.position(self.payer, self.number)?;
+        Some(Standing {
             position: u32::try_from(position).unwrap_or(u32::MAX),
             wait_ms: millis(state.predict(position, now)),
             paused: state.adaptive.paused(now),
-        }
+        })
     }
 
     /// When nobody is held back any more by a pause, if there is one: [`nudge`](ConcurrencyLimiter::nudge) then.

@@ -53,8 +53,8 @@ fn a_tenant_that_floods_gets_every_other_turn() {
     let mut held = Some(permit(&limiter, &loud));
     let mut tickets: Vec<(&str, Ticket)> = (0..10).map(|_| ("loud", waiting(&limiter, &loud))).collect();
     tickets.extend((0..2).map(|_| ("quiet", waiting(&limiter, &quiet))));
-    assert_eq!(tickets[9].1.standing().position, 12, "both calls of the quiet tenant go first");
-    assert_eq!(tickets[10].1.standing().position, 1, "the loud one has just been served");
+    assert_eq!(tickets[9].1.standing().expect("it waits").position, 12, "both calls of the quiet tenant go first");
+    assert_eq!(tickets[10].1.standing().expect("it waits").position, 1, "the loud one has just been served");
 
     let mut order = Vec::new();
     while limiter.waiting() > 0 {
@@ -136,7 +136,7 @@ fn what_came_to_nothing_costs_no_turn() {
     let _held = permit(&limiter, &other);
     let first = waiting(&limiter, &busy);
     let second = waiting(&limiter, &other);
-    assert_eq!((first.standing().position, second.standing().position), (1, 2));
+    assert_eq!((first.standing().expect("it waits").position, second.standing().expect("it waits").position), (1, 2));
 }
 
 #[test]
@@ -161,7 +161,7 @@ async fn waits_are_predicted_and_who_would_wait_too_long_is_told_at_once() {
     }
     let _held: Vec<_> = (0..2).map(|_| permit(&limiter, &ctx)).collect();
     let tickets: Vec<_> = (0..3).map(|_| waiting(&limiter, &ctx)).collect();
-    let told: Vec<_> = tickets.iter().map(Ticket::standing).map(|told| (told.position, told.wait_ms)).collect();
+    let told: Vec<_> = tickets.iter().filter_map(Ticket::standing).map(|told| (told.position, told.wait_ms)).collect();
     assert_eq!(told, [(1, 400), (2, 800), (3, 1200)]);
     let late = limiter.enter(&ctx, 10, Duration::from_millis(1599)).expect_err("it would begin after 1600 ms");
     assert_eq!(late, Turned::TooLate(Duration::from_millis(1600)));
@@ -202,7 +202,7 @@ async fn predictions_follow_what_waits_turn_out_to_be() {
             }
         };
     }
-    let last = tickets.back().expect("eight wait").standing();
+    let last = tickets.back().expect("eight wait").standing().expect("it waits");
     assert!((11_000..=20_000).contains(&last.wait_ms), "eight of theirs, and others in between: {last:?}");
 }
 
@@ -212,7 +212,7 @@ async fn a_refusal_holds_everybody_back_until_the_hint_has_passed() {
     let ctx = of(TenantId::new());
     permit(&limiter, &ctx).refused(Some(Duration::from_secs(2)));
     let mut ticket = waiting(&limiter, &ctx);
-    let standing = ticket.standing();
+    let standing = ticket.standing().expect("it waits");
     assert_eq!((standing.position, standing.paused), (1, Some(Duration::from_secs(2))));
     let until = ticket.paused_until().expect("it is paused");
     limiter.nudge();
@@ -253,7 +253,7 @@ async fn one_that_is_sent_to_find_out_and_refused_opens_the_door_and_waits_like_
     assert!(matches!(limiter.enter(&ctxs[1], 10, EVER), Err(Turned::Down(_))), "one is enough to find out");
     probe.refused(Some(Duration::from_secs(3)));
     for ctx in &ctxs {
-        assert_eq!(waiting(&limiter, ctx).standing().paused, Some(Duration::from_secs(3)));
+        assert_eq!(waiting(&limiter, ctx).standing().expect("it waits").paused, Some(Duration::from_secs(3)));
     }
     tokio::time::advance(Duration::from_secs(3)).await;
     let _held: Vec<_> = ctxs.iter().map(|ctx| permit(&limiter, ctx)).collect();

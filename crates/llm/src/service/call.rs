@@ -136,8 +136,9 @@ pub(super) fn stream(
                                 break Err(NotAsked::InTime);
                             }
                             lane.nudge();
-                            if now >= notice {
-                                let standing = ticket.standing();
+                            if now >= notice
+                                && let Some(standing) = ticket.standing()
+                            {
                                 notice = throttle.tell();
                                 let reason = if standing.paused.is_some() { "provider" } else { "concurrency" };
                                 yield Ok(LlmEvent::Throttled {
