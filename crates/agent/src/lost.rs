@@ -3,8 +3,7 @@
 //! Their owner died, or let go of them. Such a call is charged for what the log proves was streamed, and said to be an
 //! estimate; one that the log does not know of, for all that was set aside for it. Never forgotten.
 
-use headwater_llm::prices;
-use headwater_protocol::api::split_model;
+use headwater_llm::{has_own_key, prices};
 use headwater_protocol::event::EventBody;
 use headwater_protocol::fold::Fold;
 use headwater_protocol::{ModelCallId, Money, TenantId, Timestamp, Usage};
@@ -74,8 +73,7 @@ pub(crate) async fn settle(
             total_tokens: lost.input_tokens + output_tokens,
             ..Usage::default()
         };
-        let provider = split_model(&lost.model).map_or("", |(provider, _)| provider);
-        let own_key = keys.as_ref().is_some_and(|keys| keys.contains_key(provider));
+        let own_key = keys.as_ref().is_some_and(|keys| has_own_key(keys, &lost.model));
         let price = llm.charged(&terms.prices, &lost.model, own_key, usage.input_tokens);
         let cost = price.map(|price| prices::cost(&usage, &price));
         let (usage, cost) = match left.calls.iter().find(|left| left.model_call == lost.model_call) {

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use dashmap::{DashMap, DashSet};
 use futures_util::future::BoxFuture;
-use headwater_llm::{BudgetWarning, Grant, Granted, Hold, Ledger, Reservation, USEFUL_OUTPUT_TOKENS, Wanted, prices};
-use headwater_protocol::api::{OnBudget, split_model};
+use headwater_llm::{
+    BudgetWarning, Grant, Granted, Hold, Ledger, Reservation, USEFUL_OUTPUT_TOKENS, Wanted, has_own_key, prices,
+};
+use headwater_protocol::api::OnBudget;
 use headwater_protocol::{AgentId, ErrorCode, ModelCallId, Money, Problem, RunId, Scope, TenantId, Usage, UserId};
 use headwater_store::commit::LeaseToken;
 use headwater_store::scoped::{Closest, ReserveCall, Reserved};
@@ -74,7 +76,7 @@ impl crate::AgentRuntime {
         let terms = parts.terms.of(tenant).await.map_err(away)?;
         let keys =
             parts.vault.provider_keys(tenant, |provider| parts.llm.provider_host(provider)).await.map_err(away)?;
-        let own_key = split_model(&config.model).is_some_and(|(provider, _)| keys.contains_key(provider));
+        let own_key = has_own_key(&keys, &config.model);
         let covering = storage.budgets_covering(request.user, request.agent.id, own_key).await.map_err(away)?;
         let Some(price) = parts.llm.charged(&terms.prices, &config.model, own_key, 0) else {
             if covering.is_empty() && config.run_budget.is_none() {

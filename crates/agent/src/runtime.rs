@@ -8,8 +8,8 @@ use std::time::Duration;
 use dashmap::DashMap;
 use futures_util::FutureExt as _;
 use headwater_guard::Guard;
-use headwater_llm::GatewayLlmService;
-use headwater_protocol::api::{AgentConfig, MAX_UPLOAD_BYTES, OnConflict, RunStatus, split_model};
+use headwater_llm::{GatewayLlmService, has_own_key};
+use headwater_protocol::api::{AgentConfig, MAX_UPLOAD_BYTES, OnConflict, RunStatus};
 use headwater_protocol::event::{Actor, ActorKind, Visibility};
 use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, TenantId, UserId};
@@ -302,8 +302,7 @@ impl AgentRuntime {
         predicted(None).filter(|wait| *wait > within)?;
         let keys =
             parts.vault.provider_keys(request.tenant, |provider| parts.llm.provider_host(provider)).await.ok()?;
-        let has_own = split_model(model).is_some_and(|(provider, _)| keys.contains_key(provider));
-        let wait = predicted(has_own.then_some(request.tenant)).filter(|wait| *wait > within)?;
+        let wait = predicted(has_own_key(&keys, model).then_some(request.tenant)).filter(|wait| *wait > within)?;
         let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let words = format!("the run would begin in {} ms, and is to wait for {} ms at most", ms(wait), ms(within));
         let problem = Problem::new(ErrorCode::CapacityExceeded, words).with("wait_ms", ms(wait));

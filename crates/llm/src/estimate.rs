@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use bpe_openai::Tokenizer;
-use headwater_protocol::api::{ModelPrice, split_model};
+use headwater_protocol::api::ModelPrice;
 use headwater_protocol::message::Detail;
 use headwater_protocol::{ModelCallId, Money, Usage};
 use tokio::sync::OnceCell;
@@ -18,7 +18,7 @@ use crate::event::Estimate;
 use crate::learnt::Learnt;
 use crate::ledger::{Bounds, USEFUL_OUTPUT_TOKENS};
 use crate::prices::{Prices, cost, dearest};
-use crate::request::{Attachment, CallContext, ModelRequest, Shown};
+use crate::request::{Attachment, CallContext, ModelRequest, Shown, has_own_key};
 
 /// Texts up to this many bytes together are counted in place, which takes at most a few milliseconds.
 const IN_PLACE_BYTES: usize = 64 * 1024;
@@ -254,7 +254,7 @@ impl CostEstimator {
         let max_output_tokens = self.max_output_tokens(model, asked, input_tokens);
         let usual = self.learnt.output_tokens(ctx, model).unwrap_or(EXPECTED_OUTPUT_TOKENS);
         let expected_output = usual.min(u64::from(max_output_tokens));
-        let own_key = split_model(model).is_some_and(|(provider, _)| ctx.keys.contains_key(provider));
+        let own_key = has_own_key(&ctx.keys, model);
         let at = |tokens: u64| self.prices.charged(&ctx.prices, model, own_key, tokens);
         let usage = Usage { input_tokens, output_tokens: expected_output, ..Usage::default() };
         let estimate = Estimate {

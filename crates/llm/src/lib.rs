@@ -42,5 +42,7 @@ pub use ledger::{
 pub use limiter::{ConcurrencyLimiter, LimiterState, Permit, QueueBounds};
 pub use prices::{ModelFacts, Prices};
 pub use provider::{MaxTokensField, Protocol, ProviderConfig};
-pub use request::{Attachment, CallContext, Keys, ModelCall, ModelMessage, ModelRequest, ModelTool, Place, Shown};
+pub use request::{
+    Attachment, CallContext, Keys, ModelCall, ModelMessage, ModelRequest, ModelTool, Place, Shown, has_own_key,
+};
 pub use service::{GatewayError, GatewayLlmService, GatewayOptions};

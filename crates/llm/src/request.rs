@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_protocol::api::{
-    Fallback, Priority, ReasoningEffort, ResponseFormat, TenantPrices, Timeouts, ToolChoice,
+    Fallback, Priority, ReasoningEffort, ResponseFormat, TenantPrices, Timeouts, ToolChoice, split_model,
 };
 use headwater_protocol::event::Role;
 use headwater_protocol::message::Detail;
@@ -49,6 +49,11 @@ pub struct CallContext {
 
 /// Keys of a tenant's own at providers.
 pub type Keys = Arc<BTreeMap<String, Option<SecretString>>>;
+
+/// Whether calls of this model go out with a key of the tenant's own.
+pub fn has_own_key(keys: &Keys, model: &str) -> bool {
+    split_model(model).is_some_and(|(provider, _)| keys.contains_key(provider))
+}
 
 /// One message of the context.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -443,16 +443,12 @@ fn tell(permit: Permit, failure: &Failure, timeouts: &Timeouts, max_hint: Durati
 /// Whether the provider itself is in trouble, as others will find too. Somebody's short timeouts say nothing about it.
 fn is_down(failure: &Failure, timeouts: &Timeouts) -> bool {
     let usual = Timeouts::default();
-    match failure.problem.code {
-        ErrorCode::ProviderUnavailable => true,
-        ErrorCode::ProviderTimeout => {
-            timeouts.connect_ms >= usual.connect_ms
-                && timeouts.headers_ms >= usual.headers_ms
-                && timeouts.first_token_ms >= usual.first_token_ms
-                && timeouts.total_ms >= usual.total_ms
-        }
-        _ => false,
-    }
+    let is_patient = timeouts.connect_ms >= usual.connect_ms
+        && timeouts.headers_ms >= usual.headers_ms
+        && timeouts.first_token_ms >= usual.first_token_ms
+        && timeouts.total_ms >= usual.total_ms;
+    let code = failure.problem.code;
+    code == ErrorCode::ProviderUnavailable || code == ErrorCode::ProviderTimeout && is_patient
 }
 
 struct Choice {
