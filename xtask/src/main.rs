@@ -77,7 +77,11 @@ enum Command {
         arguments: Vec<OsString>,
     },
     /// The LiteLLM proxy and aimock, asked by the gateway: needs Python and npm
-    Providers,
+    Providers {
+        /// Packages that cannot be fetched are no failure, and said
+        #[arg(long)]
+        if_there: bool,
+    },
     /// The MCP client against the protocol's conformance suite and reference server, which npm fetches
     Mcp,
     /// What CI runs: lint, openapi, test
@@ -112,7 +116,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Prices { table, write, add } => prices::run(&table, write, &add),
         Command::Load { arguments } => load::run(&arguments),
-        Command::Providers => providers::providers(),
+        Command::Providers { if_there } => providers::providers(if_there),
         Command::Mcp => mcp::mcp(),
         Command::Ci => ci(),
     }

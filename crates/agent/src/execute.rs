@@ -3,7 +3,7 @@
 //! Per step: context from the thread, a model call written to the log as it comes, the tools it calls, then the next step.
 //! A step without tool calls is the last one.
 
-use headwater_llm::{BudgetWarning, Keys, ModelRequest, ModelTool, Place};
+use headwater_llm::{BudgetWarning, CallContext, Keys, ModelRequest, ModelTool, Place};
 use headwater_protocol::api::{AgentConfig, OnBudget, RunStatus, Tool};
 use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Pending, Role, RunResult, Visibility};
 use headwater_protocol::message::Part;
@@ -27,7 +27,7 @@ use crate::resume::{Ahead, Resumed};
 use crate::runtime::{AgentRuntime, Begin, Fresh, Job};
 use crate::step::{self, StepEnd, counts};
 use crate::structured;
-use crate::toolbox::{Toolbox, servers_named};
+use crate::toolbox::{Ability, Toolbox, servers_named};
 
 /// How long what an MCP server has said of its tools is believed.
 const STALE: Duration = Duration::from_secs(3600);
@@ -303,6 +303,29 @@ impl RunState<'_> {
         self.through_outage(|| self.runtime.inner.parts.terms.of(tenant)).await
     }
 
+    /// For whom a step's model is asked. A cancel, and the run's own time limit, both end the call.
+    pub(crate) fn call_context(&self, step: i32, keys: Keys, terms: &TenantTerms) -> CallContext {
+        let identity = self.writer.identity();
+        CallContext {
+            tenant: identity.tenant,
+            user: identity.user,
+            agent: self.run.agent,
+            run: identity.run,
+            step,
+            priority: self.run.priority,
+            weight: terms.grants.weight,
+            prices: Arc::new(terms.prices.clone()),
+            cancel: self.cancel.child_token(),
+            keys,
+            ledger: Arc::new(self.ledger(step)),
+        }
+    }
+
+    /// What the model is offered in a step: the last one that may be done has to end in words.
+    pub(crate) fn offered(&self, step: i32) -> impl Iterator<Item = &Ability> {
+        self.tools.offered().filter(move |_| step < self.config.limits.max_steps)
+    }
+
     /// Who grants money to a step's calls.
     pub(crate) fn ledger(&self, step: i32) -> RunLedger {
         let identity = self.writer.identity();
@@ -362,6 +385,7 @@ impl RunState<'_> {
     }
 
     async fn work(&mut self, start: Start) -> Result<Done, WriteError> {
+        let mut kept = None;
         let (mut step, mut only_input) = match start {
             Start::First { only_input, started } => {
                 if !started {
@@ -375,6 +399,11 @@ impl RunState<'_> {
             }
             Start::Resumed(resumed) => match Box::pin(self.resume(*resumed)).await? {
                 Ahead::Step(step) => (step, None),
+                Ahead::Answer(answer) => {
+                    let step = answer.step;
+                    kept = Some(answer);
+                    (step, None)
+                }
                 Ahead::Calls(called) => match Box::pin(self.carry_out(*called)).await? {
                     After::Step(step) => (step, None),
                     After::Suspended => return Ok(Done::Suspended),
@@ -384,11 +413,14 @@ impl RunState<'_> {
             },
         };
         loop {
-            let request = match Box::pin(self.next_request(step, only_input.take())).await? {
-                Ok(request) => request,
-                Err(problem) => return Box::pin(self.fail(problem)).await.map(Done::Ended),
+            let end = match kept.take() {
+                Some(kept) => Box::pin(step::go_on(self, *kept)).await?,
+                None => match Box::pin(self.next_request(step, only_input.take())).await? {
+                    Ok(request) => step::run_step(self, step, request).await?,
+                    Err(problem) => return Box::pin(self.fail(problem)).await.map(Done::Ended),
+                },
             };
-            match step::run_step(self, step, request).await? {
+            match end {
                 StepEnd::Calls { events, writes, called } => {
                     self.writer.commit(events, writes).await?;
                     match Box::pin(self.carry_out(called)).await? {
@@ -430,6 +462,11 @@ impl RunState<'_> {
                 }
                 StepEnd::Failed { events, writes, problem } => {
                     return Box::pin(self.end(events, writes, Ending::Failed(problem))).await.map(Done::Ended);
+                }
+                StepEnd::Detached { events, writes, ending } => {
+                    if let Some(next) = Box::pin(self.detach(events, writes, ending)).await? {
+                        return Ok(Done::Ended(next));
+                    }
                 }
                 StepEnd::Cancelled { events, writes } => {
                     let ending = self.cancelled();
@@ -550,8 +587,6 @@ impl RunState<'_> {
 
     fn request(&self, step: i32, messages: Vec<headwater_llm::ModelMessage>) -> ModelRequest {
         let config = &self.config;
-        // The last step that may be done has to end in words.
-        let offered = self.tools.offered().filter(|_| step < config.limits.max_steps);
         ModelRequest {
             model: config.model.clone(),
             fallbacks: config.fallbacks.clone(),
@@ -564,7 +599,7 @@ impl RunState<'_> {
             seed: config.seed,
             reasoning_effort: config.reasoning_effort,
             response_format: config.response_format.clone(),
-            tools: offered.map(ModelTool::from).collect(),
+            tools: self.offered(step).map(ModelTool::from).collect(),
             tool_choice: config.tool_choice,
             parallel_tool_calls: config.parallel_tool_calls,
             prompt_caching: config.prompt_caching,

@@ -58,6 +58,11 @@ pub(crate) async fn settle(
     let thought = open.and_then(|open| open.reasoning.as_deref()).unwrap_or_default();
     let step = fold.open_step.unwrap_or(1);
     for lost in &fold.unsettled {
+        // A provider that keeps its answers goes on with one that nobody reads: it is stopped, and says what it used.
+        let told = match (&lost.response, &keys) {
+            (Some(response), Some(keys)) => Box::pin(llm.stop(keys, &lost.model, response)).await,
+            _ => None,
+        };
         let reasoning_tokens = if thought.is_empty() { 0 } else { llm.estimator().count(&lost.model, thought).await };
         let text_tokens = if text.is_empty() { 0 } else { llm.estimator().count(&lost.model, text).await };
         let mut output_tokens = text_tokens + reasoning_tokens;
@@ -66,17 +71,19 @@ pub(crate) async fn settle(
                 output_tokens += llm.estimator().count(&lost.model, text).await;
             }
         }
-        let usage = Usage {
+        let counted = Usage {
             input_tokens: lost.input_tokens,
             output_tokens,
             reasoning_tokens,
             total_tokens: lost.input_tokens + output_tokens,
             ..Usage::default()
         };
+        let usage = told.unwrap_or(counted);
         let own_key = keys.as_ref().is_some_and(|keys| has_own_key(keys, &lost.model));
         let price = llm.charged(&terms.prices, &lost.model, own_key, usage.input_tokens);
         let cost = price.map(|price| prices::cost(&usage, &price));
         let (usage, cost) = match left.calls.iter().find(|left| left.model_call == lost.model_call) {
+            _ if told.is_some() => (usage, cost),
             // What we count may be more than it was: it is no more than it can have been.
             Some(left) => (usage, cost.map(|cost| cost.min(left.amount))),
             // No call is made here without money, and for this one there was none yet.
@@ -84,17 +91,19 @@ pub(crate) async fn settle(
             None => (usage, cost),
         };
         totals.add(usage, cost);
-        totals.estimated = true;
+        let estimated = told.is_none();
+        totals.estimated |= estimated;
         events.push(EventBody::CostSettled {
             step,
             model_call: lost.model_call,
             model: lost.model.clone(),
             usage,
             cost,
-            estimated: true,
+            estimated,
             run_cost: totals.cost,
         });
-        rows.push(row(author, lost.model_call, step, &lost.model, usage, cost, lost.expected, outcome));
+        let line = row(author, lost.model_call, step, &lost.model, usage, cost, lost.expected, outcome);
+        rows.push(UsageWrite { estimated, ..line });
     }
     let announced = |left: &&LeftReservation| fold.unsettled.iter().all(|lost| lost.model_call != left.model_call);
     for left in left.calls.iter().filter(announced) {

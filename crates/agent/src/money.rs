@@ -216,6 +216,10 @@ impl RunLedger {
 }
 
 impl Ledger for RunLedger {
+    fn is_owner(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async move { self.storage.run_held(self.run, self.token).await.unwrap_or(false) })
+    }
+
     fn reserve<'a>(&'a self, call: Wanted<'a>) -> BoxFuture<'a, Result<Grant, Problem>> {
         Box::pin(async move {
             match self.ask_patiently(call).await? {

@@ -3,20 +3,21 @@
 //! The message's beginning commits with its first words; what follows rides the group flush; the end commits with the
 //! journal and the ledger. An answer that is there all at once is one commit.
 
-use futures_util::StreamExt as _;
-use headwater_llm::{CallContext, LlmEvent, ModelRequest, Settlement};
+use futures_util::{Stream, StreamExt as _};
+use headwater_llm::{Attach, Estimate, LlmEvent, ModelRequest, Settlement};
 use headwater_protocol::api::holds_nul;
 use headwater_protocol::event::{EventBody, FinishReason, MAX_EVENT_BYTES, MessageStatus, Role};
-use headwater_protocol::fold::{OpenCall, OpenMessage};
-use headwater_protocol::{ApprovalId, CallId, ErrorCode, MessageId, ModelCallId, Problem, Timestamp, Usage};
+use headwater_protocol::fold::{Fold, LostCall, OpenCall, OpenMessage};
+use headwater_protocol::{ApprovalId, CallId, ErrorCode, MessageId, ModelCallId, Money, Problem, Timestamp, Usage};
 use headwater_store::commit::{MessageWrite, StepWrite, UsageWrite, Writes};
-use headwater_store::scoped::Author;
+use headwater_store::scoped::{Author, Left};
 use headwater_stream::WriteError;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::calls;
+use crate::ending::Ending;
 use crate::execute::RunState;
 
 /// How a step ended. What is in it has not been committed yet: it goes with what comes next.
@@ -29,13 +30,92 @@ pub(crate) enum StepEnd {
     Failed { events: Vec<EventBody>, writes: Writes, problem: Problem },
     /// Because somebody asked for it.
     Cancelled { events: Vec<EventBody>, writes: Writes },
+    /// An answer that was to be read on cannot be, and its call may not be settled. `ending`: the run ends for another reason.
+    Detached { events: Vec<EventBody>, writes: Writes, ending: Option<Ending> },
+}
+
+/// An answer of which another owner of the run has read some, and that its provider keeps.
+#[derive(Debug)]
+pub(crate) struct KeptAnswer {
+    pub(crate) step: i32,
+    /// The call as the log has it.
+    pub(crate) call: LostCall,
+    /// The provider's id of it.
+    pub(crate) response: String,
+    /// What is in the log of it.
+    pub(crate) open: Option<OpenMessage>,
+    /// What the step has used and cost before.
+    pub(crate) usage: Usage,
+    pub(crate) cost: Option<Money>,
+    /// What is set aside for it.
+    pub(crate) set_aside: Option<Money>,
+}
+
+impl KeptAnswer {
+    /// The answer that the log has open, if it can be read on.
+    pub(crate) fn of(fold: &Fold, left: &Left) -> Option<Self> {
+        let ([call], Some(step)) = (&fold.unsettled[..], fold.open_step) else { return None };
+        // A message of the step that is whole would be told once more.
+        let is_last = fold.messages.len() == usize::from(fold.open.is_some());
+        let reserved = left.calls.iter().find(|left| left.model_call == call.model_call);
+        Some(Self {
+            step,
+            response: call.response.clone().filter(|_| is_last)?,
+            call: call.clone(),
+            open: fold.open.clone(),
+            usage: fold.step_usage,
+            cost: fold.step_cost(),
+            set_aside: reserved.map(|reserved| reserved.amount),
+        })
+    }
+}
+
+/// How much of an answer that is told from its beginning is in the log already, in characters.
+#[derive(Debug, Default)]
+struct Logged {
+    reasoning: usize,
+    text: usize,
+    /// Of the arguments of each call that has begun.
+    args: Vec<usize>,
+}
+
+impl Logged {
+    fn of(open: Option<&OpenMessage>) -> Self {
+        let Some(open) = open else { return Self::default() };
+        let count = |text: &str| text.chars().count();
+        Self {
+            reasoning: open.reasoning.as_deref().map_or(0, count),
+            text: count(&open.text),
+            args: open.calls.iter().map(|call| count(&call.text)).collect(),
+        }
+    }
+
+    /// What of an event is new. Characters are counted, for a NUL in the log is another one, and as long.
+    fn behind(&mut self, event: LlmEvent) -> Option<LlmEvent> {
+        let new = |logged: &mut usize, delta: String| {
+            let skipped = delta.chars().take(*logged).map(|c| (1, c.len_utf8()));
+            let (chars, bytes) = skipped.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+            *logged -= chars;
+            (bytes < delta.len()).then(|| delta[bytes..].to_owned())
+        };
+        match event {
+            LlmEvent::Reasoning(delta) => new(&mut self.reasoning, delta).map(LlmEvent::Reasoning),
+            LlmEvent::Text(delta) => new(&mut self.text, delta).map(LlmEvent::Text),
+            LlmEvent::ToolCall { index, .. } if index < self.args.len() => None,
+            LlmEvent::ToolArgs { index, delta } => match self.args.get_mut(index) {
+                Some(logged) => new(logged, delta).map(|delta| LlmEvent::ToolArgs { index, delta }),
+                None => Some(LlmEvent::ToolArgs { index, delta }),
+            },
+            other => Some(other),
+        }
+    }
 }
 
 /// What a step that calls tools is remembered by until it is finished: its message, and what it cost.
 pub(crate) struct Called {
     pub(crate) step: StepWrite,
     pub(crate) usage: Usage,
-    pub(crate) cost: Option<headwater_protocol::Money>,
+    pub(crate) cost: Option<Money>,
     /// Calls whose end is in the log.
     pub(crate) told: Vec<CallId>,
     /// Questions whose answer is not.
@@ -88,7 +168,7 @@ struct Gathered {
     closed: Option<OpenMessage>,
     begun_at: Timestamp,
     usage: Usage,
-    cost: Option<headwater_protocol::Money>,
+    cost: Option<Money>,
     last_call: Option<(ModelCallId, String)>,
     text_room: Room,
     reasoning_room: Room,
@@ -115,6 +195,15 @@ impl Default for Room {
 }
 
 impl Room {
+    /// Room beside what is there already.
+    fn beside<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut room = Self::default();
+        for text in texts {
+            room.take(text);
+        }
+        room
+    }
+
     /// The part of a delta that fits. Postgres stores no NUL in JSON; a model that says one gets the mark for what
     /// cannot be shown.
     fn take(&mut self, delta: &str) -> Option<String> {
@@ -146,6 +235,42 @@ const HOLD: Duration = Duration::from_millis(50);
 const TURNS: u32 = 3;
 
 impl Gathered {
+    fn new(step: i32) -> Self {
+        Self {
+            step,
+            events: Vec::new(),
+            writes: Writes::default(),
+            open: None,
+            closed: None,
+            begun_at: Timestamp::now(),
+            usage: Usage::default(),
+            cost: Some(Money::ZERO),
+            last_call: None,
+            text_room: Room::default(),
+            reasoning_room: Room::default(),
+            args_room: Room::default(),
+            cut: Vec::new(),
+            hold: None,
+            turns: 0,
+        }
+    }
+
+    /// Goes on where the log ends.
+    fn going_on(kept: &mut KeptAnswer) -> Self {
+        let open = kept.open.take();
+        let of = |open: Option<&OpenMessage>| {
+            let calls = open.into_iter().flat_map(|open| open.calls.iter().map(|call| call.text.as_str()));
+            (
+                Room::beside(open.map(|open| open.text.as_str())),
+                Room::beside(open.and_then(|open| open.reasoning.as_deref())),
+                Room::beside(calls),
+            )
+        };
+        let (text_room, reasoning_room, args_room) = of(open.as_ref());
+        let (usage, cost) = (kept.usage, kept.cost);
+        Self { open, usage, cost, text_room, reasoning_room, args_room, ..Self::new(kept.step) }
+    }
+
     fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
@@ -181,7 +306,6 @@ pub(crate) async fn run_step(
     step: i32,
     mut request: ModelRequest,
 ) -> Result<StepEnd, WriteError> {
-    let identity = state.writer.identity();
     let keys = Box::pin(state.provider_keys()).await?;
     let terms = Box::pin(state.terms()).await?;
     request.fallbacks.retain(|fallback| terms.grants.allows(&fallback.model));
@@ -189,39 +313,72 @@ pub(crate) async fn run_step(
         let problem = not_in_plan(&request.model, &terms.plan);
         return Ok(StepEnd::Failed { events: Vec::new(), writes: Writes::default(), problem });
     }
-    // A cancel, and the run's own time limit, both end the call.
-    let stop = state.cancel.child_token();
-    let context = CallContext {
-        tenant: identity.tenant,
-        user: identity.user,
-        agent: state.run.agent,
-        run: identity.run,
-        step,
-        priority: state.run.priority,
-        weight: terms.grants.weight,
-        prices: Arc::new(terms.prices.clone()),
-        cancel: stop.clone(),
-        keys,
-        ledger: Arc::new(state.ledger(step)),
+    let context = state.call_context(step, keys, &terms);
+    let stop = context.cancel.clone();
+    let answer = Box::pin(state.runtime.inner.parts.llm.stream(context, request));
+    let mut gathered = Gathered::new(step);
+    let ended = write_down(state, &mut gathered, &stop, answer).await?;
+    Ok(finish(state, gathered, ended))
+}
+
+/// Goes on with a step whose answer another owner has begun to read: the message goes on where the log ends.
+pub(crate) async fn go_on(state: &mut RunState<'_>, mut kept: KeptAnswer) -> Result<StepEnd, WriteError> {
+    let keys = Box::pin(state.provider_keys()).await?;
+    let terms = Box::pin(state.terms()).await?;
+    let context = state.call_context(kept.step, keys, &terms);
+    let stop = context.cancel.clone();
+    let estimate = Estimate {
+        model_call: kept.call.model_call,
+        model: kept.call.model.clone(),
+        attempt: 1,
+        input_tokens: kept.call.input_tokens,
+        expected: kept.call.expected,
+        reserve: kept.call.reserve,
     };
-    let mut answer = Box::pin(state.runtime.inner.parts.llm.stream(context, request));
-    let mut gathered = Gathered {
-        step,
-        events: Vec::new(),
-        writes: Writes::default(),
-        open: None,
-        closed: None,
-        begun_at: Timestamp::now(),
-        usage: Usage::default(),
-        cost: Some(headwater_protocol::Money::ZERO),
-        last_call: None,
-        text_room: Room::default(),
-        reasoning_room: Room::default(),
-        args_room: Room::default(),
-        cut: Vec::new(),
-        hold: None,
-        turns: 0,
+    let attach = Attach {
+        estimate,
+        response: kept.response.clone(),
+        set_aside: kept.set_aside,
+        offers_tools: state.offered(kept.step).next().is_some(),
+        timeouts: state.config.timeouts,
     };
+    let mut logged = Logged::of(kept.open.as_ref());
+    let answer = state.runtime.inner.parts.llm.attach(context, attach);
+    let answer =
+        Box::pin(answer.filter_map(move |told| std::future::ready(told.map(|event| logged.behind(event)).transpose())));
+    let mut gathered = Gathered::going_on(&mut kept);
+    let ended = write_down(state, &mut gathered, &stop, answer).await?;
+    let is_settled = gathered.last_call.is_some();
+    let said_nothing = gathered.open.is_none() && gathered.closed.is_none();
+    let ending = match &ended {
+        Ended::Whole(_) => return Ok(finish(state, gathered, ended)),
+        Ended::Failed(problem) if !is_settled || said_nothing && problem.retryable => None,
+        Ended::Stopped { timed_out: true } if !is_settled => Some(Ending::Failed(state.timed_out())),
+        Ended::Stopped { timed_out: false } if !is_settled => Some(state.cancelled()),
+        Ended::Failed(_) | Ended::Stopped { .. } => return Ok(finish(state, gathered, ended)),
+    };
+    let Gathered { events, writes, .. } = gathered;
+    Ok(StepEnd::Detached { events, writes, ending })
+}
+
+/// How the stream of an answer ended.
+enum Ended {
+    Whole(FinishReason),
+    Failed(Problem),
+    /// By our side, without a word.
+    Stopped {
+        /// Because the run has taken too long.
+        timed_out: bool,
+    },
+}
+
+/// Writes an answer to the log as it comes.
+async fn write_down(
+    state: &mut RunState<'_>,
+    gathered: &mut Gathered,
+    stop: &CancellationToken,
+    mut answer: std::pin::Pin<Box<impl Stream<Item = Result<LlmEvent, Problem>>>>,
+) -> Result<Ended, WriteError> {
     let deadline = tokio::time::sleep_until(state.deadline);
     tokio::pin!(deadline);
     let mut timed_out = false;
@@ -235,11 +392,11 @@ pub(crate) async fn run_step(
         tokio::select! {
             biased;
             event = answer.next(), if state.writer.has_room() => match event {
-                Some(Ok(LlmEvent::Finished { finish_reason })) => break Ok(Some(finish_reason)),
-                Some(Ok(event)) => take(state, &mut gathered, event),
-                Some(Err(problem)) => break Err(problem),
+                Some(Ok(LlmEvent::Finished { finish_reason })) => break Ended::Whole(finish_reason),
+                Some(Ok(event)) => take(state, gathered, event),
+                Some(Err(problem)) => break Ended::Failed(problem),
                 // The stream of a call that was stopped ends without a word.
-                None => break Ok(None),
+                None => break Ended::Stopped { timed_out },
             },
             result = state.writer.progress(), if state.writer.is_committing() || (state.writer.is_busy() && !waiting) => {
                 result?;
@@ -261,7 +418,7 @@ pub(crate) async fn run_step(
     drop(answer);
     // One commit at a time: what is under way is seen through before the end is written.
     state.writer.settle().await?;
-    Ok(finish(state, gathered, ended, timed_out))
+    Ok(ended)
 }
 
 /// Notes one event of the model.
@@ -275,6 +432,9 @@ fn take(state: &mut RunState<'_>, gathered: &mut Gathered, event: LlmEvent) {
             expected: estimate.expected,
             reserve: estimate.reserve,
         }),
+        LlmEvent::Kept { model_call, model, response } => {
+            gathered.events.push(EventBody::ModelStarted { step: gathered.step, model_call, model, response });
+        }
         LlmEvent::BudgetWarning(warning) => state.warn(warning, &mut gathered.events),
         LlmEvent::Throttled { wait_ms, queue_pos, reason } => {
             gathered.events.push(EventBody::Throttled { wait_ms, queue_pos, reason: reason.to_owned() });
@@ -460,18 +620,13 @@ fn close(state: &RunState<'_>, gathered: &mut Gathered, status: MessageStatus) {
     gathered.closed = Some(open);
 }
 
-fn finish(
-    state: &mut RunState<'_>,
-    mut gathered: Gathered,
-    ended: Result<Option<FinishReason>, Problem>,
-    timed_out: bool,
-) -> StepEnd {
+fn finish(state: &mut RunState<'_>, mut gathered: Gathered, ended: Ended) -> StepEnd {
     let problem = match ended {
-        Ok(Some(finish_reason)) => return done(state, gathered, finish_reason),
-        Ok(None) if gathered.text_room.full => return done(state, gathered, FinishReason::Length),
-        Ok(None) if timed_out => Some(state.timed_out()),
-        Ok(None) => None,
-        Err(problem) => Some(problem),
+        Ended::Whole(finish_reason) => return done(state, gathered, finish_reason),
+        Ended::Stopped { .. } if gathered.text_room.full => return done(state, gathered, FinishReason::Length),
+        Ended::Stopped { timed_out: true } => Some(state.timed_out()),
+        Ended::Stopped { timed_out: false } => None,
+        Ended::Failed(problem) => Some(problem),
     };
     close(state, &mut gathered, MessageStatus::Incomplete);
     let Gathered { events, writes, .. } = gathered;

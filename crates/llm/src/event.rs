@@ -24,6 +24,15 @@ pub enum LlmEvent {
         /// aside for calls that are under way.
         reason: &'static str,
     },
+    /// The provider has begun an answer that it keeps: somebody else can go on reading it.
+    Kept {
+        /// The call.
+        model_call: ModelCallId,
+        /// `PROVIDER/model-id`.
+        model: String,
+        /// The provider's id of the answer.
+        response: String,
+    },
     /// A budget that covers the call is about to be used up. Told with each call.
     BudgetWarning(BudgetWarning),
     /// More of the model's reasoning: all that came in one network chunk.

@@ -1,4 +1,4 @@
-//! The seam where money is set aside before a call.
+//! The seam where money is set aside before a call, and where it is asked whether a run is still ours.
 //!
 //! Owns the shape: a [`Reservation`] of a call that was never sent is given back, by [`release`](Reservation::release) or when
 //! it is dropped; once the call was [`sent`](Reservation::sent) it stays until somebody settles it, for then it may be paid
@@ -15,6 +15,12 @@ use crate::event::Estimate;
 pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Sets aside what the call can cost at most, in every budget that it falls under, or says which one forbids it.
     fn reserve<'a>(&'a self, call: Wanted<'a>) -> BoxFuture<'a, Result<Grant, Problem>>;
+
+    /// Whether the run still is whose who asks: somebody else may have taken it over meanwhile, and read its answer on. When
+    /// nobody knows, it is not. Without anything said, runs are never taken over.
+    fn is_owner(&self) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(true))
+    }
 }
 
 /// Money that a call wants.

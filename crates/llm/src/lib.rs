@@ -45,4 +45,4 @@ pub use provider::{MaxTokensField, Protocol, ProviderConfig};
 pub use request::{
     Attachment, CallContext, Keys, ModelCall, ModelMessage, ModelRequest, ModelTool, Place, Shown, has_own_key,
 };
-pub use service::{GatewayError, GatewayLlmService, GatewayOptions};
+pub use service::{Attach, GatewayError, GatewayLlmService, GatewayOptions};

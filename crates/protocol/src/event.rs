@@ -269,6 +269,10 @@ pub enum EventBody {
         expected: Option<Money>,
         reserve: Option<Money>,
     },
+    /// The provider has begun an answer that it keeps: whoever takes the run over can go on reading it. `response` is the
+    /// provider's own id of it. Told only where a provider is asked in background mode; never to end users.
+    #[serde(rename = "model.started")]
+    ModelStarted { step: i32, model_call: ModelCallId, model: String, response: String },
     /// What a model call did cost. `cost` is `null` for a model without a price.
     #[serde(rename = "cost.settled")]
     CostSettled {
@@ -561,7 +565,7 @@ fn for_user(body: EventBody, visible: Visibility) -> EventBody {
             let error = problem_for_user(error);
             E::RunFailed { code, message: error.detail.clone(), retryable, error, usage, cost: cost(c) }
         }
-        E::Unknown => E::Hidden {},
+        E::ModelStarted { .. } | E::Unknown => E::Hidden {},
         other @ (E::CostEstimated { .. }
         | E::BudgetWarning { .. }
         | E::CostSettled { .. }

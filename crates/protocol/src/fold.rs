@@ -99,6 +99,10 @@ pub struct LostCall {
     pub input_tokens: u64,
     /// What it was expected to cost.
     pub expected: Option<Money>,
+    /// What it could cost at most.
+    pub reserve: Option<Money>,
+    /// The provider's id of its answer, if the provider keeps that.
+    pub response: Option<String>,
 }
 
 /// A model call that waits for its turn, or for a pause to be over.
@@ -295,7 +299,7 @@ impl Fold {
                     self.calls.extend(whole.calls.iter().map(|call| StepCall { call: call.call, ended: false }));
                 }
             }
-            EventBody::CostEstimated { model_call, model, input_tokens, expected, .. } => {
+            EventBody::CostEstimated { model_call, model, input_tokens, expected, reserve, .. } => {
                 // Attempts that were never answered share an id, and a new one takes the place of the last.
                 self.unsettled.clear();
                 self.unsettled.push(LostCall {
@@ -303,7 +307,14 @@ impl Fold {
                     model: model.clone(),
                     input_tokens: *input_tokens,
                     expected: *expected,
+                    reserve: *reserve,
+                    response: None,
                 });
+            }
+            EventBody::ModelStarted { model_call, response, .. } => {
+                if let Some(call) = self.unsettled.iter_mut().find(|call| call.model_call == *model_call) {
+                    call.response = Some(response.clone());
+                }
             }
             EventBody::CostSettled { model_call, model, usage, cost, .. } => {
                 self.step_call = Some((model_call.uuid(), model.clone()));
@@ -353,6 +364,35 @@ impl Fold {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_is_kept_is_its_calls_until_that_is_settled() {
+        let (mut fold, run) = (Fold::default(), crate::RunId::new());
+        let (call, other) = (crate::ModelCallId::new(), crate::ModelCallId::new());
+        let mut push = |body: EventBody| {
+            let seq = fold.seq + 1;
+            fold.push(&Event { v: 1, seq, ts: Timestamp::now(), run, body });
+            fold.unsettled.first().and_then(|lost| lost.response.clone())
+        };
+        let estimated = |model_call| EventBody::CostEstimated {
+            step: 1,
+            model_call,
+            model: "m/x".into(),
+            input_tokens: 1,
+            expected: None,
+            reserve: Some(Money(7)),
+        };
+        let started = |model_call| EventBody::ModelStarted {
+            step: 1,
+            model_call,
+            model: "m/x".into(),
+            response: "resp_1".into(),
+        };
+        assert_eq!(push(estimated(call)), None);
+        assert_eq!(push(started(other)), None);
+        assert_eq!(push(started(call)).as_deref(), Some("resp_1"));
+        assert_eq!(push(estimated(other)), None, "the next attempt has an answer of its own");
+    }
 
     #[test]
     fn a_wait_is_one_until_something_else_happens() {

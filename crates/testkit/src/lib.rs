@@ -4,6 +4,7 @@
 //! processes. Never part of the product: only tests and the load test depend on it.
 
 pub mod database;
+pub mod keeping;
 pub mod model;
 pub mod pooler;
 pub mod process;
@@ -12,6 +13,7 @@ pub mod tap;
 pub mod tools;
 
 pub use database::Database;
+pub use keeping::KeepingModel;
 pub use model::ModelServer;
 pub use pooler::Pooler;
 pub use process::ServerProcess;

@@ -244,6 +244,9 @@ pub struct ProviderSettings {
     /// Which field limits the answer.
     #[serde(default)]
     pub max_tokens_field: MaxTokensField,
+    /// Whether its answers go on when nobody reads them, so that another process can read on.
+    #[serde(default)]
+    pub background: bool,
 }
 
 impl Default for ProviderSettings {
@@ -255,6 +258,7 @@ impl Default for ProviderSettings {
             api_key: None,
             max_concurrent: None,
             max_tokens_field: MaxTokensField::default(),
+            background: false,
         }
     }
 }
@@ -284,6 +288,7 @@ impl ProviderSettings {
             api_key: self.api_key.as_ref().map(|key| key.expose_secret().into()),
             max_concurrent: self.max_concurrent,
             max_tokens_field: self.max_tokens_field,
+            background: self.background,
             ..ProviderConfig::new(self.protocol)
         }
     }

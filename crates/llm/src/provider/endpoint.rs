@@ -24,6 +24,10 @@ use crate::service::GatewayError;
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How long an error's body may take once its status is there.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
+/// The most that is read of an answer that was stopped.
+const MAX_STOPPED_BYTES: usize = 8 * 1024 * 1024;
+/// How long stopping one may take. What it used is counted by us then.
+const STOP_TIME: Duration = Duration::from_secs(3);
 
 /// How a key is sent.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +64,7 @@ impl Question {
 }
 
 /// How an answer came, and what was sent.
-struct Opened {
+pub(super) struct Opened {
     response: Response,
     /// The key that was sent.
     key: Option<SecretString>,
@@ -129,25 +133,60 @@ impl Endpoint {
         timeouts: &Timeouts,
         deadline: Instant,
     ) -> Result<(Box<Reply<D>>, Option<Duration>), Failure> {
-        let opened = self.open(question.body.clone(), own_key, timeouts, deadline).await?;
-        let Opened { response, key, is_stream, pause } = opened;
-        let reply = match is_stream {
-            true => Reply::new(response, D::default(), key, question.offers_tools),
-            false => Reply::unreadable(response, D::default(), no_stream()),
-        };
-        Ok((Box::new(reply), pause))
+        let mut request = self.request(Method::POST, self.url.clone(), own_key)?;
+        *request.body_mut() = Some(question.body.clone().into());
+        let opened = self.open(request, own_key, timeouts, deadline).await?;
+        let pause = opened.pause;
+        Ok((Box::new(opened.into_reply(question.offers_tools)), pause))
     }
 
-    /// Sends a body and waits for the answer's status line. `own_key`: instead of the platform's. `deadline` is the end of all
-    /// attempts together.
-    async fn open(
+    /// Asks for the stream of an answer that is kept below this URL, behind the event of this number.
+    pub(super) async fn fetch(
         &self,
-        body: Bytes,
+        id: &str,
+        after: Option<u64>,
         own_key: Option<&SecretString>,
         timeouts: &Timeouts,
         deadline: Instant,
     ) -> Result<Opened, Failure> {
-        let mut request = Request::new(Method::POST, self.url.clone());
+        let mut url = self.below(&[id]);
+        url.query_pairs_mut().append_pair("stream", "true");
+        if let Some(after) = after {
+            url.query_pairs_mut().append_pair("starting_after", &after.to_string());
+        }
+        let request = self.request(Method::GET, url, own_key)?;
+        self.open(request, own_key, timeouts, deadline).await
+    }
+
+    /// Stops an answer that is kept below this URL: what it came to, or came to before.
+    pub(super) async fn stop(&self, id: &str, own_key: Option<&SecretString>) -> Option<serde_json::Value> {
+        let asking = async {
+            for (method, path) in [(Method::POST, &[id, "cancel"][..]), (Method::GET, &[id])] {
+                let mut request = self.request(method, self.below(path), own_key).ok()?;
+                request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+                // One that has ended cannot be stopped, and is there.
+                match self.client.execute(request).await {
+                    Ok(response) if response.status().is_success() => {
+                        return serde_json::from_slice(&beginning(response, MAX_STOPPED_BYTES).await).ok();
+                    }
+                    Ok(_) => {}
+                    Err(_) => return None,
+                }
+            }
+            None
+        };
+        tokio::time::timeout(STOP_TIME, asking).await.ok().flatten()
+    }
+
+    fn below(&self, path: &[&str]) -> Url {
+        let mut url = self.url.clone();
+        url.path_segments_mut().expect("it had some when it was made").extend(path);
+        url
+    }
+
+    /// A request without a body. `own_key`: instead of the platform's.
+    fn request(&self, method: Method, url: Url, own_key: Option<&SecretString>) -> Result<Request, Failure> {
+        let mut request = Request::new(method, url);
         *request.headers_mut() = self.headers.clone();
         if let Some(key) = own_key {
             let (header, value) = self.key_header(key).ok_or_else(|| {
@@ -155,8 +194,18 @@ impl Endpoint {
             })?;
             request.headers_mut().insert(header, value);
         }
+        Ok(request)
+    }
+
+    /// Sends a request and waits for the answer's status line. `deadline` is the end of all attempts together.
+    async fn open(
+        &self,
+        request: Request,
+        own_key: Option<&SecretString>,
+        timeouts: &Timeouts,
+        deadline: Instant,
+    ) -> Result<Opened, Failure> {
         let key = own_key.or(self.key.as_ref());
-        *request.body_mut() = Some(body.into());
         let sending = connect::within(Duration::from_millis(timeouts.connect_ms), self.client.execute(request));
         let left = deadline.saturating_duration_since(Instant::now());
         let headers = Duration::from_millis(timeouts.headers_ms);
@@ -183,6 +232,21 @@ impl Endpoint {
     }
 }
 
+impl Opened {
+    /// The answer, to be read in its dialect.
+    pub(super) fn into_reply<D: Dialect + Default>(self, offers_tools: bool) -> Reply<D> {
+        match self.is_stream {
+            true => Reply::new(self.response, D::default(), self.key, offers_tools),
+            false => Reply::unreadable(self.response, D::default(), no_stream()),
+        }
+    }
+
+    /// The stream itself.
+    pub(super) fn into_stream(self) -> Result<Response, Failure> {
+        if self.is_stream { Ok(self.response) } else { Err(no_stream()) }
+    }
+}
+
 /// What an answer is that says 200 and is no stream: it counts as answered, and may be charged.
 fn no_stream() -> Failure {
     Failure::invalid("the provider answered 200 with something that is no event stream")
@@ -190,7 +254,8 @@ fn no_stream() -> Failure {
 
 async fn refused(status: u16, response: Response, left: Duration, key: Option<&SecretString>) -> Failure {
     let hint = retry::hint(response.headers());
-    let body = tokio::time::timeout(ERROR_BODY_TIME.min(left), beginning(response)).await.unwrap_or_default();
+    let body =
+        tokio::time::timeout(ERROR_BODY_TIME.min(left), beginning(response, MAX_ERROR_BYTES)).await.unwrap_or_default();
     let mut failure = failure::from_status(status, &body, key.map(ExposeSecret::expose_secret));
     if let Some(hint) = hint {
         failure.retry_after = Some(hint);
@@ -200,12 +265,12 @@ async fn refused(status: u16, response: Response, left: Duration, key: Option<&S
 }
 
 /// The first bytes of a body, as far as they come.
-async fn beginning(mut response: Response) -> Vec<u8> {
+async fn beginning(mut response: Response, most: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        let room = MAX_ERROR_BYTES - body.len();
+        let room = most - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if body.len() == MAX_ERROR_BYTES {
+        if body.len() == most {
             break;
         }
     }

@@ -78,6 +78,11 @@ pub struct ProviderConfig {
     /// Which field limits the answer.
     #[serde(default)]
     pub max_tokens_field: MaxTokensField,
+    /// Whether its answers go on when nobody reads them, so that whoever takes a run over reads on instead of asking, and
+    /// paying, once more. The provider keeps each answer for that (`background` and `store` of OpenAI Responses, whose own
+    /// rules say for how long). No other dialect has it.
+    #[serde(default)]
+    pub background: bool,
 }
 
 impl ProviderConfig {
@@ -90,6 +95,7 @@ impl ProviderConfig {
             api_key: None,
             max_concurrent: None,
             max_tokens_field: MaxTokensField::Auto,
+            background: false,
         }
     }
 }
@@ -97,6 +103,8 @@ impl ProviderConfig {
 /// One thing that an open answer tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece {
+    /// The provider keeps the answer under this id.
+    Kept(String),
     Reasoning(String),
     Text(String),
     /// A call begins.
@@ -135,8 +143,17 @@ pub(crate) enum Provider {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Speaks {
     Chat(MaxTokensField),
-    Responses,
+    Responses(Lives),
     Messages,
+}
+
+/// What becomes of an answer that nobody reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lives {
+    /// It ends with its connection, and is forgotten.
+    WithConnection,
+    /// It goes on, and can be read again.
+    Kept,
 }
 
 /// A request in its provider's dialect; serves every attempt at its model.
@@ -157,9 +174,13 @@ pub(crate) enum Answer {
 
 impl Provider {
     pub(crate) fn new(name: &str, config: &ProviderConfig) -> Result<Self, GatewayError> {
+        if config.background && config.protocol != Protocol::OpenAiResponses {
+            return Err(GatewayError::Background { provider: name.to_owned() });
+        }
+        let lives = if config.background { Lives::Kept } else { Lives::WithConnection };
         let (endpoint, speaks) = match config.protocol {
             Protocol::OpenAiChat => (openai::endpoint(name, config)?, Speaks::Chat(config.max_tokens_field)),
-            Protocol::OpenAiResponses => (responses::endpoint(name, config)?, Speaks::Responses),
+            Protocol::OpenAiResponses => (responses::endpoint(name, config)?, Speaks::Responses(lives)),
             Protocol::AnthropicMessages => (anthropic::endpoint(name, config)?, Speaks::Messages),
             Protocol::Scripted => return Ok(Self::Scripted),
         };
@@ -177,7 +198,9 @@ impl Provider {
     pub(crate) fn prepare(&self, ask: Ask<'_>) -> Result<Prepared, Problem> {
         match self {
             Self::Http { speaks: Speaks::Chat(limit), .. } => openai::prepare(ask, *limit).map(Prepared::Question),
-            Self::Http { speaks: Speaks::Responses, .. } => responses::prepare(ask).map(Prepared::Question),
+            Self::Http { speaks: Speaks::Responses(lives), .. } => {
+                responses::prepare(ask, *lives).map(Prepared::Question)
+            }
             Self::Http { speaks: Speaks::Messages, .. } => anthropic::prepare(ask).map(Prepared::Question),
             Self::Scripted => scripted::Script::new(ask).map(Prepared::Scripted),
         }
@@ -210,7 +233,7 @@ impl Provider {
                 let (reply, pause) = endpoint.ask(question, own_key, timeouts, deadline).await?;
                 Ok((Answer::Chat(reply), pause))
             }
-            Speaks::Responses => {
+            Speaks::Responses(_) => {
                 let (reply, pause) = endpoint.ask(question, own_key, timeouts, deadline).await?;
                 Ok((Answer::Responses(reply), pause))
             }
@@ -220,6 +243,52 @@ impl Provider {
             }
         }
     }
+
+    /// Whether answers are kept here, and can be read again.
+    pub(crate) fn keeps(&self) -> bool {
+        matches!(self, Self::Http { speaks: Speaks::Responses(Lives::Kept), .. })
+    }
+
+    /// Reads an answer that is kept here from its beginning, whoever asked for it.
+    pub(crate) async fn fetch(
+        &self,
+        response: &str,
+        offers_tools: bool,
+        own_key: Option<&SecretString>,
+        timeouts: &Timeouts,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let Self::Http { endpoint, .. } = self else { return Err(keeps_none()) };
+        let opened = endpoint.fetch(response, None, own_key, timeouts, deadline).await?;
+        Ok(Answer::Responses(Box::new(opened.into_reply(offers_tools))))
+    }
+
+    /// Goes on reading an answer that is kept, where its connection was lost.
+    pub(crate) async fn reopen(
+        &self,
+        answer: &mut Answer,
+        own_key: Option<&SecretString>,
+        timeouts: &Timeouts,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let (Self::Http { endpoint, .. }, Answer::Responses(reply)) = (self, answer) else { return Err(keeps_none()) };
+        let Some(kept) = reply.kept() else { return Err(keeps_none()) };
+        // Without a number there is no telling where to go on.
+        let Some(last) = kept.last else { return Err(keeps_none()) };
+        let opened = endpoint.fetch(&kept.id, Some(last), own_key, timeouts, deadline).await?;
+        reply.go_on(opened.into_stream()?);
+        Ok(())
+    }
+
+    /// Stops an answer that is kept, for nobody wants it any more, and says what it used, as far as the provider tells.
+    pub(crate) async fn stop(&self, response: &str, own_key: Option<&SecretString>) -> Option<Usage> {
+        let Self::Http { endpoint, .. } = self else { return None };
+        responses::usage_of(&endpoint.stop(response, own_key).await?)
+    }
+}
+
+fn keeps_none() -> Failure {
+    Failure::invalid("the provider keeps no answers").final_here()
 }
 
 impl Answer {
@@ -240,6 +309,14 @@ impl Answer {
             Self::Responses(answer) => answer.last_event(),
             Self::Messages(answer) => answer.last_event(),
             Self::Scripted(answer) => answer.last_event(),
+        }
+    }
+
+    /// The provider's id of an answer that it keeps.
+    pub(crate) fn kept(&self) -> Option<&str> {
+        match self {
+            Self::Responses(answer) => answer.kept().map(|kept| kept.id.as_str()),
+            Self::Chat(_) | Self::Messages(_) | Self::Scripted(_) => None,
         }
     }
 

@@ -35,10 +35,24 @@ pub(crate) trait Dialect: Debug {
     /// Notes what an event says.
     fn event(&mut self, seen: &mut Seen, event: SseEvent<'_>) -> Result<(), Failure>;
 
+    /// By what the answer can be read again, if its provider keeps it.
+    fn kept(&self) -> Option<&Kept> {
+        None
+    }
+
     /// The same of what stands behind the last blank line when the body ends: as a rule nothing.
     fn rest(&mut self, _: &mut Seen, _: SseEvent<'_>) -> Result<(), Failure> {
         Ok(())
     }
+}
+
+/// An answer that its provider keeps.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// The provider's name for it.
+    pub(super) id: String,
+    /// The number of the last event that was read.
+    pub(super) last: Option<u64>,
 }
 
 /// An answer that has begun.
@@ -96,6 +110,16 @@ impl<D: Dialect> Reply<D> {
 
     pub(crate) fn last_event(&self) -> Instant {
         self.seen.last_event
+    }
+
+    pub(super) fn kept(&self) -> Option<&Kept> {
+        self.dialect.kept()
+    }
+
+    /// Goes on with what comes behind the last event, where the connection was lost.
+    pub(super) fn go_on(&mut self, mut response: Response) {
+        response.headers_mut().clear();
+        (self.response, self.sse, self.failure) = (response, SseDecoder::new(), None);
     }
 
     pub(crate) fn usage(&self) -> Option<Usage> {
@@ -176,6 +200,11 @@ impl Seen {
     /// The key that was sent: to be cut out of what the provider says.
     pub(super) fn key(&self) -> Option<&str> {
         self.key.as_ref().map(ExposeSecret::expose_secret)
+    }
+
+    /// The provider keeps the answer.
+    pub(super) fn kept(&mut self, id: &str) {
+        self.ready.push_back(Piece::Kept(id.to_owned()));
     }
 
     pub(super) fn reasoning(&mut self, text: &str) {

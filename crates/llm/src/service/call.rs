@@ -7,21 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
-use headwater_protocol::api::{Timeouts, split_model};
-use headwater_protocol::event::FinishReason;
+use headwater_protocol::api::Timeouts;
 use headwater_protocol::{ErrorCode, ModelCallId, Problem};
 use tokio::pin;
 use tokio::time::{Instant, sleep};
 
-use super::Gateway;
 use super::metered::Metered;
 use super::pace::{Raced, later, ms, race, unless};
+use super::reading::{End, Read, Reader, Reading};
+use super::{Gateway, own_key};
 use crate::estimate::{Estimated, queue_cost};
 use crate::event::{LlmEvent, Outcome};
 use crate::failure::Failure;
 use crate::ledger::{Grant, Granted, Reservation, Wanted};
 use crate::limiter::{Entry, Permit, Turned};
-use crate::provider::{Ask, Piece};
+use crate::provider::Ask;
 use crate::request::{CallContext, ModelRequest};
 use crate::retry::{Attempts, Next};
 
@@ -32,13 +32,6 @@ const BETWEEN_NOTICES: Duration = Duration::from_secs(1);
 
 /// How long a call waits at first for money that others have set aside.
 const FIRST_MONEY_PAUSE: Duration = Duration::from_millis(50);
-
-/// How reading an answer ended.
-enum End {
-    Finished(FinishReason),
-    Failed(Failure),
-    Cancelled,
-}
 
 pub(super) fn stream(
     gateway: Arc<Gateway>,
@@ -62,12 +55,10 @@ pub(super) fn stream(
         let mut choices = choices(&request).into_iter();
         'models: while let Some(Choice { model, max_output_tokens: asked }) = choices.next() {
             let model = model.as_str();
-            let own_key = match split_model(model).and_then(|(provider, _)| ctx.keys.get(provider)) {
-                None => None,
-                Some(Some(key)) => Some(key),
-                Some(None) => {
-                    let words = "the tenant's key for this provider is of another host: set it anew";
-                    last = Some(Failure::new(ErrorCode::ProviderAuthFailed, words).with_own_key().problem);
+            let own_key = match own_key(&ctx.keys, model) {
+                Ok(key) => key,
+                Err(failure) => {
+                    last = Some(failure.problem);
                     continue 'models;
                 }
             };
@@ -259,81 +250,41 @@ pub(super) fn stream(
                         let failure = if own_key.is_some() { failure.with_own_key() } else { failure };
                         (failure, false, false)
                     }
-                    Some(Ok((mut answer, pause))) => {
+                    Some(Ok((answer, pause))) => {
                         permit.answered(pause.map(|pause| pause.min(gateway.retry.max_hint)));
                         // Stream.
-                        let mut metered = Metered::new(sent, ms(queued));
-                        let watch = Watch { timeouts, sent, until };
-                        timer.as_mut().reset(watch.first_token().0);
+                        let reader = Reader {
+                            provider: &registered.provider,
+                            own_key,
+                            model_call: estimate.model_call,
+                            model,
+                            timeouts,
+                            sent,
+                            until,
+                            retry: gateway.retry,
+                            ledger: &*ctx.ledger,
+                        };
+                        let mut reading = Reading::new(reader, answer, ms(queued), timer.as_mut());
                         let end = loop {
-                            match race(cancelled.as_mut(), timer.as_mut(), answer.next()).await {
-                                Raced::Done(Ok(Piece::Text(delta))) => {
-                                    if metered.text(&delta) {
-                                        timer.as_mut().reset(watch.idle(answer.last_event()).0);
+                            match reading.next(cancelled.as_mut(), timer.as_mut()).await {
+                                Read::Told { event, first } => {
+                                    if first {
                                         permit.first_token(sent.elapsed());
                                         // From here on it is not asked again, however it ends.
                                         prepared = None;
                                         request.let_go();
                                     }
-                                    yield Ok(LlmEvent::Text(delta));
+                                    yield Ok(event);
                                 }
-                                Raced::Done(Ok(Piece::Reasoning(delta))) => {
-                                    if metered.reasoning(&delta) {
-                                        timer.as_mut().reset(watch.idle(answer.last_event()).0);
-                                        permit.first_token(sent.elapsed());
-                                        // From here on it is not asked again, however it ends.
-                                        prepared = None;
-                                        request.let_go();
-                                    }
-                                    yield Ok(LlmEvent::Reasoning(delta));
-                                }
-                                Raced::Done(Ok(Piece::ToolCall { index, name })) => {
-                                    if metered.text(&name) {
-                                        timer.as_mut().reset(watch.idle(answer.last_event()).0);
-                                        permit.first_token(sent.elapsed());
-                                        // From here on it is not asked again, however it ends.
-                                        prepared = None;
-                                        request.let_go();
-                                    }
-                                    yield Ok(LlmEvent::ToolCall { index, name });
-                                }
-                                Raced::Done(Ok(Piece::ToolArgs { index, delta })) => {
-                                    if metered.text(&delta) {
-                                        timer.as_mut().reset(watch.idle(answer.last_event()).0);
-                                        permit.first_token(sent.elapsed());
-                                        // From here on it is not asked again, however it ends.
-                                        prepared = None;
-                                        request.let_go();
-                                    }
-                                    yield Ok(LlmEvent::ToolArgs { index, delta });
-                                }
-                                Raced::Done(Ok(Piece::End(reason))) => break End::Finished(reason),
-                                Raced::Done(Err(failure)) => break End::Failed(failure),
-                                Raced::Cancelled => break End::Cancelled,
-                                // The timer is not moved at each event: when it fires, it is told how far it should have been.
-                                Raced::TimedOut => {
-                                    let (at, phase, limit) =
-                                        if metered.has_begun() { watch.idle(answer.last_event()) } else { watch.first_token() };
-                                    if Instant::now() >= at {
-                                        break End::Failed(Failure::timeout(phase, limit));
-                                    }
-                                    timer.as_mut().reset(at);
-                                }
+                                Read::End(end) => break end,
                             }
                         };
 
                         // Settle.
-                        let forwarded = metered.has_begun();
-                        let outcome = match end {
-                            End::Finished(_) => Outcome::Completed,
-                            End::Failed(_) => Outcome::Failed,
-                            End::Cancelled => Outcome::Cancelled,
-                        };
-                        let told = answer.usage();
-                        // Closes the connection of an answer that was not read to its end.
-                        drop(answer);
+                        let forwarded = reading.has_begun();
+                        let (metered, told) = reading.close(&end).await;
                         let settlement =
-                            metered.settle(told, outcome, &estimate, &gateway.estimator, price_at).await;
+                            metered.settle(told, end.outcome(), &estimate, &gateway.estimator, price_at).await;
                         let mut settlement = settlement.within(set_aside);
                         if let End::Failed(failure) = &end {
                             settlement.error = Some(Box::new(failure.problem.clone()));
@@ -464,29 +415,6 @@ fn choices(request: &ModelRequest) -> Vec<Choice> {
         max_output_tokens: fallback.max_output_tokens.or(request.max_output_tokens),
     });
     std::iter::once(first).chain(others).collect()
-}
-
-/// By when the next thing has to happen, in which phase, and what limit that is.
-struct Watch {
-    timeouts: Timeouts,
-    sent: Instant,
-    until: Instant,
-}
-
-impl Watch {
-    fn first_token(&self) -> (Instant, &'static str, u64) {
-        let limit = self.timeouts.first_token_ms;
-        self.before_total(later(self.sent, limit), "first_token", limit)
-    }
-
-    fn idle(&self, last_event: Instant) -> (Instant, &'static str, u64) {
-        let limit = self.timeouts.idle_ms;
-        self.before_total(later(last_event, limit), "idle", limit)
-    }
-
-    fn before_total(&self, at: Instant, phase: &'static str, limit: u64) -> (Instant, &'static str, u64) {
-        if self.until <= at { (self.until, "total", self.timeouts.total_ms) } else { (at, phase, limit) }
-    }
 }
 
 /// Keeps notices of waiting rare.

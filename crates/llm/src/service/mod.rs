@@ -4,9 +4,11 @@
 //! method. Promises the order estimate → permit → reserve → call → stream → settle for every attempt. Never keeps anything
 //! of a call once its stream is gone.
 
+mod attach;
 mod call;
 mod metered;
 mod pace;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,14 +16,16 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use headwater_protocol::api::{Model, ModelPrice, TenantPrices, split_model};
-use headwater_protocol::{ErrorCode, Problem, TenantId};
+use headwater_protocol::{ErrorCode, Problem, TenantId, Usage};
+use secrecy::SecretString;
 
 use crate::estimate::CostEstimator;
 use crate::event::LlmEvent;
+use crate::failure::Failure;
 use crate::limiter::{ConcurrencyLimiter, Lanes, QueueBounds};
 use crate::prices::{ModelFacts, Prices};
 use crate::provider::{Provider, ProviderConfig};
-use crate::request::{CallContext, ModelRequest};
+use crate::request::{CallContext, Keys, ModelRequest};
 use crate::retry::RetryPolicy;
 
 /// What a gateway is made of.
@@ -71,6 +75,12 @@ pub enum GatewayError {
         /// The provider's name.
         provider: String,
     },
+    /// `background` where the dialect has none.
+    #[error("providers.{provider}: only openai-responses knows background")]
+    Background {
+        /// The provider's name.
+        provider: String,
+    },
     /// The key holds characters that no header can.
     #[error("providers.{provider}: the key holds characters that cannot be sent")]
     ApiKey {
@@ -86,6 +96,8 @@ pub enum GatewayError {
         source: reqwest::Error,
     },
 }
+
+pub use self::attach::Attach;
 
 /// Calls models. Cheap to clone; clones share everything.
 #[doc(alias = "GatewayLLMService")]
@@ -139,6 +151,31 @@ impl GatewayLlmService {
         request: ModelRequest,
     ) -> impl Stream<Item = Result<LlmEvent, Problem>> + Send + use<> {
         call::stream(Arc::clone(&self.0), ctx, request)
+    }
+
+    /// Goes on with an answer that its provider keeps, and of which another process has read some. All of it is told again,
+    /// from its first word; what follows is as for [`stream`](Self::stream), under the same id, and nothing is reserved: what
+    /// was set aside for the call still is.
+    ///
+    /// An `Err` without a `Settled` before it: the provider does not have it any more, or does not answer, and the call is
+    /// as lost as any whose process died.
+    pub fn attach(
+        &self,
+        ctx: CallContext,
+        attach: Attach,
+    ) -> impl Stream<Item = Result<LlmEvent, Problem>> + Send + use<> {
+        attach::stream(Arc::clone(&self.0), ctx, attach)
+    }
+
+    /// Whether this model's provider keeps answers.
+    pub fn keeps(&self, model: &str) -> bool {
+        self.0.find(model).is_ok_and(|(registered, _)| registered.provider.keeps())
+    }
+
+    /// Stops an answer that its provider keeps, as nobody will read it. What it used, if the provider says so in time.
+    pub async fn stop(&self, keys: &Keys, model: &str, response: &str) -> Option<Usage> {
+        let (registered, _) = self.0.find(model).ok()?;
+        registered.provider.stop(response, own_key(keys, model).ok()?).await
     }
 
     /// This process is one of several: how much of each limit is its part.
@@ -230,6 +267,18 @@ impl Gateway {
                 let known: Vec<_> = self.providers.keys().map(String::as_str).collect();
                 Err(not_found(format!("there is no provider {name}; configured: {}", known.join(", "))))
             }
+        }
+    }
+}
+
+/// The tenant's own key for this model's provider, if it has one; `Err`: one that cannot be used.
+fn own_key<'a>(keys: &'a Keys, model: &str) -> Result<Option<&'a SecretString>, Failure> {
+    match split_model(model).and_then(|(provider, _)| keys.get(provider)) {
+        None => Ok(None),
+        Some(Some(key)) => Ok(Some(key)),
+        Some(None) => {
+            let words = "the tenant's key for this provider is of another host: set it anew";
+            Err(Failure::new(ErrorCode::ProviderAuthFailed, words).with_own_key())
         }
     }
 }

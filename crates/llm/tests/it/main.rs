@@ -3,6 +3,7 @@
 mod anthropic;
 mod cancelling;
 mod faults;
+mod kept;
 mod money;
 mod queueing;
 mod raw;

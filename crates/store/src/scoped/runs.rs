@@ -332,6 +332,12 @@ impl UserScopedStorage {
         Err(StoreError::Unavailable("the run keeps changing hands".into()))
     }
 
+    /// Whether a run is held with this token: nobody has taken it over or ended it.
+    pub async fn run_held(&self, id: RunId, token: LeaseToken) -> Result<bool, StoreError> {
+        let rows = self.query("SELECT headwater.run_held($1, $2)", &[&id.uuid(), &token.0]).await?;
+        Ok(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+    }
+
     /// Whether a run waits for somebody, itself or one of those that carry out its calls: for an answer, or for a decision.
     pub async fn run_waits(&self, id: RunId) -> Result<bool, StoreError> {
         let sql = "WITH RECURSIVE waiting AS (

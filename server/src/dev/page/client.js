@@ -192,7 +192,7 @@ const TYPES = [
   "reasoning.started", "reasoning.delta", "reasoning.completed",
   "tool.started", "tool.args.delta", "tool.args", "tool.progress", "tool.completed", "tool.failed", "tool.denied",
   "sub_run.started", "sub_run.finished", "approval.requested", "approval.resolved",
-  "cost.estimated", "cost.settled", "budget.warning", "throttled", "artifact", "custom", "hidden",
+  "cost.estimated", "model.started", "cost.settled", "budget.warning", "throttled", "artifact", "custom", "hidden",
   "stream.caught_up", "stream.closing", "stream.reset",
 ];
 

@@ -41,7 +41,7 @@ pub(super) async fn assert_consistent(alice: &User, run: &str) -> Vec<Value> {
     for event in completed {
         let said: String = log
             .iter()
-            .filter(|delta| delta["message"] == event["message"])
+            .filter(|delta| delta["type"] == "message.delta" && delta["message"] == event["message"])
             .filter_map(|delta| delta["delta"].as_str())
             .collect();
         assert_eq!(event["text"], said);

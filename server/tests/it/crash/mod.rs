@@ -2,6 +2,7 @@
 
 mod beside;
 mod effects;
+mod kept;
 mod killed;
 mod points;
 mod pooled;

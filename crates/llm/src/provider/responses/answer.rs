@@ -6,7 +6,7 @@ use headwater_protocol::Usage;
 use headwater_protocol::event::FinishReason;
 use serde::Deserialize;
 
-use super::super::reply::{Dialect, Seen, offered_none};
+use super::super::reply::{Dialect, Kept, Seen, offered_none};
 use crate::failure::{self, Failure};
 use crate::sse::SseEvent;
 
@@ -16,7 +16,11 @@ pub(crate) struct Responding {
     /// Calls that have begun.
     calls: Vec<Call>,
     refused: bool,
+    kept: Option<Kept>,
 }
+
+/// The longest id of an answer that is believed to be one.
+const MAX_ID_BYTES: usize = 256;
 
 #[derive(Debug, Clone, Copy)]
 struct Call {
@@ -31,6 +35,8 @@ struct Call {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type")]
 enum Event<'a> {
+    #[serde(rename = "response.created")]
+    Created { response: Created },
     #[serde(rename = "response.output_text.delta")]
     Text {
         #[serde(borrow)]
@@ -70,7 +76,7 @@ enum Event<'a> {
     Failed { response: Failing },
     #[serde(rename = "error")]
     Error(serde_json::Value),
-    /// `response.created`, parts, annotations, and what a later version may send.
+    /// Progress, parts, annotations, and what a later version may send.
     #[serde(other)]
     Other,
 }
@@ -86,6 +92,22 @@ enum Item<'a> {
     },
     #[serde(other)]
     Other,
+}
+
+#[derive(Debug, Deserialize)]
+struct Created {
+    #[serde(default)]
+    id: String,
+    /// Whether it was asked for like this: an imitator that does not know the word says nothing.
+    #[serde(default)]
+    background: Option<bool>,
+}
+
+/// The place of an event among all of its response.
+#[derive(Debug, Deserialize)]
+struct Numbered {
+    #[serde(default)]
+    sequence_number: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -152,8 +174,23 @@ impl Dialect for Responding {
         if data.is_empty() || data == b"[DONE]" {
             return Ok(());
         }
+        // Counted only where somebody may go on behind it.
+        let number = self.kept.as_ref().and_then(|_| number_of(data));
+        if self.kept.as_ref().and_then(|kept| kept.last).zip(number).is_some_and(|(last, number)| number <= last) {
+            return Ok(());
+        }
         let unreadable = |_| Failure::invalid("the provider sent an event that is not a response's");
         match serde_json::from_slice(data).map_err(unreadable)? {
+            Event::Created { response } => {
+                // It becomes part of a URL.
+                let is_id = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+                let id = response.id;
+                let is_known = !id.is_empty() && id.len() <= MAX_ID_BYTES && id.bytes().all(is_id);
+                if self.kept.is_none() && response.background == Some(true) && is_known {
+                    seen.kept(&id);
+                    self.kept = Some(Kept { id, last: None });
+                }
+            }
             Event::Text { delta } => seen.text(&delta),
             Event::Refusal { delta } => {
                 self.refused = true;
@@ -193,8 +230,24 @@ impl Dialect for Responding {
             }
             Event::Added { item: Item::Other, .. } | Event::Done { item: Item::Other, .. } | Event::Other => {}
         }
+        if let Some(kept) = &mut self.kept {
+            kept.last = number.or_else(|| number_of(data)).or(kept.last);
+        }
         Ok(())
     }
+
+    fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
+    }
+}
+
+fn number_of(event: &[u8]) -> Option<u64> {
+    serde_json::from_slice::<Numbered>(event).ok().and_then(|event| event.sequence_number)
+}
+
+/// What a response as it is kept says that it used.
+pub(in super::super) fn usage_of(response: &serde_json::Value) -> Option<Usage> {
+    Counts::deserialize(response.get("usage")?).ok().map(Usage::from)
 }
 
 impl Responding {

@@ -1,7 +1,7 @@
 //! The request's body.
 //!
 //! Owns the JSON of Responses. Promises that a field which nobody set is not sent, except those that we always want: `stream`,
-//! a limit of output, and that nothing is kept. What the protocol has no field for (`stop`, `seed`) is not sent.
+//! a limit of output, and whether the answer is kept. What the protocol has no field for (`stop`, `seed`) is not sent.
 
 use bytes::Bytes;
 use headwater_protocol::CallId;
@@ -10,8 +10,8 @@ use headwater_protocol::event::Role;
 use headwater_protocol::message::Detail;
 use serde::Serialize;
 
-use super::super::Ask;
 use super::super::data_url::DataUrl;
+use super::super::{Ask, Lives};
 use crate::request::{ModelMessage, ModelRequest, Shown};
 
 #[derive(Serialize)]
@@ -20,6 +20,8 @@ struct Body<'a> {
     input: Vec<Item<'a>>,
     stream: bool,
     store: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    background: bool,
     max_output_tokens: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     instructions: Option<&'a str>,
@@ -129,7 +131,7 @@ fn said(message: &ModelMessage) -> Vec<Piece<'_>> {
     pieces
 }
 
-pub(super) fn render(ask: Ask<'_>) -> Result<Bytes, serde_json::Error> {
+pub(super) fn render(ask: Ask<'_>, lives: Lives) -> Result<Bytes, serde_json::Error> {
     let request: &ModelRequest = ask.request;
     let mut input = Vec::with_capacity(request.messages.len());
     for message in &request.messages {
@@ -140,7 +142,8 @@ pub(super) fn render(ask: Ask<'_>) -> Result<Bytes, serde_json::Error> {
         model: ask.model_id,
         input,
         stream: true,
-        store: false,
+        store: lives == Lives::Kept,
+        background: lives == Lives::Kept,
         max_output_tokens: ask.max_output_tokens,
         instructions: request.instructions.as_deref(),
         // JSON has no NaN; a null would be refused by some.
@@ -179,7 +182,7 @@ mod tests {
 
     fn rendered(request: &ModelRequest) -> Value {
         let ask = Ask { model_id: "m", request, max_output_tokens: 70, input_tokens: 0 };
-        serde_json::from_slice(&render(ask).expect("it renders")).expect("it is JSON")
+        serde_json::from_slice(&render(ask, Lives::WithConnection).expect("it renders")).expect("it is JSON")
     }
 
     #[test]
