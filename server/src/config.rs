@@ -80,6 +80,8 @@ pub struct Settings {
     pub messages: ReachSettings,
     /// `[lease]`
     pub lease: LeaseSettings,
+    /// `[quiet]`
+    pub quiet: QuietSettings,
     /// `[log]`
     pub log: LogSettings,
     /// `[providers.NAME]`, by name.
@@ -104,8 +106,12 @@ impl Settings {
         for provider in settings.providers.values_mut() {
             provider.find_key(&env);
         }
-        if settings.profile == Profile::Dev {
-            settings.apply_dev_profile();
+        match settings.profile {
+            Profile::Production => {}
+            Profile::Railway => {
+                settings.quiet.enabled |= !settings.explicit.contains("quiet.enabled");
+            }
+            Profile::Dev => settings.apply_dev_profile(),
         }
         Ok(settings)
     }

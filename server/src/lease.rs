@@ -4,6 +4,7 @@
 //! from other replicas lead to. Promises that a process whose runs were taken goes on under a new id and never writes
 //! under the old one; and that nothing is taken from others by a process that has itself just come back to the database.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ struct State {
     /// Until when no lease is taken for lapsed.
     patient_until: Mutex<Instant>,
     claim: Notify,
+    /// The id at present was given up.
+    left: AtomicBool,
 }
 
 /// Asks how many replicas live, and takes this one's share.
@@ -63,7 +66,8 @@ impl Lease {
         bus: Bus,
         share: Share,
     ) -> Self {
-        let state = State { patient_until: Mutex::new(Instant::now()), claim: Notify::new() };
+        let state =
+            State { patient_until: Mutex::new(Instant::now()), claim: Notify::new(), left: AtomicBool::new(false) };
         Self { store, replica, length, runtime, streams, bus, share, state: Arc::new(state) }
     }
 
@@ -108,6 +112,25 @@ impl Lease {
                 tracing::warn!(%error, "replicas could not be counted; caps are shared as before");
             }
         }
+    }
+
+    /// Announces this process, before anybody reaches the database: under a new id where it has given up the last one.
+    pub(crate) async fn come_back(&self, inside: &Store) -> Result<(), StoreError> {
+        let unscoped = inside.unscoped("a process announces itself");
+        if let Err(error) = unscoped.ensure_partitions().await {
+            tracing::warn!(%error, "the log's partitions could not be made; its default one takes what comes");
+        }
+        let is_new = self.state.left.load(Ordering::Relaxed);
+        let id = if is_new { ReplicaId(uuid::Uuid::now_v7()) } else { self.replica.id() };
+        let asked = clock();
+        unscoped.replica_register(id, self.length_ms()).await?;
+        self.replica.renewed(asked + self.length_ms());
+        if is_new {
+            self.replica.rename(id);
+            self.bus.rename();
+            self.state.left.store(false, Ordering::Relaxed);
+        }
+        share_out(inside, &self.replica, &self.share, true).await
     }
 
     /// Goes on as a process that has not been here before. The old id never comes back.
@@ -224,10 +247,16 @@ impl Lease {
         }
     }
 
-    /// Takes leave: what this process still owned is there for others at once.
+    /// Takes leave: what this process still owned is there for others at once. How many runs that were.
+    pub(crate) async fn leave(&self, inside: &Store) -> Result<i64, StoreError> {
+        self.state.left.store(true, Ordering::Relaxed);
+        self.replica.renewed(0);
+        inside.unscoped("a process takes leave").replica_retire(self.replica.id()).await
+    }
+
+    /// The same at the end of the process.
     pub(crate) async fn retire(&self) {
-        let unscoped = self.store.unscoped("a process takes leave");
-        match unscoped.replica_retire(self.replica.id()).await {
+        match self.leave(&self.store).await {
             Ok(0) => {}
             Ok(runs) => tracing::info!(runs, "handed over what was under way"),
             Err(error) => tracing::warn!(%error, "could not take leave; the lease will run out"),

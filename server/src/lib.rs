@@ -10,6 +10,7 @@
 //! | [`auth`] | who is calling |
 //! | [`http`] | the edge: listener, limits, extractors |
 //! | [`wiring`] | how the parts are put together |
+//! | `lease`, `quiet` | this process among others, and when nobody needs it |
 //! | [`keys`] | the master key and what is derived from it |
 //! | [`config`] | the settings |
 //! | [`cli`] | the command line |
@@ -22,6 +23,7 @@ pub mod error;
 pub mod http;
 pub mod keys;
 mod lease;
+mod quiet;
 pub mod router;
 pub mod routes;
 pub mod wiring;

@@ -5,7 +5,8 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -33,6 +34,7 @@ use crate::error::ApiError;
 use crate::http::{EdgeOptions, KnownOrigins, ListenOptions, RateLimits};
 use crate::keys::MasterKey;
 use crate::lease::Lease;
+use crate::quiet::{Quiet, QuietOptions, QuietParts};
 use crate::router;
 use crate::routes::body::InProgress;
 use crate::routes::dev::PageUser;
@@ -156,29 +158,23 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = crate::http::raise_open_files();
     let master = master_key(&settings)?;
-    let store = Store::connect(&store_options(&settings, &master)?).await.map_err(unusable)?;
-    check_database(&store, &settings).await?;
+    // Its door is shut: nothing is asked of the database before somebody goes through it, the start included.
+    let store = Store::asleep(&store_options(&settings, &master)?);
+    let settings = Arc::new(settings);
 
     let (tasks, soft, hard) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
     let (stop_writers, drain) = (CancellationToken::new(), CancellationToken::new());
     let (replica, share) = (Replica::new(), Share::default());
     let lease = Duration::from_millis(settings.lease.ms);
-    let unscoped = store.unscoped("a process announces itself");
-    if let Err(error) = unscoped.ensure_partitions().await {
-        tracing::warn!(%error, "the log's partitions could not be made; its default one takes what comes");
-    }
-    let asked = headwater_store::replica::clock();
-    unscoped.replica_register(replica.id(), lease.as_millis() as i64).await.context("this process' lease")?;
-    replica.renewed(asked + lease.as_millis() as i64);
-    crate::lease::share_out(&store, &replica, &share, true).await.context("how many processes there are")?;
     let terms = TermsBook::new(store.clone());
 
     let flushes = settings.database.flush_connections;
     let committer = Committer::start(store.clone(), replica.clone(), flushes, &tasks, &stop_writers);
     let creator = Creator::start(store.clone(), replica.clone(), 2, &tasks, &stop_writers);
     let packer = Packer::start(store.clone(), committer.clone(), &tasks, soft.clone());
-    let (bus, hints) =
-        Bus::start(store.clone(), replica.clone(), listen_at(&settings, &master)?, &tasks, &stop_writers);
+    let listen_at = listen_at(&settings, &master)?;
+    let bus = Bus::start(store.clone(), listen_at.is_some(), &tasks, &stop_writers);
+    let hearing = listen_at.map(|at| bus.listener(at, replica.clone()));
     let wake = Arc::new(PostgresWakeBus::new(bus.clone(), replica.clone()));
     let streams = MessageStreamManager::new(
         store.clone(),
@@ -246,9 +242,12 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         page_user: Arc::default(),
         agents: Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(60)).build(),
     };
+    let gate = store.gate().clone();
     let known_origins = KnownOrigins::new(move |origin: &str| {
-        let (auth, origin) = (auth.clone(), origin.to_owned());
-        async move { auth.origin_known(&origin).await }
+        let (auth, origin, gate) = (auth.clone(), origin.to_owned(), gate.clone());
+        // Nobody is woken for a question without a credential. What follows it is readable for the tenant's own origins
+        // alone, whatever is answered here.
+        async move { gate.is_quiet() || auth.origin_known(&origin).await }
     });
     let edge = EdgeOptions {
         max_body_bytes: settings.server.max_body_bytes,
@@ -258,16 +257,66 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let app = crate::http::layers(router::router(state.clone(), page), edge);
 
     let address = listener.local_addr()?;
+    let listening = ListenOptions::from(&settings.server);
+    let hang_up = listening.hang_up.clone();
     spawn(&tasks, "listener", {
-        let (options, tasks) = (ListenOptions::from(&settings.server), tasks.clone());
-        let (soft, hard) = (soft.clone(), hard.clone());
+        let (tasks, soft, hard) = (tasks.clone(), soft.clone(), hard.clone());
         async move {
-            crate::http::serve(listener, app, options, tasks, soft, hard).await;
+            crate::http::serve(listener, app, listening, tasks, soft, hard).await;
         }
     });
     let streams = state.streams.clone();
-    let lease = Lease::new(store, replica, lease, runtime, streams.clone(), bus, share.clone());
-    spawn(&tasks, "lease", lease.clone().keep(stop_writers.clone()));
+    let lease = Lease::new(store.clone(), replica, lease, runtime, streams.clone(), bus, share.clone());
+    let boot = Boot::new(Arc::clone(&settings));
+    let quiet = {
+        let options = QuietOptions {
+            enabled: settings.quiet.enabled,
+            idle_after: Duration::from_millis(settings.quiet.idle_after_ms),
+        };
+        let mut parts = QuietParts::new(options, store.clone(), hang_up);
+        parts.while_awake("lease", {
+            let lease = lease.clone();
+            move |stop| lease.clone().keep(stop)
+        });
+        parts.while_awake("sweep", {
+            let (llm, lease, soft) = (state.llm.clone(), lease.clone(), soft.clone());
+            move |stop| {
+                // Loading the vocabulary takes a while. The first run should not wait for it, nor should those that are
+                // taken over: another process may be ready for them.
+                let (llm, sweep) = (llm.clone(), lease.clone().sweep(stop));
+                let work = async move {
+                    llm.estimator().warm().await;
+                    sweep.await;
+                };
+                until(soft.clone(), work)
+            }
+        });
+        if let Some((listener, hints)) = hearing {
+            parts.while_awake("hints in", move |_| listener.clone().listen());
+            spawn(&tasks, "hints", until(stop_writers.clone(), lease.clone().listen(hints)));
+        }
+        parts.sheds({
+            let (llm, guards) = (state.llm.clone(), [state.guard.clone(), state.message_guard.clone()]);
+            move || {
+                llm.shed_connections();
+                guards.iter().for_each(Guard::shed_connections);
+            }
+        });
+        let (leaving, coming, boot) = (lease.clone(), lease.clone(), boot.clone());
+        parts.into_quiet(
+            move |inside| {
+                let lease = leaving.clone();
+                async move { lease.leave(&inside).await }
+            },
+            move |inside| {
+                let (lease, boot) = (coming.clone(), boot.clone());
+                async move {
+                    boot.check(&inside).await?;
+                    lease.come_back(&inside).await
+                }
+            },
+        )
+    };
     spawn(&tasks, "shares", {
         let (llm, stop) = (state.llm.clone(), stop_writers.clone());
         until(stop, async move {
@@ -277,16 +326,6 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             }
         })
     });
-    spawn(&tasks, "sweep", {
-        // Loading the vocabulary takes a while. The first run should not wait for it, nor should those that are taken over:
-        // another process may be ready for them.
-        let (llm, sweep) = (state.llm.clone(), lease.clone().sweep(soft.clone()));
-        async move {
-            llm.estimator().warm().await;
-            sweep.await;
-        }
-    });
-    spawn(&tasks, "hints", until(stop_writers.clone(), lease.clone().listen(hints)));
     spawn(&tasks, "readers", {
         let (stop, runtime) = (stop_writers.clone(), state.runtime.clone());
         let departures = streams.departures(lease.replica.clone());
@@ -296,6 +335,23 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         let stop = stop_writers.clone();
         async move { until(stop, streams.tail_remote()).await }
     });
+
+    spawn(&tasks, "quiet", until(stop_writers.clone(), quiet.clone().watch()));
+    if let Err(error) = store.ping().await {
+        if let Some(fatal) = boot.failed() {
+            hard.cancel();
+            stop_writers.cancel();
+            return Err(fatal);
+        }
+        if !settings.quiet.enabled {
+            hard.cancel();
+            stop_writers.cancel();
+            return Err(unusable(error));
+        }
+        // It may be asleep itself, and takes a while to wake.
+        tracing::warn!(%error, "the database is not there yet; requests are told to come back until it is");
+        spawn(&tasks, "first wake", until(soft.clone(), wake_patiently(store.clone())));
+    }
 
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
     let url = format!("http://{host}:{}", address.port());
@@ -309,7 +365,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         hard: hard.clone(),
         stopped: stopped.clone(),
     };
-    let rest = Rest { state, tasks, soft, hard, stop_writers, drain, lease, drain_after };
+    let rest = Rest { state, tasks, soft, hard, stop_writers, drain, lease, quiet, drain_after };
     // Outside of the tracker, which it waits for.
     #[expect(clippy::disallowed_methods, reason = "the one task that outlives all others: it waits for them")]
     tokio::spawn(async move {
@@ -364,6 +420,53 @@ fn listen_at(settings: &Settings, master: &MasterKey) -> anyhow::Result<Option<L
 
 fn unusable(error: StoreError) -> anyhow::Error {
     anyhow!("{error}; {}", what_to_do(&error))
+}
+
+/// Looks at the database once, when it is first reached.
+#[derive(Clone)]
+struct Boot(Arc<BootState>);
+
+struct BootState {
+    settings: Arc<Settings>,
+    checked: AtomicBool,
+    failed: Mutex<Option<anyhow::Error>>,
+}
+
+impl Boot {
+    fn new(settings: Arc<Settings>) -> Self {
+        Self(Arc::new(BootState { settings, checked: AtomicBool::new(false), failed: Mutex::default() }))
+    }
+
+    /// Refuses a database that this process must not use.
+    async fn check(&self, inside: &Store) -> Result<(), StoreError> {
+        if self.0.checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // One that is away is another matter.
+        inside.ping().await?;
+        if let Err(error) = check_database(inside, &self.0.settings).await {
+            let words = format!("{error:#}");
+            *self.0.failed.lock().expect("no panic while noting") = Some(error);
+            return Err(StoreError::Unavailable(words));
+        }
+        self.0.checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Why it was refused.
+    fn failed(&self) -> Option<anyhow::Error> {
+        self.0.failed.lock().expect("no panic while taking").take()
+    }
+}
+
+/// Goes through the door as soon as that opens: what was left lying is taken up.
+async fn wake_patiently(store: Store) {
+    let mut pause = Duration::from_secs(1);
+    while let Err(error) = store.ping().await {
+        tracing::debug!(%error, "the database is not there yet");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(30));
+    }
 }
 
 /// Refuses a database that is not ours, not up to date, or past whose wall this role can see.
@@ -428,6 +531,7 @@ fn stream_options(settings: &Settings, share: Share, terms: TermsBook) -> Stream
         heartbeat: Duration::from_millis(stream.heartbeat_ms),
         rotate: Duration::from_millis(stream.rotate_ms),
         rotate_jitter: Duration::from_millis(stream.rotate_jitter_ms),
+        ends_suspended: settings.quiet.enabled,
         pending_bytes_per_run: stream.pending_bytes_per_run,
         pending_bytes_total: stream.pending_bytes_total,
         caps: Caps {
@@ -481,6 +585,7 @@ struct Rest {
     stop_writers: CancellationToken,
     drain: CancellationToken,
     lease: Lease,
+    quiet: Quiet,
     drain_after: Duration,
 }
 
@@ -495,7 +600,10 @@ impl Rest {
         // Phase 2: nothing new is begun, what waits is there for others at once, and readers are told to come back: any
         // replica shows them the same. Runs under way go on: the next durable point of a model call is its end.
         self.state.runtime.drain().await;
-        self.lease.bus.claim_now().await;
+        // A process that is quiet has nothing to hand over, and wakes nobody to say so.
+        if self.state.store.gate().is_awake() {
+            self.lease.bus.claim_now().await;
+        }
         self.drain.cancel();
         let deadline = tokio::time::Instant::now() + self.drain_after;
         while self.state.runtime.live_runs() > 0 && tokio::time::Instant::now() < deadline && !self.hard.is_cancelled()
@@ -507,7 +615,9 @@ impl Rest {
         }
         // Phase 3: what is left is handed over, and goes on elsewhere from what is committed.
         self.state.runtime.let_go(Duration::from_secs(1)).await;
-        self.lease.retire().await;
+        if self.state.store.gate().is_awake() {
+            self.lease.retire().await;
+        }
         let closing = tokio::time::Instant::now() + Duration::from_secs(2);
         while self.state.streams.open_streams() > 0 && tokio::time::Instant::now() < closing {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -515,6 +625,7 @@ impl Rest {
         // Phase 4: writers and connections.
         self.hard.cancel();
         self.stop_writers.cancel();
+        self.quiet.stop();
         self.tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
         self.state.store.close();

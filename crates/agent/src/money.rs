@@ -115,7 +115,7 @@ impl crate::AgentRuntime {
             return;
         }
         let store = self.inner.parts.store.clone();
-        self.inner.parts.tasks.spawn(async move {
+        self.spawn("count money", async move {
             let unscoped = store.unscoped("counters of budgets are brought up to date whoever has settled");
             if let Err(error) = unscoped.fold_calls(tenant).await {
                 tracing::warn!(%error, tenant.id = %tenant, "what was spent is not counted yet; the next sweep does it");

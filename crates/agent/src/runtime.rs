@@ -15,7 +15,7 @@ use headwater_protocol::message::Part;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, TenantId, UserId};
 use headwater_store::commit::LeaseToken;
 use headwater_store::create::Created;
-use headwater_store::{Bus, Creator, Packer, Replica, Share, Store, StoreError, TermsBook};
+use headwater_store::{Bus, Busy, Creator, Packer, Replica, Share, Store, StoreError, TermsBook};
 use headwater_stream::{MessageStreamManager, RunIdentity, RunWriter};
 use headwater_vault::Vault;
 use tokio_util::sync::CancellationToken;
@@ -115,6 +115,8 @@ pub(crate) struct Live {
     pub(crate) hold: CancellationToken,
     /// Who asked for the end, set before the token is cancelled.
     pub(crate) by: Option<Actor>,
+    /// A process with a run under way, or waiting for its place, is not quiet.
+    _busy: Busy,
 }
 
 /// A run that this process is to work on.
@@ -363,7 +365,8 @@ impl AgentRuntime {
 
     fn note(&self, identity: RunIdentity) -> (CancellationToken, CancellationToken) {
         let token = identity.token;
-        let new = || Live { token, cancel: CancellationToken::new(), hold: self.hold(), by: None };
+        let busy = || self.inner.parts.store.gate().begin();
+        let new = || Live { token, cancel: CancellationToken::new(), hold: self.hold(), by: None, _busy: busy() };
         let mut live = self.inner.live.entry(identity.run).or_insert_with(new);
         if live.token != token {
             *live = new();
@@ -379,8 +382,10 @@ impl AgentRuntime {
         // A task is as large as the largest moment of its life, for all of its life. What is needed for a moment only is
         // boxed, here and in the loop: it halves what a run that waits for its model takes.
         let job = Box::new(job);
+        let busy = self.inner.parts.store.gate().begin();
         self.inner.parts.tasks.spawn(
             async move {
+                let _busy = busy;
                 let mut suspended = false;
                 let done = AssertUnwindSafe(execute::execute(&runtime, job, &cancel, hold)).catch_unwind().await;
                 let mut scattered = false;
@@ -569,7 +574,17 @@ impl AgentRuntime {
         self.enter(Job { identity, writer, begin: Begin::Waited });
     }
 
+    /// Does something in a task of its own. The process is not quiet until it is done.
     pub(crate) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let busy = self.inner.parts.store.gate().begin();
+        self.spawn_aside(name, async move {
+            let _busy = busy;
+            task.await;
+        });
+    }
+
+    /// The same of something that keeps no process from being quiet.
+    pub(crate) fn spawn_aside(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.inner.parts.tasks.spawn(task.instrument(tracing::debug_span!("task", name)));
     }
 }

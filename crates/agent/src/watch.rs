@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::runtime::AgentRuntime;
 
-/// How long a reader that we sent away may take to come back.
+/// How much longer than it was told to a reader that we sent away may take to come back.
 const ON_ITS_WAY: Duration = Duration::from_secs(30);
 /// How often the database is asked to note that somebody has gone.
 const ATTEMPTS: u32 = 5;
@@ -23,16 +23,24 @@ impl AgentRuntime {
     pub async fn watch_readers(&self, mut departures: mpsc::UnboundedReceiver<Departure>) {
         while let Some(departure) = departures.recv().await {
             let runtime = self.clone();
-            self.spawn("reader gone", async move { runtime.gone(departure).await });
+            // A process that goes quiet lets go of it: what was noted is found by whoever sweeps, and it takes its readers
+            // with it when it takes leave.
+            let gate = self.inner.parts.store.gate().clone();
+            self.spawn_aside("reader gone", async move {
+                tokio::select! {
+                    () = runtime.gone(departure) => {}
+                    () = gate.asleep() => {}
+                }
+            });
         }
     }
 
     async fn gone(&self, departure: Departure) {
         let Departure { scope, run, reader, grace, sent_away } = departure;
-        if sent_away {
+        if let Some(until) = sent_away {
             // Until then it counts as here. A process that ends meanwhile takes its readers' rows with it.
             tokio::select! {
-                () = tokio::time::sleep(ON_ITS_WAY) => {}
+                () = tokio::time::sleep(until + ON_ITS_WAY) => {}
                 () = self.inner.parts.hard.cancelled() => return,
             }
         }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::hash::{BuildHasher as _, Hash, RandomState};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -110,7 +110,8 @@ pub struct Guard {
 }
 
 struct Shares {
-    clients: [OnceLock<reqwest::Client>; SHARES],
+    /// The first is there from the start, and always.
+    clients: [RwLock<Option<reqwest::Client>>; SHARES],
     allowed: Networks,
     lookup: Box<dyn Fn() -> Arc<dyn Lookup> + Send + Sync>,
     hasher: RandomState,
@@ -123,6 +124,14 @@ impl std::fmt::Debug for Guard {
 }
 
 impl Shares {
+    fn get(&self, at: usize) -> Option<reqwest::Client> {
+        self.clients[at].read().expect("no panic while copying").clone()
+    }
+
+    fn put(&self, at: usize, client: reqwest::Client) -> reqwest::Client {
+        self.clients[at].write().expect("no panic while replacing").insert(client).clone()
+    }
+
     fn build(&self) -> Result<reqwest::Client, reqwest::Error> {
         let lookup = (self.lookup)();
         let builder = || {
@@ -161,11 +170,11 @@ impl Guard {
         allowed: Networks,
         lookup: Box<dyn Fn() -> Arc<dyn Lookup> + Send + Sync>,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let clients = std::array::from_fn(|_| OnceLock::new());
+        let clients = std::array::from_fn(|_| RwLock::new(None));
         let shares = Shares { clients, allowed, lookup, hasher: RandomState::new() };
         // That one can be made is found out now.
         let first = shares.build()?;
-        let _ = shares.clients[0].set(first);
+        shares.put(0, first);
         Ok(Self { shares: Arc::new(shares), at: 0 })
     }
 
@@ -238,15 +247,24 @@ impl Guard {
     /// The client itself, for libraries that make their own requests. Whoever hands it a URL has to [`Guard::check`] it first:
     /// an address in a URL is not looked up, and so not looked at.
     pub fn client(&self) -> reqwest::Client {
-        let share = &self.shares.clients[self.at];
-        if let Some(client) = share.get() {
-            return client.clone();
+        if let Some(client) = self.shares.get(self.at) {
+            return client;
         }
         match self.shares.build() {
-            Ok(client) => share.get_or_init(|| client).clone(),
+            Ok(client) => self.shares.put(self.at, client),
             // As the first one was made, only memory can be short: that one then has to do.
-            Err(_) => self.shares.clients[0].get().cloned().unwrap_or_default(),
+            Err(_) => self.shares.get(0).expect("the first one is there from the start"),
         }
+    }
+
+    /// Lets go of connections that nobody uses. There is no other way to than new clients.
+    pub fn shed_connections(&self) {
+        // Without a new one the first stays, and its connections for as long as they are kept anyway.
+        let Ok(first) = self.shares.build() else { return };
+        for client in &self.shares.clients[1..] {
+            *client.write().expect("no panic while replacing") = None;
+        }
+        self.shares.put(0, first);
     }
 }
 
@@ -281,7 +299,7 @@ mod tests {
         let shares: HashSet<usize> = (0..1000).map(|caller| guard.of(&caller).at).collect();
         assert_eq!(shares.len(), SHARES);
         assert_eq!(guard.of(&7).at, guard.of(&7).at);
-        let made = || guard.shares.clients.iter().filter(|client| client.get().is_some()).count();
+        let made = || guard.shares.clients.iter().filter(|client| client.read().expect("no panic").is_some()).count();
         assert_eq!(made(), 1);
         (0..1000).for_each(|caller| drop(guard.of(&caller).client()));
         assert_eq!(made(), SHARES, "each when somebody has it");

@@ -76,23 +76,10 @@ fn channel_of(replica: ReplicaId) -> String {
 }
 
 impl Bus {
-    /// Starts the task that sends and, with somewhere to listen at, the one that listens. Hints arrive at the receiver.
-    pub fn start(
-        store: Store,
-        replica: Replica,
-        listen: Option<ListenAt>,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> (Self, mpsc::Receiver<Hint>) {
-        let inner = Inner {
-            store,
-            waiting: Mutex::default(),
-            changed: Notify::new(),
-            renamed: Notify::new(),
-            listens: listen.is_some(),
-        };
+    /// Starts the task that sends. `listens`: whether somebody runs the [`Listener`] too.
+    pub fn start(store: Store, listens: bool, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+        let inner = Inner { store, waiting: Mutex::default(), changed: Notify::new(), renamed: Notify::new(), listens };
         let bus = Self { inner: Arc::new(inner) };
-        let (hints, received) = mpsc::channel(MAX_WAITING);
         let (sender, token) = (bus.clone(), stop.clone());
         pool::spawn(tasks, "hints out", async move {
             tokio::select! {
@@ -100,16 +87,13 @@ impl Bus {
                 () = token.cancelled() => {}
             }
         });
-        if let Some(listen) = listen {
-            let (listener, token) = (bus.clone(), stop.clone());
-            pool::spawn(tasks, "hints in", async move {
-                tokio::select! {
-                    () = listener.listen(&listen, &replica, &hints) => {}
-                    () = token.cancelled() => {}
-                }
-            });
-        }
-        (bus, received)
+        bus
+    }
+
+    /// What hears hints, for as long as it is polled, and where they arrive.
+    pub fn listener(&self, at: ListenAt, replica: Replica) -> (Listener, mpsc::Receiver<Hint>) {
+        let (hints, received) = mpsc::channel(MAX_WAITING);
+        (Listener { bus: self.clone(), at: Arc::new(at), replica, hints }, received)
     }
 
     /// Whether hints reach this replica.
@@ -237,6 +221,22 @@ impl Bus {
                 () = self.inner.renamed.notified() => return Ok(()),
             }
         }
+    }
+}
+
+/// Hears hints over a connection of its own. Cheap to clone; one at a time is polled.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    bus: Bus,
+    at: Arc<ListenAt>,
+    replica: Replica,
+    hints: mpsc::Sender<Hint>,
+}
+
+impl Listener {
+    /// Hears until it is dropped, and with it its connection.
+    pub async fn listen(self) {
+        self.bus.listen(&self.at, &self.replica, &self.hints).await;
     }
 }
 

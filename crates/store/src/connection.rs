@@ -214,18 +214,21 @@ fn scope_settings(scope: Scope) -> (String, String) {
     (scope.tenant.uuid().to_string(), scope.user.map(|user| user.uuid().to_string()).unwrap_or_default())
 }
 
+/// The types of statements' parameters, by statement.
+pub(crate) type KnownTypes = Arc<RwLock<HashMap<String, Arc<[Type]>>>>;
+
 /// The types of the parameters of each statement, as Postgres infers them. Asked once per process and statement, on a
 /// connection of their own: whoever waits for an answer may hold a connection of the pool already.
 pub(crate) struct ParamTypes {
     pool: Pool,
     /// How long a statement may wait for a connection of the pooler's.
     patience: Duration,
-    known: RwLock<HashMap<String, Arc<[Type]>>>,
+    known: KnownTypes,
 }
 
 impl ParamTypes {
-    pub(crate) fn new(pool: Pool, patience: Duration) -> Self {
-        Self { pool, patience, known: RwLock::default() }
+    pub(crate) fn new(pool: Pool, patience: Duration, known: KnownTypes) -> Self {
+        Self { pool, patience, known }
     }
 
     async fn of(&self, sql: &str) -> Result<Arc<[Type]>, StoreError> {

@@ -9,6 +9,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`gate`] | the one door to all of it, which is shut while a process is quiet |
 //! | [`pool`] | the pools of connections, and what each connection is like |
 //! | `connection` | one of them on loan: statements, transactions, one round trip per scoped statement |
 //! | [`scoped`] | [`UserScopedStorage`], by resource |
@@ -30,6 +31,7 @@ mod connection;
 pub mod create;
 pub mod embedded;
 pub mod error;
+pub mod gate;
 pub mod migrate;
 pub mod pack;
 pub mod pool;
@@ -39,10 +41,11 @@ pub mod terms;
 mod tls;
 pub mod unscoped;
 
-pub use bus::{Bus, Hint, ListenAt};
+pub use bus::{Bus, Hint, ListenAt, Listener};
 pub use commit::Committer;
 pub use create::Creator;
 pub use error::StoreError;
+pub use gate::{Busy, Gate};
 pub use pack::Packer;
 pub use pool::{Store, StoreOptions};
 pub use replica::{Replica, Share};

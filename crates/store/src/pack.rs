@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::commit::Committer;
-use crate::{Store, StoreError, pool};
+use crate::{Busy, Gate, Store, StoreError, pool};
 
 /// Logs packed in one transaction.
 const BATCH: usize = 16;
@@ -31,11 +31,20 @@ const MOST: usize = 16_384;
 #[derive(Clone, Debug)]
 pub struct Packer {
     waiting: Arc<Waiting>,
+    gate: Arc<Gate>,
+}
+
+#[derive(Debug)]
+struct Log {
+    tenant: TenantId,
+    run: RunId,
+    /// A process with something to pack is not quiet.
+    _busy: Busy,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    logs: Mutex<VecDeque<(TenantId, RunId)>>,
+    logs: Mutex<VecDeque<Log>>,
     more: Notify,
 }
 
@@ -43,7 +52,7 @@ impl Packer {
     /// Starts its one task, which ends with `stop`.
     pub fn start(store: Store, committer: Committer, tasks: &TaskTracker, stop: CancellationToken) -> Self {
         let waiting = Arc::new(Waiting::default());
-        let packer = Self { waiting: waiting.clone() };
+        let packer = Self { waiting: waiting.clone(), gate: store.gate().clone() };
         pool::spawn(tasks, "pack", async move {
             tokio::select! {
                 () = waiting.work(&store, &committer) => {}
@@ -59,14 +68,14 @@ impl Packer {
         if logs.len() == MOST {
             logs.pop_front();
         }
-        logs.push_back((tenant, run));
+        logs.push_back(Log { tenant, run, _busy: self.gate.begin() });
         drop(logs);
         self.waiting.more.notify_one();
     }
 }
 
 impl Waiting {
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(TenantId, RunId)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Log>> {
         self.logs.lock().expect("no panic while queueing")
     }
 
@@ -88,7 +97,8 @@ impl Waiting {
                 let count = logs.len().min(BATCH);
                 logs.drain(..count).collect()
             };
-            if let Err(error) = store.pack(&batch).await {
+            let runs: Vec<_> = batch.iter().map(|log| (log.tenant, log.run)).collect();
+            if let Err(error) = store.pack(&runs).await {
                 tracing::debug!(%error, logs = batch.len(), "logs were not packed");
             }
         }

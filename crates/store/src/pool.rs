@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use headwater_protocol::Scope;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{Connection, ParamTypes, Params, Transaction};
+use crate::connection::{Connection, Params, Transaction};
+use crate::gate::{Gate, Pools};
 use crate::{StoreError, Unscoped, UserScopedStorage, tls};
 
 /// What every transaction of ours runs under: nobody waits for long, a paused owner holds no lock, times are in UTC, and
@@ -64,7 +65,7 @@ impl StoreOptions {
     ///
     /// # Errors
     /// When nobody answers, or whoever answers does not let us in.
-    async fn find_pooler(&self) -> Result<bool, StoreError> {
+    pub(crate) async fn find_pooler(&self) -> Result<bool, StoreError> {
         let (mut config, verify) = config(&self.url)?;
         if let Some((user, password)) = &self.login {
             config.user(user).password(password);
@@ -106,18 +107,17 @@ fn is_refusal_of_options(error: &tokio_postgres::Error) -> bool {
         .is_some_and(|db| *db.code() == SqlState::PROTOCOL_VIOLATION && db.message().contains("startup parameter"))
 }
 
-/// The door to Postgres. Cheap to clone.
+/// The way to Postgres. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    requests: Pool,
-    flushes: Pool,
-    /// With a pooler in between.
-    unnamed: Option<Arc<ParamTypes>>,
+    gate: Arc<Gate>,
+    /// For whoever opens or shuts the door: what lies behind it.
+    inside: Option<Arc<Pools>>,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("requests", &self.requests.status()).finish()
+        f.debug_struct("Store").field("gate", &self.gate).finish()
     }
 }
 
@@ -139,13 +139,32 @@ impl Store {
     /// # Errors
     /// When the URL is none.
     pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
-        let requests = pool(options, options.max_connections)?;
-        let flushes = pool(options, options.flush_connections)?;
-        let unnamed = match options.pooled {
-            Some(true) => Some(Arc::new(ParamTypes::new(pool(options, 1)?, options.acquire_timeout))),
-            Some(false) | None => None,
-        };
-        Ok(Self { requests, flushes, unnamed })
+        Ok(Self { gate: Arc::new(Gate::open(options.clone())?), inside: None })
+    }
+
+    /// A store whose door is shut until somebody comes: see [`Gate`].
+    pub fn asleep(options: &StoreOptions) -> Self {
+        Self { gate: Arc::new(Gate::shut(options.clone())), inside: None }
+    }
+
+    pub(crate) fn inside(gate: Arc<Gate>, pools: Arc<Pools>) -> Self {
+        Self { gate, inside: Some(pools) }
+    }
+
+    /// The door, and whether anybody has gone through it.
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    async fn pools(&self) -> Result<Arc<Pools>, StoreError> {
+        match &self.inside {
+            Some(pools) => Ok(pools.clone()),
+            None => match self.gate.there() {
+                Some(pools) => Ok(pools),
+                // Rare, and large: it takes no place in everything that asks the database.
+                None => Box::pin(self.gate.pools()).await,
+            },
+        }
     }
 
     /// The storage of one tenant or one of its users.
@@ -163,9 +182,9 @@ impl Store {
         self.client().await?.batch_execute("SELECT 1").await
     }
 
-    /// Whether a pooler was said to stand in between.
+    /// Whether a pooler stands in between, once somebody has gone through the door.
     pub fn is_pooled(&self) -> bool {
-        self.unnamed.is_some()
+        self.gate.is_pooled()
     }
 
     /// The settings of [`SESSION`] that transactions do not have, as the statement that gives them to the role. `None`:
@@ -191,19 +210,28 @@ impl Store {
 
     /// Closes all connections, for good.
     pub fn close(&self) {
-        self.requests.close();
-        self.flushes.close();
-        if let Some(unnamed) = &self.unnamed {
-            unnamed.close();
-        }
+        self.gate.close();
     }
 
     pub(crate) async fn client(&self) -> Result<Connection, StoreError> {
-        Ok(Connection::new(self.requests.get().await?, self.unnamed.clone()))
+        self.connection(|pools| &pools.requests).await
     }
 
     pub(crate) async fn flush_client(&self) -> Result<Connection, StoreError> {
-        Ok(Connection::new(self.flushes.get().await?, self.unnamed.clone()))
+        self.connection(|pools| &pools.flushes).await
+    }
+
+    async fn connection(&self, of: impl Fn(&Pools) -> &Pool) -> Result<Connection, StoreError> {
+        let pools = self.pools().await?;
+        match of(&pools).get().await {
+            // The door was shut behind us: once more, through it.
+            Err(PoolError::Closed) if self.inside.is_none() && !self.gate.is_awake() => {
+                let pools = Box::pin(self.pools()).await?;
+                let client = Box::pin(of(&pools).get()).await?;
+                Ok(Connection::new(client, pools.unnamed.clone()))
+            }
+            got => Ok(Connection::new(got?, pools.unnamed.clone())),
+        }
     }
 
     /// One statement under a scope, in one round trip.
@@ -350,7 +378,7 @@ pub fn login_of(url: &str) -> Result<Option<(String, String)>, StoreError> {
     Ok(config.get_user().map(str::to_owned).zip(password))
 }
 
-fn pool(options: &StoreOptions, size: usize) -> Result<Pool, StoreError> {
+pub(crate) fn pool(options: &StoreOptions, size: usize) -> Result<Pool, StoreError> {
     let (mut config, verify) =
         if options.pooled == Some(true) { bare_config(&options.url)? } else { config(&options.url)? };
     if let Some((user, password)) = &options.login {

@@ -64,6 +64,17 @@ pub struct Claimed {
     pub cancel: Option<Actor>,
 }
 
+/// What there is to do, at any process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkAhead {
+    /// Something is under way, or due.
+    pub under_way: bool,
+    /// When something is to be done next that nobody will ask for.
+    pub must_at: Option<Timestamp>,
+    /// When somebody last asked who wakes processes from outside.
+    pub waker_seen_at: Option<Timestamp>,
+}
+
 /// Where a run stands that another replica writes.
 #[derive(Debug, Clone, Copy)]
 pub struct RunTail {
@@ -366,6 +377,16 @@ impl Unscoped {
         let rows = self.call("SELECT * FROM headwater.replica_place($1)", &[&replica.0]).await?;
         let row = rows.first().ok_or_else(|| StoreError::Corrupt("a function answered no row".into()))?;
         Ok((row.try_get("place")?, row.try_get("replicas")?))
+    }
+
+    /// What there is to do for the service as a whole.
+    pub async fn work_ahead(&self) -> Result<WorkAhead, StoreError> {
+        let sql = "SELECT under_way, must_at, waker_seen_at FROM headwater.work_ahead()";
+        let rows = self.call(sql, &[]).await?;
+        let row = rows.first().ok_or_else(|| StoreError::Corrupt("a function answered no row".into()))?;
+        let at = |name: &str| row.try_get::<_, Option<jiff::Timestamp>>(name).map(|at| at.map(Timestamp));
+        let (must_at, waker_seen_at) = (at("must_at")?, at("waker_seen_at")?);
+        Ok(WorkAhead { under_way: row.try_get("under_way")?, must_at, waker_seen_at })
     }
 
     /// Where these runs stand. Those that are gone are left out. Whether the caller may know was asked when each of

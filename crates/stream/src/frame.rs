@@ -107,6 +107,8 @@ pub enum Closing {
     Auth,
     /// The run is over.
     Done,
+    /// The run waits for somebody, and nobody keeps a process awake for that.
+    Suspended,
 }
 
 /// "This connection ends now", and when to come back, if at all.
@@ -116,6 +118,7 @@ pub fn closing(run: RunId, reason: Closing, retry_ms: Option<u64>) -> String {
         Closing::MaxAge => "max_age",
         Closing::Auth => "auth",
         Closing::Done => "done",
+        Closing::Suspended => "suspended",
     };
     let retry = retry_ms.map_or("null".to_owned(), |ms| ms.to_string());
     let frame = control(run, "stream.closing", &format!(",\"reason\":\"{name}\",\"retry_ms\":{retry}"));

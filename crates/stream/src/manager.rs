@@ -30,6 +30,8 @@ pub struct StreamOptions {
     pub ring_bytes: usize,
     /// A comment after so long without bytes.
     pub heartbeat: Duration,
+    /// Whether streams of runs that wait for somebody are ended: a process with nothing else to do goes quiet then.
+    pub ends_suspended: bool,
     /// A native stream is ended after so long, for the client to come back.
     pub rotate: Duration,
     /// Plus or minus so much.
@@ -53,6 +55,7 @@ impl Default for StreamOptions {
             flush_bytes: 4096,
             ring_bytes: 4096,
             heartbeat: Duration::from_secs(15),
+            ends_suspended: false,
             rotate: Duration::from_secs(600),
             rotate_jitter: Duration::from_secs(30),
             remote_poll: Duration::from_secs(1),

@@ -22,8 +22,8 @@ pub struct Departure {
     pub reader: Uuid,
     /// How long the run waits for one to come back.
     pub grace: Duration,
-    /// Whether we sent it away, to come back: it is on its way.
-    pub sent_away: bool,
+    /// Where we sent it away, to come back: after how long it will.
+    pub sent_away: Option<Duration>,
 }
 
 /// How long a run waits for readers; `None`: it goes on without.
@@ -60,7 +60,7 @@ impl Register {
     ) -> Result<Present, StoreError> {
         let reader = Uuid::now_v7();
         // Made first: a caller who leaves in between is told of, and may have been noted.
-        let departure = Departure { scope, run, reader, grace, sent_away: false };
+        let departure = Departure { scope, run, reader, grace, sent_away: None };
         let present = Present { tell: self.departures.clone(), departure };
         store.scoped(scope).reader_here(self.replica.id(), run, reader).await?;
         Ok(present)
@@ -68,9 +68,9 @@ impl Register {
 }
 
 impl Present {
-    /// It does not go, we send it away.
-    pub(crate) fn send_away(&mut self) {
-        self.departure.sent_away = true;
+    /// It does not go, we send it away, to come back after so long.
+    pub(crate) fn send_away(&mut self, until: Duration) {
+        self.departure.sent_away = Some(until);
     }
 }
 

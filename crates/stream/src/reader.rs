@@ -36,6 +36,9 @@ const PIECE_BYTES: usize = 2048;
 /// has not for so long has probably stopped.
 const HOLD: Duration = Duration::from_secs(1);
 
+/// After how long a reader of a run that waits for somebody comes back, at least and at most.
+const SUSPENDED_RETRY: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3600));
+
 /// Where a reader begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cursor {
@@ -343,7 +346,7 @@ impl Reader {
     /// The last block, when the stream has to end between two events.
     async fn must_close(&mut self) -> Option<Bytes> {
         if self.manager.drain.is_cancelled() {
-            self.sent_away();
+            self.sent_away(Duration::ZERO);
             // Spread over two seconds, so that a restart is not met by everybody at once.
             let retry = 250 + (self.run.uuid().as_u128() as u64) % 1750;
             return Some(frame::closing(self.run, Closing::Drain, Some(retry)).into());
@@ -360,15 +363,15 @@ impl Reader {
             }
         }
         if self.params.rotates && Instant::now() >= self.rotate_at {
-            self.sent_away();
+            self.sent_away(Duration::ZERO);
             return Some(frame::closing(self.run, Closing::MaxAge, Some(100)).into());
         }
         None
     }
 
-    fn sent_away(&mut self) {
+    fn sent_away(&mut self, until: Duration) {
         if let Some(present) = &mut self.present {
-            present.send_away();
+            present.send_away(until);
         }
     }
 
@@ -406,7 +409,7 @@ impl Reader {
                 self.after = last;
                 if ended { self.finish(frames) } else { Next::Send(frames) }
             }
-            Read::AtTail { tail } => self.at_tail(tail),
+            Read::AtTail { tail } => self.at_tail(tail, None),
             // Boxed: a stream that follows the ring takes no place for the other way.
             Read::Elsewhere => Box::pin(self.read_table()).await,
         }
@@ -434,7 +437,7 @@ impl Reader {
                 self.terminal_seen = true;
                 return Next::SendAndClose(frame::closing(self.run, Closing::Done, None).into());
             }
-            return self.at_tail(page.tail);
+            return self.at_tail(page.tail, page.suspended_for);
         }
         let tenant = self.params.scope.tenant;
         if !self.manager.quota.replayed(tenant, self.owner, page.lines.len()) {
@@ -445,12 +448,18 @@ impl Reader {
         if page.status.is_terminal() && page.last == page.tail { self.finish(frames) } else { Next::Send(frames) }
     }
 
-    fn at_tail(&mut self, tail: u64) -> Next {
-        if self.caught_up {
-            return Next::Wait;
+    fn at_tail(&mut self, tail: u64, suspended_for: Option<Duration>) -> Next {
+        let is_new = !std::mem::replace(&mut self.caught_up, true);
+        let caught_up = if is_new { frame::caught_up(self.run, tail) } else { String::new() };
+        if let Some(waited) = suspended_for.filter(|_| self.manager.options.ends_suspended) {
+            // For as long again as it has waited: a tab that is left open learns of what somebody else decides, and keeps
+            // nobody awake.
+            let retry = waited.clamp(SUSPENDED_RETRY.0, SUSPENDED_RETRY.1);
+            self.sent_away(retry);
+            let closing = frame::closing(self.run, Closing::Suspended, Some(retry.as_millis() as u64));
+            return Next::SendAndClose(format!("{caught_up}{closing}").into());
         }
-        self.caught_up = true;
-        Next::Send(frame::caught_up(self.run, tail).into())
+        if is_new { Next::Send(caught_up.into()) } else { Next::Wait }
     }
 
     /// The terminal event and the end of the stream, in one write.

@@ -17,7 +17,7 @@ use super::caller::{Caller, CallerKind, Operator, UserRef};
 use super::tickets;
 use crate::error::ApiError;
 use crate::http::cors::AllowedOrigins;
-use crate::http::{LoggedAs, RateSubject};
+use crate::http::{KeepsAwake, LoggedAs, RateSubject};
 use crate::routes::streams;
 use crate::wiring::AppState;
 
@@ -49,6 +49,9 @@ pub async fn authenticate(State(state): State<AppState>, request: Request, next:
         Ok(credential) => credential,
         Err(error) => return streams::told_inside(&parts, error),
     };
+    if let Some(keeps_awake) = parts.extensions.get::<KeepsAwake>() {
+        keeps_awake.keep(state.store.gate().begin());
+    }
     let rate = match &credential {
         Credential::Operator => Ok(None),
         Credential::Caller(caller, _) => {

@@ -16,6 +16,8 @@ use serde::{Deserialize, Deserializer};
 pub enum Profile {
     /// Caps and rates are as set.
     Production,
+    /// The same, on a host that puts to sleep what is quiet.
+    Railway,
     /// Caps and rates are lifted.
     Dev,
 }
@@ -222,6 +224,16 @@ pub struct LogSettings {
     pub level: String,
 }
 
+/// `[quiet]`: a process that nobody needs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuietSettings {
+    /// Whether it goes quiet.
+    pub enabled: bool,
+    /// After so long with nothing under way.
+    pub idle_after_ms: u64,
+}
+
 /// `[providers.NAME]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -309,6 +321,7 @@ impl super::Settings {
             ("stream.heartbeat_ms", self.stream.heartbeat_ms),
             ("stream.rotate_ms", self.stream.rotate_ms),
             ("lease.ms", self.lease.ms),
+            ("quiet.idle_after_ms", self.quiet.idle_after_ms),
         ];
         for (key, value) in times {
             if !(1..=DAY).contains(&value) {

@@ -6,13 +6,14 @@
 
 use std::error::Error as StdError;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use headwater_protocol::ErrorCode;
+use headwater_store::Busy;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -97,18 +98,36 @@ impl Drop for TimedBody {
 }
 
 /// Counts a request as in flight until its answer's body is done with.
-pub(super) struct InFlight(Arc<Shared>);
+pub(super) struct InFlight {
+    shared: Arc<Shared>,
+    keeps_awake: KeepsAwake,
+}
 
 impl InFlight {
     pub(super) fn begin(shared: &Arc<Shared>) -> Self {
         shared.begin();
-        Self(Arc::clone(shared))
+        Self { shared: Arc::clone(shared), keeps_awake: KeepsAwake::default() }
+    }
+
+    pub(super) fn keeps_awake(&self) -> KeepsAwake {
+        self.keeps_awake.clone()
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.end();
+        self.shared.end();
+    }
+}
+
+/// Request extension: a request of somebody who is known keeps the process awake until its answer's body is done with.
+#[derive(Debug, Clone, Default)]
+pub struct KeepsAwake(Arc<OnceLock<Busy>>);
+
+impl KeepsAwake {
+    /// From here on.
+    pub fn keep(&self, busy: Busy) {
+        let _ = self.0.set(busy);
     }
 }
 
@@ -152,7 +171,7 @@ impl HttpBody for TrackedBody {
         if self.held.is_none() {
             self.held = Some(ready!(Pin::new(&mut self.inner).poll_frame(cx)));
         }
-        ready!(self.in_flight.0.poll_room(cx));
+        ready!(self.in_flight.shared.poll_room(cx));
         Poll::Ready(self.held.take().flatten())
     }
 

@@ -1,7 +1,7 @@
 //! The accept loop: HTTP/1.1 and HTTP/2 (prior knowledge) on one port.
 //!
 //! Owns sockets from accept to close. Promises that no client holds one without using it (see [`conn`](super::conn)),
-//! that a shortage of file descriptors or connections ends neither the process nor what is open, and that a stop is
+//! that connections without a request can be ended at any time ([`HangUp`]), that a shortage of file descriptors or connections ends neither the process nor what is open, and that a stop is
 //! orderly: *soft* takes no more connections and lets what is in flight end, *hard* drops what is left.
 //! Never decides what a request means, and spawns nothing outside of the tracker.
 
@@ -21,7 +21,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -63,6 +63,36 @@ pub struct ListenOptions {
     pub max_header_bytes: usize,
     /// Open connections.
     pub max_connections: usize,
+    /// Ends those that are idle.
+    pub hang_up: HangUp,
+}
+
+/// Ends connections without a request in flight, whenever that is wanted. Cheap to clone; clones are one.
+#[derive(Debug, Clone)]
+pub struct HangUp(Arc<watch::Sender<()>>);
+
+impl Default for HangUp {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(())))
+    }
+}
+
+impl HangUp {
+    /// Ends them now; those with a request in flight when it is answered. New ones are not meant.
+    pub fn now(&self) {
+        self.0.send_replace(());
+    }
+
+    /// For one connection: resolves when it is meant.
+    fn meant(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut now = self.0.subscribe();
+        let sender = Arc::clone(&self.0);
+        async move {
+            // The sender is kept here, so it is there.
+            let _ = now.changed().await;
+            drop(sender);
+        }
+    }
 }
 
 impl From<&ServerSettings> for ListenOptions {
@@ -75,6 +105,7 @@ impl From<&ServerSettings> for ListenOptions {
             write_stall: Duration::from_millis(settings.write_stall_ms),
             max_header_bytes: settings.max_header_bytes,
             max_connections: settings.max_connections,
+            hang_up: HangUp::default(),
         }
     }
 }
@@ -138,7 +169,8 @@ pub async fn serve(
             write_stall: options.write_stall,
         };
         let conn = Conn::new(stream, shared, timeouts);
-        tracker.spawn(connection(Arc::clone(&builders), conn, service, place, soft.clone(), hard.clone()));
+        let ends = Ends { soft: soft.clone(), hard: hard.clone(), hang_up: options.hang_up.clone() };
+        tracker.spawn(connection(Arc::clone(&builders), conn, service, place, ends));
     }
     drop(listener);
     // Every connection holds a place until it is closed.
@@ -180,25 +212,24 @@ async fn connection(
     mut conn: Conn,
     service: Service,
     _place: OwnedSemaphorePermit,
-    soft: CancellationToken,
-    hard: CancellationToken,
+    ends: Ends,
 ) {
     let version = tokio::select! {
         biased;
-        () = hard.cancelled() => return,
+        () = ends.hard.cancelled() => return,
         version = conn.version() => version,
-        () = soft.cancelled() => return,
+        () = ends.gently() => return,
     };
     // Boxed: only one of the two is alive, and the other's place would be kept for as long.
     let ended = match version {
         None => return,
         Some(Version::Http1) => {
             let conn = builders.http1.serve_connection(TokioIo::new(conn), service);
-            Box::pin(serve_one(conn, http1::Connection::graceful_shutdown, soft, hard)).await
+            Box::pin(serve_one(conn, http1::Connection::graceful_shutdown, ends)).await
         }
         Some(Version::Http2) => {
             let conn = builders.http2.serve_connection(TokioIo::new(conn), service);
-            Box::pin(serve_one(conn, http2::Connection::graceful_shutdown, soft, hard)).await
+            Box::pin(serve_one(conn, http2::Connection::graceful_shutdown, ends)).await
         }
     };
     if let Err(error) = ended {
@@ -206,26 +237,38 @@ async fn connection(
     }
 }
 
-/// Serves a connection to its end: its own, or that of the process.
-async fn serve_one<C>(
-    conn: C,
-    graceful_shutdown: impl FnOnce(Pin<&mut C>),
+/// What ends a connection beside itself.
+struct Ends {
     soft: CancellationToken,
     hard: CancellationToken,
-) -> hyper::Result<()>
+    hang_up: HangUp,
+}
+
+impl Ends {
+    /// With its request in flight, or at once if there is none.
+    async fn gently(&self) {
+        tokio::select! {
+            () = self.soft.cancelled() => {}
+            () = self.hang_up.meant() => {}
+        }
+    }
+}
+
+/// Serves a connection to its end: its own, or another one.
+async fn serve_one<C>(conn: C, graceful_shutdown: impl FnOnce(Pin<&mut C>), ends: Ends) -> hyper::Result<()>
 where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut conn = pin!(conn);
     tokio::select! {
         biased;
-        () = hard.cancelled() => return Ok(()),
+        () = ends.hard.cancelled() => return Ok(()),
         ended = conn.as_mut() => return ended,
-        () = soft.cancelled() => graceful_shutdown(conn.as_mut()),
+        () = ends.gently() => graceful_shutdown(conn.as_mut()),
     }
     tokio::select! {
         biased;
-        () = hard.cancelled() => Ok(()),
+        () = ends.hard.cancelled() => Ok(()),
         ended = conn => ended,
     }
 }
@@ -276,6 +319,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let http1 = request.version() < http::Version::HTTP_2;
         let mut request = request.map(|body| TimedBody::wrap(body, self.body_timeout, &self.shared));
         request.extensions_mut().insert(Outlet::of(&self.shared));
+        request.extensions_mut().insert(in_flight.keeps_awake());
         let answer = self.router.clone().oneshot(request);
         Box::pin(async move {
             let mut response = answer.await?;

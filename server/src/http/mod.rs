@@ -34,11 +34,11 @@ mod tests;
 use axum::Router;
 use axum::middleware::from_fn;
 
-pub use body::{BodyLimit, Outlet};
+pub use body::{BodyLimit, KeepsAwake, Outlet};
 pub use cors::{AllowedOrigins, KnownOrigins};
 pub use idempotency::{IdempotencyKey, fingerprint};
 pub use json::{ApiJson, Canonical};
-pub use listener::{ListenOptions, serve};
+pub use listener::{HangUp, ListenOptions, serve};
 pub use log::LoggedAs;
 pub use query::ApiQuery;
 pub use rate::{RateHeaders, RateLimits, RateSubject};

@@ -14,10 +14,14 @@ pub async fn healthz() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// The process can take work: the database answers and it is not shutting down.
+/// The process can take work: the database answers and it is not shutting down. One that is quiet is not woken for this: it
+/// could when it was asked last.
 pub async fn readyz(State(state): State<AppState>) -> Result<Response, ApiError> {
     if state.draining.is_cancelled() {
         return Err(ApiError::new(ErrorCode::Draining, "this process is shutting down"));
+    }
+    if state.store.gate().is_quiet() {
+        return Ok(Json(json!({ "status": "quiet" })).into_response());
     }
     state.store.ping().await?;
     Ok(Json(json!({ "status": "ready" })).into_response())

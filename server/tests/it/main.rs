@@ -4,6 +4,7 @@ mod api;
 mod crash;
 mod layering;
 mod limits;
+mod quiet;
 mod runs;
 mod secrets;
 mod support;

@@ -3,6 +3,7 @@
 //! Owns a client, a URL and headers, and what happens up to the answer's status line. Never shows the key: it is in a header
 //! marked sensitive, and is cut out of what the provider says.
 
+use std::sync::RwLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,7 +42,8 @@ pub(super) enum KeyIn {
 /// Where a provider is asked.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    client: Client,
+    /// Made anew to let go of the connections of the last one: there is no other way to.
+    client: RwLock<Client>,
     url: Url,
     headers: HeaderMap,
     key: Option<SecretString>,
@@ -94,7 +96,7 @@ impl Endpoint {
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         let client = connect::client(url.scheme() == "https")
             .map_err(|source| GatewayError::Client { provider: name.to_owned(), source })?;
-        let mut endpoint = Self { client, url, headers, key: config.api_key.clone(), key_in };
+        let mut endpoint = Self { client: RwLock::new(client), url, headers, key: config.api_key.clone(), key_in };
         if let Some(key) = &config.api_key {
             let (header, value) =
                 endpoint.key_header(key).ok_or_else(|| GatewayError::ApiKey { provider: name.to_owned() })?;
@@ -111,6 +113,18 @@ impl Endpoint {
 
     pub(super) fn host(&self) -> Option<String> {
         self.url.host_str().map(str::to_owned)
+    }
+
+    fn client(&self) -> Client {
+        self.client.read().expect("no panic while copying").clone()
+    }
+
+    /// Lets go of connections that nobody uses.
+    pub(super) fn shed_connections(&self) {
+        match connect::client(self.url.scheme() == "https") {
+            Ok(client) => *self.client.write().expect("no panic while replacing") = client,
+            Err(error) => tracing::warn!(%error, "no new client; idle connections to a provider stay for a minute"),
+        }
     }
 
     /// A key as the header that bears it; `None` when it holds what no header can.
@@ -165,7 +179,7 @@ impl Endpoint {
                 let mut request = self.request(method, self.below(path), own_key).ok()?;
                 request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
                 // One that has ended cannot be stopped, and is there.
-                match self.client.execute(request).await {
+                match self.client().execute(request).await {
                     Ok(response) if response.status().is_success() => {
                         return serde_json::from_slice(&beginning(response, MAX_STOPPED_BYTES).await).ok();
                     }
@@ -206,7 +220,7 @@ impl Endpoint {
         deadline: Instant,
     ) -> Result<Opened, Failure> {
         let key = own_key.or(self.key.as_ref());
-        let sending = connect::within(Duration::from_millis(timeouts.connect_ms), self.client.execute(request));
+        let sending = connect::within(Duration::from_millis(timeouts.connect_ms), self.client().execute(request));
         let left = deadline.saturating_duration_since(Instant::now());
         let headers = Duration::from_millis(timeouts.headers_ms);
         let response = match tokio::time::timeout(headers.min(left), sending).await {

@@ -244,6 +244,13 @@ impl Provider {
         }
     }
 
+    /// Lets go of connections that nobody uses.
+    pub(crate) fn shed_connections(&self) {
+        if let Self::Http { endpoint, .. } = self {
+            endpoint.shed_connections();
+        }
+    }
+
     /// Whether answers are kept here, and can be read again.
     pub(crate) fn keeps(&self) -> bool {
         matches!(self, Self::Http { speaks: Speaks::Responses(Lives::Kept), .. })

@@ -178,6 +178,13 @@ impl GatewayLlmService {
         registered.provider.stop(response, own_key(keys, model).ok()?).await
     }
 
+    /// Lets go of connections to providers that nobody uses. Opens none.
+    pub fn shed_connections(&self) {
+        for registered in self.0.providers.values() {
+            registered.provider.shed_connections();
+        }
+    }
+
     /// This process is one of several: how much of each limit is its part.
     pub fn set_share(&self, of: impl Fn(usize) -> usize) {
         for registered in self.0.providers.values() {

@@ -41,6 +41,8 @@ pub struct LogPage {
     pub on_disconnect: OnDisconnect,
     /// How long one may be away.
     pub disconnect_grace: Duration,
+    /// For how long it has waited for somebody, if it does.
+    pub suspended_for: Option<Duration>,
 }
 
 impl UserScopedStorage {
@@ -72,6 +74,9 @@ impl UserScopedStorage {
             user: UserId::from_uuid(row.try_get("user_id")?),
             on_disconnect: word(row, "on_disconnect")?,
             disconnect_grace: Duration::from_millis(row.try_get::<_, i64>("disconnect_grace_ms")?.max(0) as u64),
+            suspended_for: row
+                .try_get::<_, Option<i64>>("suspended_ms")?
+                .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default())),
         }))
     }
 
@@ -94,6 +99,7 @@ impl UserScopedStorage {
 /// merged into one, row-level security lets the index have no part in it.
 const PAGE: &str =
     "SELECT r.user_id, r.tail, r.log_earliest, r.status, r.visibility, r.on_disconnect, r.disconnect_grace_ms,
+            CASE WHEN r.status = 'suspended' THEN (extract(epoch FROM clock_timestamp() - r.suspended_at) * 1000)::bigint END AS suspended_ms,
            (SELECT array_agg(e.events ORDER BY e.seq_from) FROM (
                 (SELECT page.events, page.seq_from
                  FROM (SELECT coalesce((SELECT b.seq_from FROM headwater.run_events b

@@ -50,6 +50,7 @@ headwater_sys.operator_idempotency | - - - -  | - - - -  | - - - -    | - - - - 
 headwater_sys.plans                | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater_sys.replicas             | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater_sys.tenant_prices        | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
+headwater_sys.waker                | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 ";
 
 /// Tables of tenants' data, in the order in which their rows can be made.
@@ -353,6 +354,7 @@ fn any_column(qualified: &str) -> &'static str {
         "headwater_sys.operator_idempotency" => "status = 1",
         "headwater_sys.plans" => "terms = '{}'",
         "headwater_sys.tenant_prices" => "prices = '{}'",
+        "headwater_sys.waker" => "seen_at = now()",
         partition if partition.starts_with("headwater.run_events_") => "events = ''",
         other => panic!("{other} is in no line of the matrix: write one, with what each actor may do"),
     }

@@ -36,6 +36,7 @@ fn options() -> ListenOptions {
         write_stall: FOREVER,
         max_header_bytes: 32_768,
         max_connections: 100,
+        hang_up: HangUp::default(),
     }
 }
 

@@ -18,5 +18,6 @@ mod sub_runs;
 mod threads;
 mod tickets;
 mod tools;
+pub(crate) use tools::suspended;
 mod transcript;
 mod usage;

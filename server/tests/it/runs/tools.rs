@@ -18,7 +18,7 @@ async fn with_tools(tenant: &Tenant, lane: &Lane, tools: Value) {
     tenant.agent_with(lane, json!({ "tools": tools })).await;
 }
 
-pub(super) async fn suspended(user: &User, run: &str) -> Value {
+pub(crate) async fn suspended(user: &User, run: &str) -> Value {
     eventually("the run waits", || async move {
         let found = user.key.get(&format!("/v1/runs/{run}?wait_ms=10000")).await.ok(200);
         (found["status"] == "suspended").then_some(found)

@@ -1,0 +1,237 @@
+//! A process that nobody needs: what it holds then, what wakes it, and that nothing is lost on the way.
+
+use std::collections::HashSet;
+
+use headwater_testkit::model::Reply;
+use headwater_testkit::tools::ToolAnswer;
+use headwater_testkit::{ServerProcess, ToolServer};
+use serde_json::json;
+
+use crate::runs::suspended;
+use crate::support::sse::{Stream, events, log_of, read};
+use crate::support::tenant::id;
+use crate::support::{Api, Lane, OwnSite, Site, User, eventually, serve};
+
+const QUIET: [(&str, &str); 2] = [("HEADWATER__QUIET__ENABLED", "true"), ("HEADWATER__QUIET__IDLE_AFTER_MS", "300")];
+
+/// Sockets of a process: those that are open, and those that listen. Of any family: the tests' database is reached over a file.
+fn sockets(process: &ServerProcess) -> (usize, usize) {
+    let of = |path: std::path::PathBuf| {
+        std::fs::read_link(path).ok()?.to_str()?.strip_prefix("socket:[")?.strip_suffix(']').map(str::to_owned)
+    };
+    let dir = std::fs::read_dir(format!("/proc/{}/fd", process.pid())).expect("it lives");
+    let mine: HashSet<String> = dir.flatten().filter_map(|entry| of(entry.path())).collect();
+    let mut listening = 0;
+    for table in ["tcp", "tcp6"] {
+        let table = std::fs::read_to_string(format!("/proc/{}/net/{table}", process.pid())).unwrap_or_default();
+        let fields = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+        // 0A: LISTEN.
+        listening += fields.filter(|fields| fields[3] == "0A" && mine.contains(fields[9])).count();
+    }
+    (mine.len() - listening, listening)
+}
+
+/// What a process holds that does nothing: its listener, and the pair on which it hears signals.
+const QUIETLY: (usize, usize) = (2, 1);
+
+/// Waits until a process holds nothing else.
+async fn quiet(process: &ServerProcess) {
+    eventually("it is quiet", || async { is_quiet(process).then_some(()) }).await;
+}
+
+fn is_quiet(process: &ServerProcess) -> bool {
+    sockets(process) == QUIETLY
+}
+
+/// How often it has said this.
+fn said(process: &ServerProcess, words: &str) -> usize {
+    process.log().lines().filter(|line| line.contains(words)).count()
+}
+
+/// The same, with a connection for each request: one that is kept may be hung up at the moment of the next request.
+fn hanging_up(user: User) -> User {
+    let close = |api: Api| api.with("connection", "close");
+    User { id: user.id, key: close(user.key), token: close(user.token) }
+}
+
+async fn start(more: &[(&str, &str)]) -> OwnSite {
+    let all: Vec<_> = QUIET.iter().chain(&[("HEADWATER__LOG__LEVEL", "info")]).chain(more).copied().collect();
+    Site::start(&all).await
+}
+
+#[tokio::test]
+async fn work_of_every_kind_is_followed_by_quiet_and_quiet_by_work() {
+    let site = start(&[]).await;
+    let tenant = site.tenant().await;
+    let alice = hanging_up(tenant.user("alice").await);
+    let endpoint = ToolServer::start(|_| ToolAnswer::json(&json!({"seen": true})));
+    let tool = json!({"type": "http", "name": "look", "effect": "read",
+        "request": {"method": "GET", "url": format!("{}/look", endpoint.url)}});
+    let budget = json!({"scope": {"type": "tenant"}, "window": "day", "limit": {"usd": "5"}, "mode": "soft"});
+    tenant.api.post("/v1/budgets", budget).await.ok(201);
+    let replies = (0..4).flat_map(|_| [Reply::text("").tool_call("look", "{}"), Reply::text("Looked.")]);
+    let lane = Lane::sequence(replies);
+    tenant.agent_with(&lane, json!({"tools": [tool]})).await;
+    for round in 1..=4 {
+        let run = id(&alice.key.run("x").await);
+        let seen = log_of(&read(&alice.token, &run, None).await);
+        assert!(seen.contains("run.completed"), "{seen}");
+        quiet(&site.process).await;
+        assert_eq!(said(&site.process, "\"quiet\""), round, "{}", site.process.log());
+        // Nobody is registered who could be waited for.
+        let rows = site.database.admin().await.rows("SELECT count(*) FROM headwater_sys.replicas").await.expect("rows");
+        assert_eq!(rows[0][0].as_deref(), Some("0"));
+        assert_eq!(log_of(&read(&alice.token, &run, None).await), seen, "the first to ask wakes it, and finds all");
+    }
+    assert_eq!(said(&site.process, "\"awake\""), 5, "{}", site.process.log());
+    assert_eq!(site.process.log().matches("\"level\":\"WARN\"").count(), 0, "{}", site.process.log());
+}
+
+#[tokio::test]
+async fn who_is_nobody_wakes_nobody() {
+    let mut site = start(&[]).await;
+    let tenant = site.tenant().await;
+    quiet(&site.process).await;
+    let nobody = || site.anybody().with("connection", "close");
+    assert_eq!(nobody().get("/healthz").await.ok(200)["status"], "ok");
+    let ready = nobody().get("/readyz").await.ok(200);
+    assert_eq!(ready["status"], "quiet", "{}", site.process.log());
+    nobody().get("/v1/nothing-of-the-kind").await.problem(404, "not_found");
+    nobody().get("/openapi.json").await.ok(200);
+    for credential in ["hw_sk_short", "hw_op_wrong-but-long-enough-to-be-one-of-them", "no.jwt.atall"] {
+        nobody().bearer(credential).get("/v1/runs").await.problem(401, "unauthenticated");
+    }
+    nobody().get("/v1/runs").await.problem(401, "unauthenticated");
+    let preflight = reqwest::Client::new()
+        .request(reqwest::Method::OPTIONS, format!("{}/v1/runs", site.url))
+        .header("origin", "https://app.example")
+        .header("access-control-request-method", "POST")
+        .header("connection", "close")
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(preflight.status(), 204, "what follows it decides");
+    quiet(&site.process).await;
+    assert_eq!(said(&site.process, "\"awake\""), 1, "only at its start: {}", site.process.log());
+    // Somebody who is known does.
+    tenant.api.with("connection", "close").get("/v1/tenant").await.ok(200);
+    assert_eq!(said(&site.process, "\"awake\""), 2);
+    quiet(&site.process).await;
+    // A stop has nothing to say to anybody, and ends at once.
+    assert_eq!(site.process.stop(), Some(0), "{}", site.process.log());
+    assert_eq!(said(&site.process, "\"awake\""), 2, "{}", site.process.log());
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_a_person_keeps_nobody_awake() {
+    let site = start(&[]).await;
+    let tenant = site.tenant().await;
+    let alice = hanging_up(tenant.user("alice").await);
+    let tool = json!({"type": "client", "name": "pick", "parameters": {"type": "object"}, "policy": "ask"});
+    let lane = Lane::sequence([Reply::text("").tool_call("pick", "{}"), Reply::text("Thanks.")]);
+    tenant.agent_with(&lane, json!({"tools": [tool], "on_disconnect": "cancel"})).await;
+    let run = id(&alice.key.run("x").await);
+    let stream = Stream::open(&alice.token, &run, None).await;
+    let seen = String::from_utf8(stream.rest().await).expect("text");
+    assert!(seen.contains("event: run.suspended"), "{seen}");
+    let closing = r#""type":"stream.closing","reason":"suspended","retry_ms":"#;
+    assert!(seen.trim_end().ends_with('}') && seen.contains(closing) && seen.contains("\nretry: 30000\n"), "{seen}");
+    // Whoever comes back at the tail is sent away again: never 204 before the end.
+    let last = crate::support::sse::last_id(seen.as_bytes()).expect("it saw something");
+    let again = Stream::open(&alice.token, &run, Some(&last)).await;
+    assert_eq!(again.status, 200);
+    let again = String::from_utf8(again.rest().await).expect("text");
+    assert!(again.contains(closing) && !again.contains("\nid: "), "{again}");
+    quiet(&site.process).await;
+
+    // The decision wakes it, and the run goes on, although its readers are gone: we sent them away.
+    let waits = suspended(&alice, &run).await;
+    let approval = waits["pending"][0]["approval"].as_str().expect("an id").to_owned();
+    quiet(&site.process).await;
+    let decide = format!("/v1/runs/{run}/approvals/{approval}");
+    alice.key.post(&decide, json!({"decision": "approved"})).await.ok(200);
+    let waits = eventually("the call is open", || async {
+        let found = suspended(&alice, &run).await;
+        (found["pending"][0]["type"] != "approval").then_some(found)
+    })
+    .await;
+    quiet(&site.process).await;
+    let call = waits["pending"][0]["call"].clone();
+    let output = json!({"tool_outputs": [{"call": call, "output": "a.txt"}]});
+    alice.key.post(&format!("/v1/runs/{run}/tool_outputs"), output).await.ok(200);
+    let ended = alice.key.ended(&run).await;
+    assert_eq!((&ended["status"], &ended["result"]["text"]), (&json!("completed"), &json!("Thanks.")), "{ended}");
+    quiet(&site.process).await;
+}
+
+#[tokio::test]
+async fn what_is_due_by_itself_needs_somebody_who_wakes() {
+    let site = start(&[]).await;
+    let tenant = site.tenant().await;
+    let alice = hanging_up(tenant.user("alice").await);
+    let lane = Lane::sequence([Reply::text("Rich again.")]);
+    tenant.agent_with(&lane, json!({"model": "openai/gpt-5-mini", "instructions": lane.mark()})).await;
+    let budget = json!({"scope": {"type": "tenant"}, "window": "day", "limit": {"nano_usd": 1}, "mode": "hard"});
+    let budget = id(&tenant.api.post("/v1/budgets", budget).await.ok(201));
+    let run = id(&alice.key.run("x").await);
+    assert_eq!(suspended(&alice, &run).await["pending"][0]["type"], "budget");
+    eventually("it says why it stays", || async {
+        (said(&site.process, "does not go quiet: something is to be done") == 1).then_some(())
+    })
+    .await;
+    assert!(!is_quiet(&site.process));
+    // Somebody looks who does nothing else, and may do nothing else.
+    let admin = site.database.admin().await;
+    let ask = "SET ROLE headwater_wake; SELECT headwater.next_wake_at() - date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'";
+    let rows = admin.rows(ask).await.expect("it may ask");
+    assert_eq!(rows.last().and_then(|row| row[0].clone()).as_deref(), Some("1 day"), "when the budget begins anew");
+    for forbidden in
+        ["SELECT * FROM headwater.runs", "SELECT * FROM headwater_sys.waker", "SELECT headwater.work_ahead()"]
+    {
+        let refused = admin.rows(forbidden).await.expect_err(forbidden);
+        assert!(refused.to_string().contains("42501"), "{forbidden}: {refused}");
+    }
+    quiet(&site.process).await;
+    // Money from a person does not wait for midnight.
+    let more = json!({"limit": {"usd": "5"}});
+    tenant.api.with("connection", "close").patch(&format!("/v1/budgets/{budget}"), more).await.ok(200);
+    assert_eq!(alice.key.ended(&run).await["status"], "completed");
+    quiet(&site.process).await;
+}
+
+#[tokio::test]
+async fn who_is_left_goes_on_with_what_others_leave() {
+    let mut first = start(&[("HEADWATER__LEASE__MS", "500")]).await;
+    let environment: Vec<_> = QUIET.iter().chain(&[("HEADWATER__LEASE__MS", "500")]).copied().collect();
+    let tenant = first.tenant().await;
+    let alice = hanging_up(tenant.user("alice").await);
+    let (held, gate) = Reply::tokens(3).gate();
+    let lane = Lane::sequence([held, Reply::text("Elsewhere.")]);
+    tenant.agent(&lane).await;
+    let second = serve(&first.database, &environment);
+    quiet(&second).await;
+    let run = id(&alice.key.run("x").await);
+    let mut reader = Stream::open(&alice.token, &run, None).await;
+    gate.pass(1);
+    reader.until("tok0").await;
+    // Killed, with everybody else quiet: whoever is woken next finds its run.
+    first.process.kill9();
+    let there = alice.at(&second.url);
+    let ended = there.key.ended(&run).await;
+    assert_eq!((&ended["status"], &ended["result"]["text"]), (&json!("completed"), &json!("Elsewhere.")), "{ended}");
+    let log = events(&read(&there.key, &run, None).await);
+    assert_eq!(log.last().map(|event| event["type"].clone()), Some(json!("run.completed")));
+    quiet(&second).await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_waited_for() {
+    let nowhere = "postgresql://nobody@127.0.0.1:1/none";
+    let all: Vec<_> = QUIET.iter().chain(&[("DATABASE_URL", nowhere), ("DATABASE_DIRECT_URL", "")]).copied().collect();
+    let site = Site::start(&all).await;
+    site.anybody().get("/healthz").await.ok(200);
+    let asked = site.operator().get("/v1/tenants").await;
+    asked.problem(503, "unavailable");
+    assert!(asked.header("retry-after").is_some());
+    site.anybody().get("/readyz").await.problem(503, "unavailable");
+}
