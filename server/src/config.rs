@@ -84,6 +84,8 @@ pub struct Settings {
     pub quiet: QuietSettings,
     /// `[log]`
     pub log: LogSettings,
+    /// `[telemetry]`
+    pub telemetry: TelemetrySettings,
     /// `[providers.NAME]`, by name.
     pub providers: BTreeMap<String, ProviderSettings>,
     /// The dotted keys that a file or the environment set.

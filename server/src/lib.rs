@@ -11,6 +11,7 @@
 //! | [`http`] | the edge: listener, limits, extractors |
 //! | [`wiring`] | how the parts are put together |
 //! | `lease`, `quiet` | this process among others, and when nobody needs it |
+//! | `telemetry` | what is counted, and how it is shown |
 //! | [`keys`] | the master key and what is derived from it |
 //! | [`config`] | the settings |
 //! | [`cli`] | the command line |
@@ -26,4 +27,5 @@ mod lease;
 mod quiet;
 pub mod router;
 pub mod routes;
+mod telemetry;
 pub mod wiring;

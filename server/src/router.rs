@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::{
-    agents, approvals, artifacts, budgets, calls, dev, docs, health, mcp, memory, plans, provider_keys, runs, secrets,
-    streams, tenants, threads, tokens, usage, users,
+    agents, approvals, artifacts, budgets, calls, dev, docs, health, mcp, memory, metrics, plans, provider_keys, runs,
+    secrets, streams, tenants, threads, tokens, usage, users,
 };
 use crate::wiring::AppState;
 
@@ -114,6 +114,7 @@ pub fn router(state: AppState, page: bool) -> Router {
     let open = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/docs", get(docs::operations))
         .route("/docs/errors", get(docs::errors))
         .route("/openapi.json", get(move || std::future::ready(Json(document))));

@@ -23,7 +23,7 @@ use headwater_stream::quota::Caps;
 use headwater_stream::{MessageStreamManager, PostgresWakeBus, StreamOptions};
 use headwater_vault::Vault;
 use moka::future::Cache;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,6 +38,7 @@ use crate::quiet::{Quiet, QuietOptions, QuietParts};
 use crate::router;
 use crate::routes::body::InProgress;
 use crate::routes::dev::PageUser;
+use crate::telemetry;
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -66,6 +67,8 @@ pub struct AppState {
     pub in_progress: InProgress,
     /// Cancelled when the process begins to shut down.
     pub draining: CancellationToken,
+    /// Who may see what is counted, beside the operator.
+    pub metrics_key: Option<SecretString>,
     /// Whom the development page acts for, once that is there.
     pub page_user: Arc<OnceLock<PageUser>>,
     agents: Cache<(TenantId, String), Arc<Agent>>,
@@ -157,6 +160,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     // Two TLS libraries in one process panic at first use; this names the one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = crate::http::raise_open_files();
+    telemetry::start();
     let master = master_key(&settings)?;
     // Its door is shut: nothing is asked of the database before somebody goes through it, the start included.
     let store = Store::asleep(&store_options(&settings, &master)?);
@@ -239,10 +243,12 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         runtime: runtime.clone(),
         in_progress: InProgress::default(),
         draining: soft.clone(),
+        metrics_key: settings.telemetry.metrics_key.clone(),
         page_user: Arc::default(),
         agents: Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(60)).build(),
     };
     let gate = store.gate().clone();
+    telemetry::watch(&store, &state.runtime, &state.streams, &state.llm);
     let known_origins = KnownOrigins::new(move |origin: &str| {
         let (auth, origin, gate) = (auth.clone(), origin.to_owned(), gate.clone());
         // Nobody is woken for a question without a credential. What follows it is readable for the tenant's own origins

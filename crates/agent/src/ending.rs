@@ -13,6 +13,7 @@ use headwater_stream::{RunIdentity, WriteError};
 
 use crate::carry;
 use crate::lost::{self, Totals};
+use crate::metrics;
 use crate::runtime::AgentRuntime;
 use crate::step::{counts, message_write};
 
@@ -46,6 +47,14 @@ impl Ending {
                 cost,
             },
             Ending::Cancelled(by) => EventBody::RunCancelled { by: by.clone(), usage, cost },
+        }
+    }
+
+    /// Counts it, once it is committed.
+    pub(crate) fn count(&self, begun: Option<Timestamp>) {
+        match self {
+            Ending::Failed(error) => metrics::ended(RunStatus::Failed.as_str(), Some(error), begun),
+            Ending::Cancelled(_) => metrics::ended(RunStatus::Cancelled.as_str(), None, begun),
         }
     }
 
@@ -118,6 +127,7 @@ async fn try_end(
     let (events, writes, token) = closing(runtime, identity.tenant, &run, &fold, (&rows, &left), ending).await;
     match writer.commit(events, writes).await {
         Ok(next) => {
+            ending.count(None);
             runtime.end_sub_runs(identity, &rows);
             runtime.wake_parent(identity.tenant, identity.user, run.parent);
             Ok(next.map(|next| (next, token)))

@@ -22,6 +22,7 @@ use crate::carry::After;
 use crate::context;
 use crate::ending::Ending;
 use crate::mcp_call;
+use crate::metrics;
 use crate::money::{Purse, RunLedger};
 use crate::resume::{Ahead, Resumed};
 use crate::runtime::{AgentRuntime, Begin, Fresh, Job};
@@ -647,7 +648,9 @@ impl RunState<'_> {
         events.push(EventBody::RunCompleted { result, usage: self.usage, cost: self.cost });
         let token = LeaseToken(write.next_token);
         writes.run = Some(write);
-        Ok(self.writer.commit(events, writes).await?.map(|next| (next, token)))
+        let next = self.writer.commit(events, writes).await?;
+        metrics::ended(RunStatus::Completed.as_str(), None, self.run.started_at);
+        Ok(next.map(|next| (next, token)))
     }
 
     pub(crate) async fn end(
@@ -662,7 +665,9 @@ impl RunState<'_> {
         events.push(ending.event(self.usage, self.cost));
         let token = LeaseToken(write.next_token);
         writes.run = Some(write);
-        Ok(self.writer.commit(events, writes).await?.map(|next| (next, token)))
+        let next = self.writer.commit(events, writes).await?;
+        ending.count(self.run.started_at);
+        Ok(next.map(|next| (next, token)))
     }
 
     pub(crate) fn totals(&self) -> RunWrite {

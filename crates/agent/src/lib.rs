@@ -37,6 +37,7 @@ mod http_call;
 mod lost;
 mod mcp_call;
 mod memory;
+mod metrics;
 mod money;
 mod perform;
 mod places;

@@ -17,6 +17,7 @@ use crate::calls;
 use crate::ending::{self, Ending};
 use crate::execute::{Next, RunState};
 use crate::lost::{self, Totals};
+use crate::metrics;
 use crate::step::{Called, KeptAnswer};
 use crate::structured;
 use crate::sub_runs;
@@ -93,6 +94,7 @@ impl RunState<'_> {
             (false, Some(_)) => "input",
             (false, None) => "handover",
         };
+        metrics::resumed(reason);
         let mut events = vec![EventBody::RunResumed { attempt: self.run.attempt, reason: reason.into() }];
         let kept = KeptAnswer::of(&fold, &left).filter(|kept| calls.is_empty() && self.may_read_on(kept));
         if let Some(kept) = kept {

@@ -19,6 +19,7 @@
 //! | [`ledger`] | the seam where budgets are reserved |
 //! | [`provider`] | OpenAI Chat Completions and Responses, Anthropic Messages and the scripted model |
 //! | [`sse`] | the decoder of server-sent events |
+//! | `metrics` | what is counted of calls |
 //! | `retry`, `failure` | which failures are tried again, and how each is named |
 
 pub mod estimate;
@@ -27,6 +28,7 @@ mod failure;
 mod learnt;
 pub mod ledger;
 pub mod limiter;
+mod metrics;
 pub mod prices;
 pub mod provider;
 pub mod request;
@@ -39,7 +41,7 @@ pub use event::{Estimate, LlmEvent, Outcome, Settlement};
 pub use ledger::{
     Bounds, BudgetWarning, Grant, Granted, Hold, Ledger, OpenLedger, Reservation, USEFUL_OUTPUT_TOKENS, Wanted,
 };
-pub use limiter::{ConcurrencyLimiter, LimiterState, Permit, QueueBounds};
+pub use limiter::{ConcurrencyLimiter, LimiterState, Permit, QueueBounds, Traffic};
 pub use prices::{ModelFacts, Prices};
 pub use provider::{MaxTokensField, Protocol, ProviderConfig};
 pub use request::{

@@ -8,10 +8,12 @@
 //! statement here finds out by itself that it has been carried out already.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use headwater_protocol::ReplicaId;
+use opentelemetry::metrics::Histogram;
+use opentelemetry::{KeyValue, global};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,6 +40,8 @@ const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Something that is written in batches.
 pub(crate) trait Work: std::fmt::Debug + Send + Sync + Sized + 'static {
+    /// What it is counted as.
+    const NAME: &'static str;
     /// What became of it.
     type Answer: std::fmt::Debug + Send + 'static;
 
@@ -56,6 +60,17 @@ pub(crate) trait Work: std::fmt::Debug + Send + Sync + Sized + 'static {
         batch: &[Queued<Self>],
     ) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
 }
+
+/// Seconds from taking a batch to its answer, retries through an outage included. Every stream waits for it.
+static WRITES: LazyLock<Histogram<f64>> = LazyLock::new(|| {
+    let seconds = vec![0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0];
+    global::meter("headwater")
+        .f64_histogram("headwater.store.write.duration")
+        .with_unit("s")
+        .with_description("From taking a batch of writes to its answer.")
+        .with_boundaries(seconds)
+        .build()
+});
 
 /// A piece of work and where its answer goes.
 #[derive(Debug)]
@@ -258,7 +273,10 @@ async fn write_through_outage<W: Work>(
         };
         let error = match tried {
             Err(error @ StoreError::Unavailable(_)) => error,
-            other => return other,
+            other => {
+                WRITES.record(began.elapsed().as_secs_f64(), &[KeyValue::new("headwater.write", W::NAME)]);
+                return other;
+            }
         };
         let late = !sent && batch.iter().all(|item| item.work.is_late());
         if late || began.elapsed() > OUTAGE || stop.is_cancelled() {

@@ -349,6 +349,7 @@ impl Committer {
 }
 
 impl Work for Commit {
+    const NAME: &'static str = "commit";
     type Answer = Verdict;
 
     fn size(&self) -> usize {

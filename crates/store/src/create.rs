@@ -165,6 +165,7 @@ impl Creator {
 }
 
 impl Work for NewRun {
+    const NAME: &'static str = "create";
     type Answer = Created;
 
     fn size(&self) -> usize {

@@ -224,6 +224,15 @@ pub struct LogSettings {
     pub level: String,
 }
 
+/// `[telemetry]`: what is counted.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetrySettings {
+    /// Who may see it, beside the operator.
+    #[serde(default, deserialize_with = "secret")]
+    pub metrics_key: Option<SecretString>,
+}
+
 /// `[quiet]`: a process that nobody needs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -378,6 +387,9 @@ impl super::Settings {
                 "log.level",
                 "must be error, warn, info, debug, trace or off, or MODULE=LEVEL, with commas between",
             );
+        }
+        if self.telemetry.metrics_key.as_ref().is_some_and(|key| key.expose_secret().len() < 32) {
+            return fail("telemetry.metrics_key", "must be 32 or more characters; `openssl rand -hex 32` makes one");
         }
         if self.auth.operator_key.as_ref().is_some_and(|key| !is_operator_key(key.expose_secret())) {
             let must = "must be hw_op_ and 26 or more visible characters; make one with \

@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use super::request_id::client_request_id;
 use crate::error::{Answered, Cause};
+use crate::telemetry;
 
 /// Response extension: who asked. Set by authentication.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +44,7 @@ impl Open {
         self.told = true;
         let extensions = response.extensions();
         let status = response.status().as_u16();
+        telemetry::answered(&self.method, self.route(), status, self.started.elapsed());
         let who = extensions.get::<LoggedAs>().copied().unwrap_or_default();
         let code = extensions.get::<Answered>().map(|Answered(problem)| problem.code.as_str());
         let cause = extensions.get::<Cause>().map(|Cause(cause)| &**cause);
@@ -69,7 +71,7 @@ impl Open {
         match status {
             503 => line!(tracing::Level::WARN),
             500.. => line!(tracing::Level::ERROR),
-            200 if matches!(self.route(), "/healthz" | "/readyz") => line!(tracing::Level::DEBUG),
+            200 if matches!(self.route(), "/healthz" | "/readyz" | "/metrics") => line!(tracing::Level::DEBUG),
             _ => line!(tracing::Level::INFO),
         }
     }

@@ -16,6 +16,7 @@ pub mod health;
 pub mod lists;
 pub mod mcp;
 pub mod memory;
+pub mod metrics;
 pub mod plans;
 pub mod provider_keys;
 pub mod runs;

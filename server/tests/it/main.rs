@@ -8,4 +8,5 @@ mod quiet;
 mod runs;
 mod secrets;
 mod support;
+mod telemetry;
 mod tenancy;

@@ -98,6 +98,8 @@ async fn who_is_nobody_wakes_nobody() {
     assert_eq!(ready["status"], "quiet", "{}", site.process.log());
     nobody().get("/v1/nothing-of-the-kind").await.problem(404, "not_found");
     nobody().get("/openapi.json").await.ok(200);
+    let counted = site.operator().with("connection", "close").get("/metrics").await.text();
+    assert!(counted.contains("\nheadwater_awake 0\n"), "{counted}");
     for credential in ["hw_sk_short", "hw_op_wrong-but-long-enough-to-be-one-of-them", "no.jwt.atall"] {
         nobody().bearer(credential).get("/v1/runs").await.problem(401, "unauthenticated");
     }

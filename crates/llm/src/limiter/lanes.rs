@@ -25,6 +25,15 @@ struct Lane {
     key_of: Option<TenantId>,
 }
 
+/// How much goes on at a provider.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Calls that have their place.
+    pub in_use: usize,
+    /// Calls that wait for one.
+    pub waiting: usize,
+}
+
 /// The limiters of one provider.
 #[derive(Debug)]
 pub(crate) struct Lanes {
@@ -75,6 +84,16 @@ impl Lanes {
         for limiter in known.lanes.values() {
             limiter.set_share(known.share);
         }
+    }
+
+    /// Permits that are out and calls that wait, of all of them together.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let known = self.lock();
+        let states = known.lanes.values().map(ConcurrencyLimiter::state);
+        states.fold(Traffic::default(), |sum, state| Traffic {
+            in_use: sum.in_use + state.in_use,
+            waiting: sum.waiting + state.waiting,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

@@ -22,6 +22,7 @@ use self::adaptive::{Adaptive, Load};
 use self::breaker::{Breaker, Passage, Shut};
 use self::fair::{FairQueue, Payer};
 pub(crate) use self::lanes::Lanes;
+pub use self::lanes::Traffic;
 use crate::request::CallContext;
 
 /// How many may wait.

@@ -115,6 +115,7 @@ pub(super) fn stream(
         if let End::Failed(failure) = &end {
             settlement.error = Some(Box::new(failure.problem.clone()));
         }
+        gateway.labels(model).settled(&settlement, set_aside.is_some());
         yield Ok(LlmEvent::Settled(settlement));
         match end {
             End::Finished(finish_reason) => yield Ok(LlmEvent::Finished { finish_reason }),

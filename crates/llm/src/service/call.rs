@@ -239,12 +239,14 @@ pub(super) fn stream(
                             .settle(None, Outcome::Cancelled, &estimate, &gateway.estimator, price_at)
                             .await
                             .within(set_aside);
+                        gateway.labels(model).settled(&settlement, is_reserved);
                         drop((reservation, permit));
                         yield Ok(LlmEvent::Settled(settlement));
                         return;
                     }
                     Some(Err(failure)) => {
                         tell(permit, &failure, &timeouts, gateway.retry.max_hint);
+                        gateway.labels(model).refused(&failure);
                         // Refused, or never received: nobody pays for it. Before it is asked again, under the same id.
                         reservation.release().await;
                         let failure = if own_key.is_some() { failure.with_own_key() } else { failure };
@@ -301,6 +303,7 @@ pub(super) fn stream(
                             End::Failed(_) | End::Finished(_) | End::Cancelled => drop(permit),
                         }
                         drop(reservation);
+                        gateway.labels(model).settled(&settlement, is_reserved);
                         yield Ok(LlmEvent::Settled(settlement));
                         match end {
                             End::Finished(finish_reason) => {

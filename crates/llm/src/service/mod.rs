@@ -22,7 +22,8 @@ use secrecy::SecretString;
 use crate::estimate::CostEstimator;
 use crate::event::LlmEvent;
 use crate::failure::Failure;
-use crate::limiter::{ConcurrencyLimiter, Lanes, QueueBounds};
+use crate::limiter::{ConcurrencyLimiter, Lanes, QueueBounds, Traffic};
+use crate::metrics::Labels;
 use crate::prices::{ModelFacts, Prices};
 use crate::provider::{Provider, ProviderConfig};
 use crate::request::{CallContext, Keys, ModelRequest};
@@ -178,6 +179,11 @@ impl GatewayLlmService {
         registered.provider.stop(response, own_key(keys, model).ok()?).await
     }
 
+    /// How much goes on at each provider, by its name.
+    pub fn traffic(&self) -> Vec<(String, Traffic)> {
+        self.0.providers.iter().map(|(name, registered)| (name.clone(), registered.lanes.traffic())).collect()
+    }
+
     /// Lets go of connections to providers that nobody uses. Opens none.
     pub fn shed_connections(&self) {
         for registered in self.0.providers.values() {
@@ -256,6 +262,11 @@ impl Gateway {
             // Where files are taken, a page is looked at as a picture.
             crate::Shown::File(_) => takes("file") || takes("image"),
         }
+    }
+
+    /// How a model is called where it is counted.
+    fn labels(&self, model: &str) -> Labels {
+        Labels::new(model, self.prices.facts(model).map(|facts| facts.entry.as_str()))
     }
 
     /// Which limiter a model's calls pass.
