@@ -75,6 +75,16 @@ impl MasterKey {
         hex(&self.derive("database/app"))
     }
 
+    /// What the `wake` role logs in with.
+    pub fn derive_wake_password(&self) -> String {
+        hex(&self.derive("database/wake"))
+    }
+
+    /// What `POST /wake` takes.
+    pub fn derive_wake_key(&self) -> String {
+        format!("hw_wk_{}", URL_SAFE_NO_PAD.encode(self.derive("wake")))
+    }
+
     /// The operator's key, where none is set.
     pub fn derive_operator_key(&self) -> String {
         format!("hw_op_{}", URL_SAFE_NO_PAD.encode(self.derive("operator")))

@@ -2,7 +2,7 @@
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use headwater_protocol::Problem;
 use utoipa::OpenApi;
@@ -115,6 +115,7 @@ pub fn router(state: AppState, page: bool) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
+        .route("/wake", post(health::wake))
         .route("/docs", get(docs::operations))
         .route("/docs/errors", get(docs::errors))
         .route("/openapi.json", get(move || std::future::ready(Json(document))));

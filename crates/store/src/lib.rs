@@ -19,6 +19,7 @@
 //! | [`commit`], [`create`] | writes of many runs in few statements |
 //! | [`bus`] | hints between replicas |
 //! | [`pack`] | logs of finished runs in fewer rows, when there is time |
+//! | [`waker`] | when somebody outside has to wake the service |
 //! | [`migrate`] | roles, migrations, the lint of the wall |
 //! | [`embedded`] | a private Postgres |
 
@@ -40,6 +41,7 @@ pub mod scoped;
 pub mod terms;
 mod tls;
 pub mod unscoped;
+pub mod waker;
 
 pub use bus::{Bus, Hint, ListenAt, Listener};
 pub use commit::Committer;

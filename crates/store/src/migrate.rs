@@ -23,6 +23,8 @@ pub struct MigrateOptions {
     pub admin_url: String,
     /// The password that the `app` role is to log in with.
     pub app_password: String,
+    /// The same of the `wake` role.
+    pub wake_password: String,
     /// Begins the names of our roles.
     pub prefix: String,
 }
@@ -41,6 +43,11 @@ impl Roles {
             return Err(StoreError::Database("the role prefix must be lowercase letters, digits and _".into()));
         }
         Ok(Self { prefix: prefix.to_owned() })
+    }
+
+    /// The role that may ask when something is due, and nothing else.
+    pub fn wake(&self) -> String {
+        self.name("wake")
     }
 
     fn name(&self, role: &str) -> String {
@@ -95,6 +102,7 @@ pub async fn migrate(options: &MigrateOptions) -> Result<usize, StoreError> {
         .await?;
     give_settings(&admin, &roles.app()).await?;
     give_password(&admin, options, &roles.app(), made_app).await?;
+    give_wake_password(&admin, options, &roles.wake()).await?;
     Ok(migrated(&admin).await.saturating_sub(before))
 }
 
@@ -135,6 +143,20 @@ async fn give_password(admin: &Client, options: &MigrateOptions, role: &str, mad
     }
     let password = options.app_password.replace('\'', "''");
     Ok(admin.batch_execute(&format!("ALTER ROLE \"{role}\" PASSWORD '{password}'")).await?)
+}
+
+/// The same for the `wake` role, which belongs to whoever the `app` role belongs to.
+async fn give_wake_password(admin: &Client, options: &MigrateOptions, role: &str) -> Result<(), StoreError> {
+    let login = (role.to_owned(), options.wake_password.clone());
+    if password_is_asked(admin, role).await? && connect(&options.admin_url, Some(&login)).await.is_ok() {
+        return Ok(());
+    }
+    let password = options.wake_password.replace('\'', "''");
+    match admin.batch_execute(&format!("ALTER ROLE \"{role}\" PASSWORD '{password}'")).await {
+        // Roles belong to the whole cluster; another database's migration says the same at this moment.
+        Err(error) if error.to_string().contains("concurrently") => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 /// How many migrations have run.

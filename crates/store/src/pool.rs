@@ -351,7 +351,7 @@ pub(crate) fn config(url: &str) -> Result<(tokio_postgres::Config, bool), StoreE
 }
 
 /// The same without any options but the URL's own.
-fn bare_config(url: &str) -> Result<(tokio_postgres::Config, bool), StoreError> {
+pub(crate) fn bare_config(url: &str) -> Result<(tokio_postgres::Config, bool), StoreError> {
     let (url, verify) = tls::split_mode(url);
     let form = "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE";
     if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {

@@ -145,6 +145,7 @@ async fn template() -> String {
             let options = MigrateOptions {
                 admin_url: with_database(admin_url(), &name),
                 app_password: APP_PASSWORD.into(),
+                wake_password: APP_PASSWORD.into(),
                 prefix: PREFIX.into(),
             };
             migrate(&options).await.expect("migrates the template");

@@ -114,17 +114,10 @@ async fn identify(state: &AppState, request: &Parts) -> Result<Credential, ApiEr
         let RouteKind::Ticket(run) = RouteKind::of(request) else { return Err(missing().into()) };
         return by_ticket(state, &ticket, run).await;
     }
-    let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
-    let value = values.next().ok_or_else(missing)?;
-    if values.next().is_some() {
+    if headers.get_all(http::header::AUTHORIZATION).iter().nth(1).is_some() {
         return Err(Problem::new(ErrorCode::Unauthenticated, "send one Authorization header").into());
     }
-    let text = value.to_str().map_err(|_| missing())?;
-    let (scheme, secret) = text.split_once(' ').ok_or_else(missing)?;
-    let secret = secret.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || secret.is_empty() {
-        return Err(missing().into());
-    }
+    let secret = bearer(headers).ok_or_else(missing)?;
     if secret.starts_with("hw_op_") {
         if state.auth.is_operator(secret) {
             return Ok(Credential::Operator);
@@ -135,6 +128,14 @@ async fn identify(state: &AppState, request: &Parts) -> Result<Credential, ApiEr
         return by_key(state, secret, headers).await;
     }
     by_token(state, secret, headers).await
+}
+
+/// The secret of a request that bears one, and one only.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
+    Some(secret.trim()).filter(|secret| scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty())
 }
 
 fn unknown() -> Problem {

@@ -11,7 +11,7 @@ mod tickets;
 mod tokens;
 
 pub use caller::{Caller, CallerKind, Operator, UserRef};
-pub use middleware::{RouteKind, authenticate};
+pub use middleware::{RouteKind, authenticate, bearer};
 pub use tickets::Tickets;
 pub use tokens::{Claims, Tokens};
 
@@ -34,6 +34,7 @@ pub struct Auth {
     store: Store,
     pepper: Arc<hmac::Key>,
     operator: Arc<hmac::Tag>,
+    waker: Arc<hmac::Tag>,
     operator_key: Arc<hmac::Key>,
     /// Signs and reads user tokens.
     pub tokens: Arc<Tokens>,
@@ -56,6 +57,7 @@ impl Auth {
             store,
             pepper: Arc::new(master.pepper()),
             operator: Arc::new(hmac::sign(&random, operator_key.as_bytes())),
+            waker: Arc::new(hmac::sign(&random, master.derive_wake_key().as_bytes())),
             operator_key: Arc::new(random),
             tokens: Arc::new(Tokens::new(master)),
             tickets: Arc::new(Tickets::new(master)),
@@ -65,6 +67,11 @@ impl Auth {
             origins: Cache::builder().max_capacity(1_000).time_to_live(cache).build(),
             strangers: Arc::new(Semaphore::new(4)),
         }
+    }
+
+    /// Whether this is the key that a waker has.
+    pub fn is_waker(&self, secret: &str) -> bool {
+        hmac::verify(&self.operator_key, secret.as_bytes(), (*self.waker).as_ref()).is_ok()
     }
 
     /// Whether this is the operator's key.

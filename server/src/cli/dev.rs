@@ -114,6 +114,7 @@ async fn bring_up(args: DevArgs) -> anyhow::Result<Up> {
     let options = MigrateOptions {
         admin_url,
         app_password: settings::app_password(&settings)?,
+        wake_password: settings::master_key(&settings)?.derive_wake_password(),
         prefix: settings.database.role_prefix.clone(),
     };
     migrate(&options).await.with_context(|| format!("could not prepare {}", database.words()))?;

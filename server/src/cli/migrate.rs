@@ -24,6 +24,7 @@ pub(super) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
     let options = MigrateOptions {
         admin_url: url.expose_secret().to_owned(),
         app_password: settings::app_password(&settings)?,
+        wake_password: settings::master_key(&settings)?.derive_wake_password(),
         prefix: database.role_prefix.clone(),
     };
     let shown = settings::shown(&options.admin_url);

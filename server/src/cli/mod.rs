@@ -10,6 +10,7 @@
 //! | `dev` | `headwater`, `headwater dev`: everything, from nothing (`postgres`, `demo`, `progress` are its parts) |
 //! | `serve` | `headwater serve`: the server alone |
 //! | `migrate`, `doctor`, `openapi` | about this installation |
+//! | `wake` | wakes a service that sleeps, from outside |
 //! | `tenant`, `key` | the operator's work, over HTTP |
 //! | `budget` | both, over HTTP |
 //! | `agent`, `chat` | a tenant's work, over HTTP |
@@ -38,6 +39,7 @@ mod settings;
 mod signals;
 mod tenant;
 mod transcript;
+mod wake;
 
 use std::fmt;
 use std::process::exit;
@@ -62,6 +64,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Make or update roles and schema in the database
     Migrate(migrate::MigrateArgs),
+    /// Wake a service that sleeps, if something is due
+    Wake(wake::WakeArgs),
     /// Make and list tenants (operator)
     Tenant(tenant::TenantArgs),
     /// Make, list and revoke the keys of a tenant (operator)
@@ -111,6 +115,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Dev(args)) => dev::run(args).await,
         Some(Command::Serve(args)) => serve::run(args).await,
         Some(Command::Migrate(args)) => migrate::run(args).await,
+        Some(Command::Wake(args)) => wake::run(args).await,
         Some(Command::Tenant(args)) => tenant::run(args).await,
         Some(Command::Key(args)) => key::run(args).await,
         Some(Command::Budget(args)) => budget::run(args).await,

@@ -5,9 +5,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use headwater_protocol::ErrorCode;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use secrecy::ExposeSecret as _;
 
+use crate::auth::bearer;
 use crate::error::ApiError;
 use crate::telemetry;
 use crate::wiring::AppState;
@@ -17,9 +18,7 @@ const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All counters. Asks nobody, wakes nothing.
 pub async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
-    let secret = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, secret)| secret.trim());
-    let may = secret.is_some_and(|secret| {
+    let may = bearer(&headers).is_some_and(|secret| {
         let own = state
             .metrics_key
             .as_ref()

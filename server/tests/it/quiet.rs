@@ -54,6 +54,15 @@ fn hanging_up(user: User) -> User {
     User { id: user.id, key: close(user.key), token: close(user.token) }
 }
 
+/// What `headwater wake` says here, and whether it went well.
+async fn headwater_wake(site: &Site) -> (bool, String) {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_headwater"));
+    command.args(["wake", "--url", &site.url]).env_clear().envs(site.environment(&[]));
+    let done = command.output().await.expect("it starts");
+    let words = [done.stdout, done.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    (done.status.success(), words.concat())
+}
+
 async fn start(more: &[(&str, &str)]) -> OwnSite {
     let all: Vec<_> = QUIET.iter().chain(&[("HEADWATER__LOG__LEVEL", "info")]).chain(more).copied().collect();
     Site::start(&all).await
@@ -183,6 +192,8 @@ async fn what_is_due_by_itself_needs_somebody_who_wakes() {
     .await;
     assert!(!is_quiet(&site.process));
     // Somebody looks who does nothing else, and may do nothing else.
+    let (looked, words) = headwater_wake(&site).await;
+    assert!(looked && words.starts_with("nothing is due before "), "{words}");
     let admin = site.database.admin().await;
     let ask = "SET ROLE headwater_wake; SELECT headwater.next_wake_at() - date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'";
     let rows = admin.rows(ask).await.expect("it may ask");
@@ -194,11 +205,34 @@ async fn what_is_due_by_itself_needs_somebody_who_wakes() {
         assert!(refused.to_string().contains("42501"), "{forbidden}: {refused}");
     }
     quiet(&site.process).await;
-    // Money from a person does not wait for midnight.
-    let more = json!({"limit": {"usd": "5"}});
-    tenant.api.with("connection", "close").patch(&format!("/v1/budgets/{budget}"), more).await.ok(200);
-    assert_eq!(alice.key.ended(&run).await["status"], "completed");
+    assert_eq!(said(&site.process, "\"awake\""), 1, "asking woke nobody");
+    // The next day, with money for it: whoever looks now wakes the service, which goes on by itself.
+    admin.rows("RESET ROLE").await.expect("a superuser again");
+    let budget = budget.trim_start_matches("bud_");
+    let pass = format!(
+        "UPDATE headwater.budgets SET limit_nano_usd = 5000000000 WHERE budget_id = '{budget}';
+         UPDATE headwater.budget_counters SET period = period - 1 WHERE budget_id = '{budget}'"
+    );
+    admin.execute(&pass).await.expect("time passes");
+    let (looked, words) = headwater_wake(&site).await;
+    assert!(looked && words.contains(": woke http://"), "{words}");
+    assert_eq!(said(&site.process, "\"awake\""), 2);
+    eventually("the run has ended, and nobody has asked for it", || async {
+        let sql = "SELECT status FROM headwater.runs";
+        let status = admin.rows(sql).await.expect("rows")[0][0].clone();
+        (status.as_deref() == Some("completed")).then_some(())
+    })
+    .await;
     quiet(&site.process).await;
+    let (looked, words) = headwater_wake(&site).await;
+    assert!(looked && !words.contains("woke"), "{words}");
+    // Not everybody may wake it.
+    let nobody = site.anybody().with("connection", "close");
+    for other in [nobody.clone(), nobody.bearer("hw_wk_made-up"), tenant.api.with("connection", "close")] {
+        other.post("/wake", json!({})).await.problem(401, "unauthenticated");
+    }
+    assert_eq!(said(&site.process, "\"awake\""), 2);
+    assert_eq!(alice.key.ended(&run).await["result"]["text"], "Rich again.");
 }
 
 #[tokio::test]

@@ -250,8 +250,12 @@ async fn every_hole_in_the_roles_is_reported() {
     let name = format!("test_{id}");
     database.admin().await.create_database(&name, None).await.expect("makes a database");
     let admin_url = headwater_store::admin::with_database(&database.admin_url, &name);
-    let options =
-        MigrateOptions { admin_url: admin_url.clone(), app_password: APP_PASSWORD.into(), prefix: prefix.clone() };
+    let options = MigrateOptions {
+        admin_url: admin_url.clone(),
+        app_password: APP_PASSWORD.into(),
+        wake_password: APP_PASSWORD.into(),
+        prefix: prefix.clone(),
+    };
     migrate(&options).await.expect("migrates");
     let mut options = StoreOptions::new(admin_url.clone());
     options.login = Some((format!("{prefix}app"), APP_PASSWORD.into()));
