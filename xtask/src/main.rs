@@ -82,6 +82,12 @@ enum Command {
         #[arg(long)]
         if_there: bool,
     },
+    /// The proof that a quiet process sends nothing, for so long: takes root and iproute2
+    Quiet {
+        /// How long nothing may go out
+        #[arg(long, default_value_t = 660)]
+        seconds: u64,
+    },
     /// The MCP client against the protocol's conformance suite and reference server, which npm fetches
     Mcp,
     /// What CI runs: lint, openapi, test
@@ -117,6 +123,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Prices { table, write, add } => prices::run(&table, write, &add),
         Command::Load { arguments } => load::run(&arguments),
         Command::Providers { if_there } => providers::providers(if_there),
+        Command::Quiet { seconds } => test::quiet(seconds),
         Command::Mcp => mcp::mcp(),
         Command::Ci => ci(),
     }

@@ -16,6 +16,14 @@ pub(crate) fn run(arguments: &[OsString]) -> anyhow::Result<()> {
     run_built(&build(arguments)?, arguments)
 }
 
+/// The proof of quiet alone, for so many seconds.
+pub(crate) fn quiet(seconds: u64) -> anyhow::Result<()> {
+    let mut command = Command::new(std::env::current_exe().context("this program")?);
+    command.args(["test", "-p", "headwater", "--test", "it", "--", "alone::", "--nocapture"]);
+    command.env("HEADWATER_TEST_QUIET_SECONDS", seconds.to_string()).env("HEADWATER_TEST_REQUIRE_ALONE", "1");
+    cargo::run(&mut command)
+}
+
 /// Whether the arguments say themselves which packages are meant.
 fn names_packages(arguments: &[OsString]) -> bool {
     let ours = arguments.iter().take_while(|argument| *argument != "--").filter_map(|argument| argument.to_str());

@@ -3,6 +3,7 @@
 //! Promises that a test which passes with it has met real sockets, a real Postgres as the application role, and real
 //! processes. Never part of the product: only tests and the load test depend on it.
 
+pub mod alone;
 pub mod database;
 pub mod keeping;
 pub mod model;
@@ -12,6 +13,7 @@ pub mod random;
 pub mod tap;
 pub mod tools;
 
+pub use alone::Alone;
 pub use database::Database;
 pub use keeping::KeepingModel;
 pub use model::ModelServer;

@@ -1,5 +1,6 @@
 //! The server from outside: the real binary on a real database, talked to over HTTP.
 
+mod alone;
 mod api;
 mod crash;
 mod layering;
