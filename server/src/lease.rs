@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use headwater_agent::AgentRuntime;
-use headwater_protocol::ReplicaId;
+use headwater_protocol::{ReplicaId, Timestamp};
 use headwater_store::replica::clock;
 use headwater_store::{Bus, Hint, Replica, Share, Store, StoreError};
 use headwater_stream::MessageStreamManager;
@@ -23,6 +23,8 @@ const WITHOUT_HINTS: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Between two looks after logs that are kept no longer.
 const RETENTION: Duration = Duration::from_secs(60);
+/// Runs that are due, in one transaction.
+const RELEASE: i32 = 64;
 /// Logs compacted in one transaction.
 const COMPACT: i32 = 32;
 /// How long runs that are let go of may take to notice.
@@ -158,6 +160,7 @@ impl Lease {
         let every = if self.bus.listens() { self.length + self.length / 10 } else { WITHOUT_HINTS.min(self.length) };
         loop {
             // Before the look at what nobody owns, which then finds them.
+            let next = self.release_delayed().await;
             if let Err(error) = unscoped.wake_expired().await {
                 tracing::warn!(%error, "could not look for calls that nobody has answered in time");
             }
@@ -205,10 +208,30 @@ impl Lease {
                     tracing::warn!(%error, "old requests could not be forgotten; tried again in an hour");
                 }
             }
+            let until_next = next.map_or(every, |at| {
+                let left = u64::try_from(at.ms() - Timestamp::now().ms()).unwrap_or_default();
+                every.min(Duration::from_millis(left.max(1)))
+            });
             tokio::select! {
-                () = tokio::time::sleep(every) => {}
+                () = tokio::time::sleep(until_next) => {}
                 () = self.state.claim.notified() => {}
+                () = self.runtime.delayed_accepted() => {}
                 () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Gives runs that were to begin later, and are due, their places. When the next one is due.
+    async fn release_delayed(&self) -> Option<Timestamp> {
+        let unscoped = self.store.unscoped("runs that are due are of any tenant");
+        loop {
+            match unscoped.release_delayed(RELEASE).await {
+                Ok((released, next)) if released < i64::from(RELEASE) => return next,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "could not look for runs that are due");
+                    return None;
+                }
             }
         }
     }

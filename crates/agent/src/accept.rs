@@ -51,8 +51,17 @@ pub struct NewRunRequest {
     pub metadata: Metadata,
     /// The call that it carries out, if somebody's run asks for it.
     pub of_call: Option<OfCall>,
+    /// Not before then. What is past means now.
+    pub run_at: Option<Timestamp>,
     /// What a repeated request must find again.
     pub idempotency: Option<RunIdempotency>,
+}
+
+impl NewRunRequest {
+    /// Whether it begins later.
+    pub(crate) fn is_delayed(&self) -> bool {
+        self.run_at.is_some_and(|at| at > Timestamp::now())
+    }
 }
 
 /// How many runs there may be below one that nobody has called, in all of the tree of them.
@@ -148,7 +157,7 @@ fn to_json(value: &impl serde::Serialize) -> serde_json::Value {
 pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until: Instant) -> (Draft, NewRun) {
     let (run_id, message, token) = (RunId::new(), MessageId::new(), LeaseToken::new());
     let at = Timestamp::now();
-    let agent = &request.agent;
+    let (agent, delayed, run_at) = (&request.agent, request.is_delayed(), request.run_at);
     let mut config = effective(agent.config.clone(), &request.overrides);
     if let Some(of) = request.of_call {
         config.user_visibility = config.user_visibility.within(of.visibility);
@@ -164,7 +173,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
             agent: agent.id,
             agent_version: agent.version,
             input_messages: vec![message],
-            run_at: None,
+            run_at,
             after_run: None,
         },
         EventBody::RunStarted {
@@ -220,6 +229,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
             max_below: MAX_BELOW,
         }),
         created_at: at.0,
+        run_at: run_at.filter(|_| delayed).map(|at| at.0),
         idempotency: request.idempotency,
     };
     let run = Run {
@@ -240,7 +250,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
         priority: config.priority,
         on_conflict: request.on_conflict,
         on_disconnect: request.on_disconnect,
-        run_at: None,
+        run_at,
         after_run: None,
         result: None,
         error: None,

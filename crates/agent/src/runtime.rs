@@ -18,6 +18,7 @@ use headwater_store::create::Created;
 use headwater_store::{Bus, Busy, Creator, Packer, Replica, Share, Store, StoreError, TermsBook};
 use headwater_stream::{MessageStreamManager, RunIdentity, RunWriter};
 use headwater_vault::Vault;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -104,6 +105,8 @@ pub(crate) struct Inner {
     hold: Mutex<CancellationToken>,
     /// Nothing new is begun.
     draining: AtomicBool,
+    /// Told when a run was accepted that begins later.
+    delayed: Notify,
 }
 
 #[derive(Debug)]
@@ -176,6 +179,7 @@ impl AgentRuntime {
                 shown: Places::new(8, (4 * MAX_UPLOAD_BYTES) >> 10),
                 hold,
                 draining,
+                delayed: Notify::new(),
             }),
         }
     }
@@ -183,6 +187,11 @@ impl AgentRuntime {
     /// Runs that this process works on or keeps waiting.
     pub fn live_runs(&self) -> usize {
         self.inner.live.len()
+    }
+
+    /// Waits until a run is accepted here that begins later, or was since the last time. For one task.
+    pub async fn delayed_accepted(&self) {
+        self.inner.delayed.notified().await;
     }
 
     /// Room for a tenant's uploads, in KiB. Each takes what is there of it for as long as that is in memory.
@@ -222,19 +231,22 @@ impl AgentRuntime {
             let words = "a tool of this agent may ask somebody, and `approvals.deciders` names nobody who may decide";
             return Err(Problem::new(ErrorCode::NoApprover, words));
         }
-        if let Some(refused) = Box::pin(self.would_begin_too_late(&request)).await {
+        let delayed = request.is_delayed();
+        if !delayed && let Some(refused) = Box::pin(self.would_begin_too_late(&request)).await {
             return Err(refused);
         }
         let (tenant, user) = (request.tenant, request.user);
         // What belongs to a run that is under way is not refused for what others are.
-        if request.of_call.is_none() && request.on_conflict != OnConflict::Steer {
+        if request.of_call.is_none() && request.on_conflict != OnConflict::Steer && !delayed {
             Box::pin(self.may_have_more(tenant)).await?;
         }
-        if request.of_call.is_none() {
+        // What there is by then nobody knows.
+        if request.of_call.is_none() && !delayed {
             Box::pin(self.may_pay(&request)).await?;
         }
-        let slot = self.inner.slots.try_enter(tenant);
+        let slot = if delayed { None } else { self.inner.slots.try_enter(tenant) };
         if slot.is_none()
+            && !delayed
             && let Err(limit) = self.inner.slots.may_wait(tenant)
         {
             return Err(Problem::new(
@@ -251,6 +263,13 @@ impl AgentRuntime {
         match created {
             Created::Yes { ord, after_run, running, gives_way } => {
                 self.give_way(Scope { tenant, user: Some(user) }, gives_way);
+                if delayed {
+                    let grace = draft.grace;
+                    let visibility = draft.config.user_visibility;
+                    // Whoever sweeps when it is due takes it up; here it is known when that is.
+                    self.inner.delayed.notify_one();
+                    return Ok(Accepted::New { run: Box::new(draft.run), visibility, grace });
+                }
                 Ok(self.admit(tenant, user, draft, slot, ord, after_run, running))
             }
             Created::Steered(run) => {

@@ -77,6 +77,9 @@ pub struct NewRunParams {
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub source: Option<RunOfCall>,
     pub created_at: jiff::Timestamp,
+    /// Not before then: it is asked nothing about its thread until it is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_at: Option<jiff::Timestamp>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<RunIdempotency>,
 }

@@ -379,6 +379,16 @@ impl Unscoped {
         Ok((row.try_get("place")?, row.try_get("replicas")?))
     }
 
+    /// Gives runs that were to begin later, and are due, their places in their threads, so many at a time. How many that were,
+    /// and when the next one is due.
+    pub async fn release_delayed(&self, at_most: i32) -> Result<(i64, Option<Timestamp>), StoreError> {
+        let sql = "SELECT headwater.release_delayed(array_agg(d.tenant_id), array_agg(d.run_id))
+                   FROM headwater.delayed_due($1) d";
+        let released: Option<i64> = self.one(sql, &[&at_most]).await?;
+        let next: Option<jiff::Timestamp> = self.one("SELECT headwater.delayed_next()", &[]).await?;
+        Ok((released.unwrap_or(0), next.map(Timestamp)))
+    }
+
     /// What there is to do for the service as a whole.
     pub async fn work_ahead(&self) -> Result<WorkAhead, StoreError> {
         let sql = "SELECT under_way, must_at, waker_seen_at FROM headwater.work_ahead()";

@@ -437,7 +437,7 @@ impl Reader {
                 self.terminal_seen = true;
                 return Next::SendAndClose(frame::closing(self.run, Closing::Done, None).into());
             }
-            return self.at_tail(page.tail, page.suspended_for);
+            return self.at_tail(page.tail, page.waits);
         }
         let tenant = self.params.scope.tenant;
         if !self.manager.quota.replayed(tenant, self.owner, page.lines.len()) {
@@ -448,11 +448,11 @@ impl Reader {
         if page.status.is_terminal() && page.last == page.tail { self.finish(frames) } else { Next::Send(frames) }
     }
 
-    fn at_tail(&mut self, tail: u64, suspended_for: Option<Duration>) -> Next {
+    fn at_tail(&mut self, tail: u64, waits: Option<Duration>) -> Next {
         let is_new = !std::mem::replace(&mut self.caught_up, true);
         let caught_up = if is_new { frame::caught_up(self.run, tail) } else { String::new() };
-        if let Some(waited) = suspended_for.filter(|_| self.manager.options.ends_suspended) {
-            // For as long again as it has waited: a tab that is left open learns of what somebody else decides, and keeps
+        if let Some(waited) = waits.filter(|_| self.manager.options.ends_suspended) {
+            // For as long again as it has waited, or until it begins: a tab that is left open learns of what somebody else decides, and keeps
             // nobody awake.
             let retry = waited.clamp(SUSPENDED_RETRY.0, SUSPENDED_RETRY.1);
             self.sent_away(retry);

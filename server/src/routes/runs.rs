@@ -404,6 +404,7 @@ async fn request(
         external_id: params.external_id.clone(),
         metadata: params.metadata.clone().unwrap_or_default(),
         of_call: None,
+        run_at: params.run_at,
         idempotency: idempotency.map(|once| RunIdempotency {
             actor: once.actor,
             idempotency_key: once.key.clone(),

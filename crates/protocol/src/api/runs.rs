@@ -11,6 +11,9 @@ use crate::event::{Event, Pending, RunResult};
 use crate::message::{Content, Message, Metadata};
 use crate::{AgentId, CallId, MessageId, Money, Problem, RunId, ThreadId, Timestamp, Usage, UserId};
 
+/// How far ahead a run may be asked for.
+const MAX_AHEAD_MS: i64 = 366 * 86_400_000;
+
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -260,7 +263,8 @@ pub struct RunParams {
     /// Own pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
-    /// Not before then. This release has no delayed runs: it must be absent or `null`.
+    /// Not before then, within 366 days; what is past means now. Until it is due the run has no place in its thread: nothing
+    /// waits behind it, `on_conflict` means nothing, and what its model sees is the thread as it is then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_at: Option<Timestamp>,
     /// `reject` or `enqueue`; as the agent says unless given.
@@ -344,8 +348,8 @@ impl RunParams {
             }
             check_metadata(&thread.metadata)?;
         }
-        if self.run_at.is_some() {
-            return Err(Problem::invalid("/run_at", "this release has no delayed runs yet"));
+        if self.run_at.is_some_and(|at| at.ms() - Timestamp::now().ms() > MAX_AHEAD_MS) {
+            return Err(Problem::invalid("/run_at", "must be within 366 days from now"));
         }
         Ok(())
     }

@@ -163,7 +163,7 @@ fn call(row: &Row) -> Result<StoredCall, StoreError> {
         Some(id) => Some(SubRun {
             run: RunId::from_uuid(id),
             agent: (AgentId::from_uuid(row.try_get("sub_agent")?), row.try_get("sub_agent_version")?),
-            status: RunStatus::parse(row.try_get("sub_status")?)
+            status: super::runs::run_status(row.try_get("sub_status")?)
                 .ok_or_else(|| StoreError::Corrupt("the status of a run".into()))?,
             result: row.try_get::<_, Option<Json<_>>>("sub_result")?.map(|Json(result)| result),
             error: row.try_get::<_, Option<Json<_>>>("sub_error")?.map(|Json(error)| error),

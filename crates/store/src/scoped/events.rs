@@ -41,8 +41,8 @@ pub struct LogPage {
     pub on_disconnect: OnDisconnect,
     /// How long one may be away.
     pub disconnect_grace: Duration,
-    /// For how long it has waited for somebody, if it does.
-    pub suspended_for: Option<Duration>,
+    /// For how long it has waited for somebody, or will until it begins, if it does.
+    pub waits: Option<Duration>,
 }
 
 impl UserScopedStorage {
@@ -69,13 +69,13 @@ impl UserScopedStorage {
             last,
             tail: row.try_get::<_, i64>("tail")? as u64,
             earliest: row.try_get::<_, i64>("log_earliest")? as u64,
-            status: RunStatus::parse(status).ok_or_else(|| StoreError::Corrupt(format!("run status {status}")))?,
+            status: runs::run_status(status).ok_or_else(|| StoreError::Corrupt(format!("run status {status}")))?,
             visibility,
             user: UserId::from_uuid(row.try_get("user_id")?),
             on_disconnect: word(row, "on_disconnect")?,
             disconnect_grace: Duration::from_millis(row.try_get::<_, i64>("disconnect_grace_ms")?.max(0) as u64),
-            suspended_for: row
-                .try_get::<_, Option<i64>>("suspended_ms")?
+            waits: row
+                .try_get::<_, Option<i64>>("waits_ms")?
                 .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default())),
         }))
     }
@@ -99,7 +99,8 @@ impl UserScopedStorage {
 /// merged into one, row-level security lets the index have no part in it.
 const PAGE: &str =
     "SELECT r.user_id, r.tail, r.log_earliest, r.status, r.visibility, r.on_disconnect, r.disconnect_grace_ms,
-            CASE WHEN r.status = 'suspended' THEN (extract(epoch FROM clock_timestamp() - r.suspended_at) * 1000)::bigint END AS suspended_ms,
+            CASE r.status WHEN 'suspended' THEN (extract(epoch FROM clock_timestamp() - r.suspended_at) * 1000)::bigint
+                          WHEN 'delayed' THEN greatest((extract(epoch FROM r.run_at - clock_timestamp()) * 1000)::bigint, 0) END AS waits_ms,
            (SELECT array_agg(e.events ORDER BY e.seq_from) FROM (
                 (SELECT page.events, page.seq_from
                  FROM (SELECT coalesce((SELECT b.seq_from FROM headwater.run_events b

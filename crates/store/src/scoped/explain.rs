@@ -72,6 +72,11 @@ fn waiting(run: &Run, fold: Fold, pending: &[Pending], before: Option<RunId>) ->
     };
     match run.status {
         RunStatus::Queued => {
+            // Until then it has no place in its thread, and waits for nothing else.
+            if let Some(at) = run.run_at.filter(|at| *at > Timestamp::now()) {
+                let left = u64::try_from(at.ms() - Timestamp::now().ms()).unwrap_or_default();
+                return Some(Waiting { predicted_ms: Some(left), ..plain("run_at", run.created_at, None) });
+            }
             let reason = if before.is_some() { "thread_busy" } else { "concurrency" };
             Some(plain(reason, run.created_at, before.map(|run| run.to_string())))
         }

@@ -93,7 +93,7 @@ impl UserScopedStorage {
         }
         let active = tx
             .query_opt(
-                "SELECT run_id FROM headwater.runs WHERE thread_id = $1 AND status NOT IN ('completed', 'failed', 'cancelled')
+                "SELECT run_id FROM headwater.runs WHERE thread_id = $1 AND status NOT IN ('completed', 'failed', 'cancelled', 'delayed')
                  ORDER BY ord LIMIT 1",
                 &[&thread.uuid()],
             )

@@ -105,7 +105,7 @@ pub struct RunForEnd {
 pub(super) const COLUMNS: &str = "r.run_id, r.thread_id, r.user_id, r.agent_id, r.agent_version, r.model, r.external_id, r.status, r.tail, \
     r.input_messages, r.attempt, r.steps, r.priority, r.on_conflict, r.on_disconnect, r.after_run, r.result, r.error, r.usage, \
     r.cost_nano_usd, r.cost_estimated, r.metadata, r.cancel_requested_at, r.created_at, r.started_at, r.suspended_at, r.finished_at, \
-    r.visibility, r.woken, r.parent_run, r.parent_call";
+    r.visibility, r.woken, r.parent_run, r.parent_call, r.run_at";
 
 /// The log of a run that is under way, as `events`.
 pub(super) const OPEN_LOG: &str = "CASE WHEN r.status IN ('running', 'suspended') THEN
@@ -134,6 +134,11 @@ pub(crate) fn usage(counts: &[i64]) -> Usage {
     }
 }
 
+/// A status as the database writes it. One that is `delayed` is queued to everybody else: it has no place in its thread yet.
+pub(crate) fn run_status(text: &str) -> Option<RunStatus> {
+    if text == "delayed" { Some(RunStatus::Queued) } else { RunStatus::parse(text) }
+}
+
 pub(super) fn run(row: &Row) -> Result<(Run, Visibility), StoreError> {
     let id = RunId::from_uuid(row.try_get("run_id")?);
     let status: &str = row.try_get("status")?;
@@ -150,7 +155,7 @@ pub(super) fn run(row: &Row) -> Result<(Run, Visibility), StoreError> {
         agent_version: row.try_get("agent_version")?,
         model: row.try_get("model")?,
         external_id: row.try_get("external_id")?,
-        status: match RunStatus::parse(status) {
+        status: match run_status(status) {
             // It waits for nothing any more, and somebody is about to write that down.
             Some(RunStatus::Suspended) if row.try_get("woken")? => RunStatus::Running,
             Some(status) => status,
@@ -167,7 +172,7 @@ pub(super) fn run(row: &Row) -> Result<(Run, Visibility), StoreError> {
         priority: word(row, "priority")?,
         on_conflict: word(row, "on_conflict")?,
         on_disconnect: word(row, "on_disconnect")?,
-        run_at: None,
+        run_at: maybe_time(row, "run_at")?,
         after_run: row.try_get::<_, Option<Uuid>>("after_run")?.map(RunId::from_uuid),
         result: result.map(|Json(result)| result),
         error: error.map(|Json(error)| error),
@@ -224,7 +229,7 @@ impl UserScopedStorage {
         let of_user = if user.is_some() { "r.user_id = $5" } else { "$5::uuid IS NULL" };
         let sql = format!(
             "SELECT {COLUMNS} FROM headwater.runs r
-             WHERE ($1::text[] IS NULL OR r.status = ANY ($1)) AND ($2::uuid IS NULL OR r.agent_id = $2)
+             WHERE ($1::text[] IS NULL OR CASE r.status WHEN 'delayed' THEN 'queued' ELSE r.status END = ANY ($1)) AND ($2::uuid IS NULL OR r.agent_id = $2)
                AND ($3::uuid IS NULL OR r.thread_id = $3) AND ($4::text IS NULL OR r.external_id = $4)
                AND {of_user} AND ($6::timestamptz IS NULL OR r.created_at >= $6)
                AND ($7::timestamptz IS NULL OR r.created_at < $7) AND ($8::uuid IS NULL OR {after} $8)
@@ -316,6 +321,9 @@ impl UserScopedStorage {
         token: LeaseToken,
         by: Option<&Actor>,
     ) -> Result<Option<RunStatus>, StoreError> {
+        // One that was to begin later gets its place in its thread, and is ended there like any other that waits.
+        self.query("SELECT headwater.release_delayed(ARRAY[headwater.tenant_id()], ARRAY[$1::uuid])", &[&id.uuid()])
+            .await?;
         // It may change hands between two looks; a handful of attempts is plenty.
         for _ in 0..10 {
             let rows = self
@@ -325,7 +333,7 @@ impl UserScopedStorage {
                 )
                 .await?;
             let Some(status) = rows[0].try_get::<_, Option<&str>>(0)? else { return Ok(None) };
-            if let Some(status) = RunStatus::parse(status) {
+            if let Some(status) = run_status(status) {
                 return Ok(Some(status));
             }
         }

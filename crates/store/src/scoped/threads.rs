@@ -27,7 +27,7 @@ const SELECT: &str = "SELECT * FROM (
     FROM headwater.threads t
     LEFT JOIN LATERAL (SELECT r.run_id, r.status FROM headwater.runs r
                        WHERE r.tenant_id = t.tenant_id AND r.thread_id = t.thread_id
-                         AND r.status NOT IN ('completed', 'failed', 'cancelled')
+                         AND r.status NOT IN ('completed', 'failed', 'cancelled', 'delayed')
                        ORDER BY r.ord LIMIT 1) a ON true) t";
 
 fn thread(row: &Row) -> Result<Thread, StoreError> {

@@ -186,6 +186,7 @@ pub(crate) fn new_run(tenant: &Tenant, thread: Option<ThreadId>) -> NewRun {
         artifacts: Vec::new(),
         source: None,
         created_at: Timestamp::now().0,
+        run_at: None,
         idempotency: None,
     };
     NewRun {

@@ -148,6 +148,7 @@ impl World {
             artifacts: Vec::new(),
             source: None,
             created_at: at.0,
+            run_at: None,
             idempotency: None,
         };
         let first = format!("{header}{}", lines.split_inclusive('\n').next().expect("a line"));

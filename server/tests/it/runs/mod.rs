@@ -6,6 +6,7 @@ mod attachments;
 mod budgets;
 mod busy;
 mod cancel;
+mod delayed;
 mod disconnect;
 mod explain;
 mod faults;

@@ -36,6 +36,7 @@ BEGIN
                     WHEN r.waits_budget->>'per' = 'month' THEN (date_trunc('month', v_now AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'
                END) INTO must_at
     FROM headwater.runs r WHERE r.waits_budget IS NOT NULL AND r.status = 'suspended' AND NOT r.woken;
+    must_at := least(must_at, headwater.delayed_next());
     SELECT least(
         (SELECT min(c.requested_at) FROM headwater.run_cancels c WHERE c.requested_at > v_now),
         (SELECT min(c.expires_at) FROM headwater.tool_calls c JOIN headwater.runs r ON r.tenant_id = c.tenant_id AND r.run_id = c.run_id
