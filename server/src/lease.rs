@@ -4,14 +4,14 @@
 //! from other replicas lead to. Promises that a process whose runs were taken goes on under a new id and never writes
 //! under the old one; and that nothing is taken from others by a process that has itself just come back to the database.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use headwater_agent::AgentRuntime;
 use headwater_protocol::{ReplicaId, Timestamp};
 use headwater_store::replica::clock;
-use headwater_store::{Bus, Hint, Replica, Share, Store, StoreError};
+use headwater_store::{Bus, Busy, Hint, Replica, Share, Store, StoreError};
 use headwater_stream::MessageStreamManager;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -47,8 +47,10 @@ struct State {
     /// Until when no lease is taken for lapsed.
     patient_until: Mutex<Instant>,
     claim: Notify,
-    /// The id at present was given up.
-    left: AtomicBool,
+    /// When it is next looked after logs that are kept no longer, and after partitions and old requests: by [`clock`], which goes
+    /// on while this process is quiet.
+    retention_at: AtomicI64,
+    partitions_at: AtomicI64,
 }
 
 /// Asks how many replicas live, and takes this one's share.
@@ -68,8 +70,12 @@ impl Lease {
         bus: Bus,
         share: Share,
     ) -> Self {
-        let state =
-            State { patient_until: Mutex::new(Instant::now()), claim: Notify::new(), left: AtomicBool::new(false) };
+        let state = State {
+            patient_until: Mutex::new(Instant::now()),
+            claim: Notify::new(),
+            retention_at: AtomicI64::new(clock() + RETENTION.as_millis() as i64),
+            partitions_at: AtomicI64::new(clock() + HOUR.as_millis() as i64),
+        };
         Self { store, replica, length, runtime, streams, bus, share, state: Arc::new(state) }
     }
 
@@ -116,23 +122,22 @@ impl Lease {
         }
     }
 
-    /// Announces this process, before anybody reaches the database: under a new id where it has given up the last one.
+    /// Announces this process, before anybody reaches the database: under an id that nobody has had, for of an attempt that broke
+    /// off it is not known how far it came.
     pub(crate) async fn come_back(&self, inside: &Store) -> Result<(), StoreError> {
         let unscoped = inside.unscoped("a process announces itself");
         if let Err(error) = unscoped.ensure_partitions().await {
             tracing::warn!(%error, "the log's partitions could not be made; its default one takes what comes");
         }
-        let is_new = self.state.left.load(Ordering::Relaxed);
-        let id = if is_new { ReplicaId(uuid::Uuid::now_v7()) } else { self.replica.id() };
+        let id = ReplicaId(uuid::Uuid::now_v7());
         let asked = clock();
         unscoped.replica_register(id, self.length_ms()).await?;
+        self.replica.rename(id);
         self.replica.renewed(asked + self.length_ms());
-        if is_new {
-            self.replica.rename(id);
-            self.bus.rename();
-            self.state.left.store(false, Ordering::Relaxed);
+        if let Err(error) = share_out(inside, &self.replica, &self.share, true).await {
+            tracing::warn!(%error, "replicas could not be counted; caps are shared as before");
         }
-        share_out(inside, &self.replica, &self.share, true).await
+        Ok(())
     }
 
     /// Goes on as a process that has not been here before. The old id never comes back.
@@ -153,10 +158,10 @@ impl Lease {
 
     /// Takes what dead and departing processes left behind: at start, about every lease, and when a hint says so. Makes
     /// the log's partitions in good time.
-    pub(crate) async fn sweep(self, stop: CancellationToken) {
+    /// `first`: kept until it has looked once. Whoever woke this process wants what is due to be done.
+    pub(crate) async fn sweep(self, stop: CancellationToken, first: Busy) {
         let unscoped = self.store.unscoped("partitions and old requests belong to no tenant");
-        let mut partitions_at = Instant::now() + HOUR;
-        let mut retention_at = Instant::now() + RETENTION;
+        let mut first = Some(first);
         let every = if self.bus.listens() { self.length + self.length / 10 } else { WITHOUT_HINTS.min(self.length) };
         loop {
             // Before the look at what nobody owns, which then finds them.
@@ -174,7 +179,8 @@ impl Lease {
                 tracing::warn!(%error, "could not look for runs that wait for others, and others that wait for nobody");
             }
             let patient = *self.state.patient_until.lock().expect("no panic while copying") > Instant::now();
-            match self.runtime.claim_orphans(patient).await {
+            // In a task of its own: what was claimed is taken up, whatever becomes of this sweep.
+            match self.runtime.claim_orphans_aside(patient).await {
                 Ok(0) => {}
                 Ok(runs) => tracing::info!(runs, "took over runs that nobody owned"),
                 Err(error) => tracing::warn!(%error, "could not look for runs that nobody owns"),
@@ -182,12 +188,13 @@ impl Lease {
             if let Err(error) = self.runtime.let_go_of_taken(None).await {
                 tracing::warn!(%error, "could not look for runs that were taken from this process");
             }
-            if Instant::now() >= retention_at {
-                retention_at = Instant::now() + RETENTION;
+            let (retention_at, partitions_at) = (&self.state.retention_at, &self.state.partitions_at);
+            if clock() >= retention_at.load(Ordering::Relaxed) {
                 self.keep_no_longer(&stop).await;
+                retention_at.store(clock() + RETENTION.as_millis() as i64, Ordering::Relaxed);
             }
-            if Instant::now() >= partitions_at {
-                partitions_at = Instant::now() + HOUR;
+            if clock() >= partitions_at.load(Ordering::Relaxed) {
+                partitions_at.store(clock() + HOUR.as_millis() as i64, Ordering::Relaxed);
                 match unscoped.drop_partitions().await {
                     Ok(0) => {}
                     Ok(days) => tracing::info!(days, "dropped partitions of the log in which nothing was left"),
@@ -208,6 +215,7 @@ impl Lease {
                     tracing::warn!(%error, "old requests could not be forgotten; tried again in an hour");
                 }
             }
+            drop(first.take());
             let until_next = next.map_or(every, |at| {
                 let left = u64::try_from(at.ms() - Timestamp::now().ms()).unwrap_or_default();
                 every.min(Duration::from_millis(left.max(1)))
@@ -272,7 +280,6 @@ impl Lease {
 
     /// Takes leave: what this process still owned is there for others at once. How many runs that were.
     pub(crate) async fn leave(&self, inside: &Store) -> Result<i64, StoreError> {
-        self.state.left.store(true, Ordering::Relaxed);
         self.replica.renewed(0);
         inside.unscoped("a process takes leave").replica_retire(self.replica.id()).await
     }

@@ -162,13 +162,12 @@ impl Quiet {
                 Ok(None) => told = None,
                 Ok(Some(stays)) => {
                     if let Stays::NobodyWakes(at) = stays
-                        && told != Some(stays)
+                        && told.replace(at) != Some(at)
                     {
                         tracing::warn!(
                             %at, "this process does not go quiet: something is to be done then, and nobody runs `headwater wake`"
                         );
                     }
-                    told = Some(stays);
                     gate.touch();
                 }
                 Err(error) => {
@@ -236,14 +235,24 @@ impl Quiet {
         }
         self.end().await;
         let inside = shutting.store();
-        let leaving = match self.stays(&inside).await {
-            Ok(None) => (self.0.takes_leave)(inside.clone()).await.map(|runs| (runs > 0).then_some(Stays::Busy)),
-            staying => staying,
+        let leaving = async {
+            let stays = self.stays(&inside).await?;
+            // Also where it stays: then as another one, which owns nothing.
+            let runs = (self.0.takes_leave)(inside.clone()).await?;
+            Ok(stays.or((runs > 0).then_some(Stays::Busy)))
         };
+        // Everybody who comes meanwhile waits for this.
+        let leaving = tokio::time::timeout(STOPPING, leaving).await;
+        let leaving = leaving.unwrap_or_else(|_| Err(StoreError::Unavailable("it does not answer".into())));
         if !matches!(leaving, Ok(None)) || gate.busy() > 0 {
-            let back = (self.0.comes_back)(inside).await;
+            // Whatever was given up: from here on it is another one, with what it is given back.
+            let back = tokio::time::timeout(STOPPING, (self.0.comes_back)(inside)).await;
             self.begin();
-            back?;
+            match back {
+                Ok(back) => back?,
+                // Its lease has lapsed, if it had one; whoever keeps it finds that out, and takes another.
+                Err(_) => return Err(StoreError::Unavailable("it does not answer".into())),
+            }
             return leaving.map(|stays| stays.or(Some(Stays::Busy)));
         }
         for shed in &self.0.sheds {

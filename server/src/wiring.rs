@@ -289,7 +289,8 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             move |stop| {
                 // Loading the vocabulary takes a while. The first run should not wait for it, nor should those that are
                 // taken over: another process may be ready for them.
-                let (llm, sweep) = (llm.clone(), lease.clone().sweep(stop));
+                let first = lease.store.gate().begin();
+                let (llm, sweep) = (llm.clone(), lease.clone().sweep(stop, first));
                 let work = async move {
                     llm.estimator().warm().await;
                     sweep.await;
@@ -344,15 +345,12 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
 
     spawn(&tasks, "quiet", until(stop_writers.clone(), quiet.clone().watch()));
     if let Err(error) = store.ping().await {
-        if let Some(fatal) = boot.failed() {
+        let fatal = boot.failed();
+        let may_come = settings.quiet.enabled && matches!(error, StoreError::Unavailable(_));
+        if fatal.is_some() || !may_come {
             hard.cancel();
             stop_writers.cancel();
-            return Err(fatal);
-        }
-        if !settings.quiet.enabled {
-            hard.cancel();
-            stop_writers.cancel();
-            return Err(unusable(error));
+            return Err(fatal.unwrap_or_else(|| unusable(error)));
         }
         // It may be asleep itself, and takes a while to wake.
         tracing::warn!(%error, "the database is not there yet; requests are told to come back until it is");
@@ -451,7 +449,10 @@ impl Boot {
         // One that is away is another matter.
         inside.ping().await?;
         if let Err(error) = check_database(inside, &self.0.settings).await {
+            // Gone in the middle of it is away, too.
+            inside.ping().await?;
             let words = format!("{error:#}");
+            tracing::error!(reason = %words, "this process must not use the database that is there");
             *self.0.failed.lock().expect("no panic while noting") = Some(error);
             return Err(StoreError::Unavailable(words));
         }

@@ -47,6 +47,18 @@ impl AgentRuntime {
         }
     }
 
+    /// The same in a task of its own, which goes on when the caller does not: what was claimed is nobody else's to take up.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn claim_orphans_aside(&self, patient: bool) -> Result<usize, StoreError> {
+        let (runtime, (answer, claimed)) = (self.clone(), tokio::sync::oneshot::channel());
+        self.spawn("claim", async move {
+            let _ = answer.send(runtime.claim_orphans(patient).await);
+        });
+        claimed.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the task that looked has ended".into())))
+    }
+
     /// Budgets of a tenant were made, changed or removed: calls here look at them from now on, and runs that wait for money look
     /// again.
     pub fn budgets_changed(&self, tenant: headwater_protocol::TenantId) {

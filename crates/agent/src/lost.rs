@@ -84,6 +84,9 @@ pub(crate) async fn settle(
         let cost = price.map(|price| prices::cost(&usage, &price));
         let (usage, cost) = match left.calls.iter().find(|left| left.model_call == lost.model_call) {
             _ if told.is_some() => (usage, cost),
+            // It may go on there to its end, and be paid for.
+            Some(left) if llm.keeps(&lost.model) => (usage, Some(left.amount)),
+            None if !left.covered && llm.keeps(&lost.model) => (usage, lost.reserve.or(cost)),
             // What we count may be more than it was: it is no more than it can have been.
             Some(left) => (usage, cost.map(|cost| cost.min(left.amount))),
             // No call is made here without money, and for this one there was none yet.

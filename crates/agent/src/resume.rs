@@ -170,7 +170,8 @@ impl RunState<'_> {
         left: &Left,
         outcome: &'static str,
     ) -> (Vec<EventBody>, Vec<UsageWrite>) {
-        let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated: self.run.cost_estimated };
+        let estimated = self.run.cost_estimated || self.estimated;
+        let mut totals = Totals { usage: fold.usage, cost: fold.cost(), estimated };
         let (tenant, author) = (self.writer.identity().tenant, self.author());
         let settled = lost::settle(self.runtime, tenant, author, fold, outcome, left, &mut totals).await;
         self.count(totals);

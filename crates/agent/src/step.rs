@@ -349,10 +349,9 @@ pub(crate) async fn go_on(state: &mut RunState<'_>, mut kept: KeptAnswer) -> Res
     let mut gathered = Gathered::going_on(&mut kept);
     let ended = write_down(state, &mut gathered, &stop, answer).await?;
     let is_settled = gathered.last_call.is_some();
-    let said_nothing = gathered.open.is_none() && gathered.closed.is_none();
     let ending = match &ended {
         Ended::Whole(_) => return Ok(finish(state, gathered, ended)),
-        Ended::Failed(problem) if !is_settled || said_nothing && problem.retryable => None,
+        Ended::Failed(problem) if !is_settled || problem.retryable => None,
         Ended::Stopped { timed_out: true } if !is_settled => Some(Ending::Failed(state.timed_out())),
         Ended::Stopped { timed_out: false } if !is_settled => Some(state.cancelled()),
         Ended::Failed(_) | Ended::Stopped { .. } => return Ok(finish(state, gathered, ended)),

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::runtime::AgentRuntime;
 
-/// How much longer than it was told to a reader that we sent away may take to come back.
+/// How long a reader that we sent away may take to come back.
 const ON_ITS_WAY: Duration = Duration::from_secs(30);
 /// How often the database is asked to note that somebody has gone.
 const ATTEMPTS: u32 = 5;
@@ -36,11 +36,19 @@ impl AgentRuntime {
     }
 
     async fn gone(&self, departure: Departure) {
-        let Departure { scope, run, reader, grace, sent_away } = departure;
-        if let Some(until) = sent_away {
+        let Departure { scope, run, reader, grace, sent_away, excused } = departure;
+        if excused {
+            // Nobody reads it from here on, and it does not end for that: it waits for somebody, and who reads it next counts.
+            let storage = self.inner.parts.store.scoped(scope);
+            if let Err(error) = patiently(|| storage.reader_forget(run, reader)).await {
+                tracing::warn!(%error, run.id = %run, "a reader is still taken for one until this process goes quiet");
+            }
+            return;
+        }
+        if sent_away {
             // Until then it counts as here. A process that ends meanwhile takes its readers' rows with it.
             tokio::select! {
-                () = tokio::time::sleep(until + ON_ITS_WAY) => {}
+                () = tokio::time::sleep(ON_ITS_WAY) => {}
                 () = self.inner.parts.hard.cancelled() => return,
             }
         }

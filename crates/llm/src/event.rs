@@ -133,6 +133,12 @@ pub struct Settlement {
 }
 
 impl Settlement {
+    /// Of an answer that goes on at its provider, and of which that has not said what it used: as much as it can come to.
+    pub(crate) fn unread(mut self, set_aside: Option<Money>) -> Self {
+        self.cost = set_aside.or(self.reserve).or(self.cost);
+        self
+    }
+
     /// What we counted ourselves may be more than it was, and is no more than it can have been: what was set aside.
     pub(crate) fn within(mut self, set_aside: Option<Money>) -> Self {
         self.reserve = set_aside.or(self.reserve);

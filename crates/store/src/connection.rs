@@ -273,4 +273,9 @@ impl ParamTypes {
     pub(crate) fn close(&self) {
         self.pool.close();
     }
+
+    /// Connections that are not closed yet.
+    pub(crate) fn open(&self) -> usize {
+        self.pool.status().size
+    }
 }

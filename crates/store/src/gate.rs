@@ -5,7 +5,7 @@
 //! leave a process quiet that is not. Owns also the count of what keeps a process awake ([`Busy`]). Never decides when to be
 //! quiet: the server does.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ use crate::{StoreError, connection};
 
 /// How long connections may take to be gone once their pools are closed.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// How long opening the door may take, whoever still waits for it.
+const OPENING: Duration = Duration::from_secs(30);
 
 /// What has to happen before others may go through a door that was shut.
 type OnWake = Box<dyn Fn(Store) -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync>;
@@ -39,7 +42,13 @@ pub struct Gate {
     wakes: AtomicU64,
     busy: AtomicUsize,
     last: Mutex<Instant>,
+    /// The last attempt to open it.
+    attempt: Mutex<Option<watch::Receiver<Attempt>>>,
+    closed: AtomicBool,
 }
+
+/// What came of opening the door, once it has.
+type Attempt = Option<Result<Arc<Pools>, StoreError>>;
 
 /// Connections by what they are for.
 pub(crate) struct Pools {
@@ -60,7 +69,8 @@ impl Pools {
 
     /// Connections that are not closed yet.
     fn open(&self) -> usize {
-        self.requests.status().size + self.flushes.status().size
+        let unnamed = self.unnamed.as_ref().map_or(0, |unnamed| unnamed.open());
+        self.requests.status().size + self.flushes.status().size + unnamed
     }
 }
 
@@ -88,6 +98,8 @@ impl Gate {
             wakes: AtomicU64::new(0),
             busy: AtomicUsize::new(0),
             last: Mutex::new(Instant::now()),
+            attempt: Mutex::default(),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -155,16 +167,62 @@ impl Gate {
         *self.last.lock().expect("no panic while copying") = Instant::now();
     }
 
+    /// Whether it was closed for good.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// Whether a pooler stands in between, as far as anybody knows.
     pub(crate) fn is_pooled(&self) -> bool {
         self.pooled.get().copied().unwrap_or(false)
     }
 
-    /// Opens the door if it is still shut. Whoever comes meanwhile waits for the one who opens it.
+    /// Opens the door if it is shut. One attempt serves all who come while it is under way, whatever comes of it, and goes on
+    /// without whoever began it; nobody waits for it for longer than for a connection.
     pub(crate) async fn pools(self: &Arc<Self>) -> Result<Arc<Pools>, StoreError> {
+        let mut attempt = self.attempt();
+        let patience = self.options.acquire_timeout;
+        let Ok(ended) = tokio::time::timeout(patience, attempt.wait_for(Option::is_some)).await else {
+            return Err(StoreError::Unavailable(format!("it did not answer within {} ms", patience.as_millis())));
+        };
+        match ended.as_deref() {
+            Ok(Some(Ok(pools))) => Ok(Arc::clone(pools)),
+            Ok(Some(Err(StoreError::Unavailable(words)))) => Err(StoreError::Unavailable(words.clone())),
+            Ok(Some(Err(error))) => Err(StoreError::Database(error.to_string())),
+            Ok(None) | Err(_) => Err(StoreError::Unavailable("the attempt to reach it broke off".into())),
+        }
+    }
+
+    /// The attempt that is under way, or a new one.
+    fn attempt(self: &Arc<Self>) -> watch::Receiver<Attempt> {
+        let mut last = self.attempt.lock().expect("no panic while looking");
+        if let Some(attempt) =
+            last.as_ref().filter(|attempt| attempt.borrow().is_none() && attempt.has_changed().is_ok())
+        {
+            return attempt.clone();
+        }
+        let (ended, attempt) = watch::channel(None);
+        *last = Some(attempt.clone());
+        drop(last);
+        let gate = Arc::clone(self);
+        #[expect(clippy::disallowed_methods, reason = "bounded in time, and whoever comes waits for it")]
+        tokio::spawn(async move {
+            let opened = match tokio::time::timeout(OPENING, gate.open_now()).await {
+                Ok(opened) => opened,
+                Err(_) => Err(StoreError::Unavailable("it takes too long".into())),
+            };
+            ended.send_replace(Some(opened));
+        });
+        attempt
+    }
+
+    async fn open_now(self: &Arc<Self>) -> Result<Arc<Pools>, StoreError> {
         let _turn = self.turn.lock().await;
         if let Some(pools) = self.there() {
             return Ok(pools);
+        }
+        if self.is_closed() {
+            return Err(StoreError::Unavailable("this process ends".into()));
         }
         let pooled = match self.pooled.get() {
             Some(known) => *known,
@@ -193,6 +251,7 @@ impl Gate {
 
     /// Closes all connections, for good: the process ends.
     pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
         if let Some(pools) = &*self.pools.read().expect("no panic while looking") {
             pools.close();
         }

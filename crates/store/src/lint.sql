@@ -28,7 +28,7 @@ WITH ours AS (
     ('sweep_budgets', @dispatch_text@), ('tenants_behind', @dispatch_text@), ('budget_forbids', @dispatch_text@), ('tenant_keys_after', @dispatch_text@), ('tenant_key_rewrap', @dispatch_text@),
     ('retention_due', @dispatch_text@), ('erase_kept', @dispatch_text@), ('compact_run', @append_text@), ('run_held', @append_text@), ('partition_in_use', @append_text@),
     ('drop_partitions', @owner_text@), ('plan_apply', @dispatch_text@), ('money_differs', @dispatch_text@), ('plan_put', @dispatch_text@), ('plan_list', @dispatch_text@), ('tenant_prices_put', @dispatch_text@),
-    ('tenant_terms', @dispatch_text@), ('replica_place', @dispatch_text@), ('work_ahead', @dispatch_text@), ('next_wake_at', @dispatch_text@), ('delayed_due', @dispatch_text@), ('delayed_next', @dispatch_text@)
+    ('tenant_terms', @dispatch_text@), ('replica_place', @dispatch_text@), ('work_ahead', @dispatch_text@), ('next_wake_at', @dispatch_text@), ('reader_forget', @dispatch_text@), ('delayed_due', @dispatch_text@), ('delayed_next', @dispatch_text@)
 ), functions AS (
     SELECT p.oid, p.proname, p.prosecdef, p.provolatile, p.proconfig, p.proacl, p.proowner, r.rolname AS owner,
            n.nspname || '.' || p.proname AS name

@@ -225,7 +225,7 @@ impl Store {
         let pools = self.pools().await?;
         match of(&pools).get().await {
             // The door was shut behind us: once more, through it.
-            Err(PoolError::Closed) if self.inside.is_none() && !self.gate.is_awake() => {
+            Err(PoolError::Closed) if self.inside.is_none() && !self.gate.is_closed() => {
                 let pools = Box::pin(self.pools()).await?;
                 let client = Box::pin(of(&pools).get()).await?;
                 Ok(Connection::new(client, pools.unnamed.clone()))

@@ -4,10 +4,15 @@
 //! that asking wakes no process; and that having been asked is noted there, which lets processes go quiet with something
 //! scheduled. Never wakes anybody itself.
 
+use std::time::Duration;
+
 use headwater_protocol::Timestamp;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::{StoreError, pool, tls};
+
+/// How long all of it may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// When something is due next, by the database's clock; `None` when nothing is. `login`: instead of that of the URL.
 ///
@@ -18,6 +23,12 @@ pub async fn next_wake_at(url: &str, login: Option<(String, String)>) -> Result<
     if let Some((user, password)) = login {
         config.user(user).password(password);
     }
+    tokio::time::timeout(PATIENCE, ask(&config, verify))
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()))))
+}
+
+async fn ask(config: &tokio_postgres::Config, verify: bool) -> Result<Option<Timestamp>, StoreError> {
     let (client, connection) = config.connect(tls::connector(verify)).await?;
     let ask = async {
         // Without a statement by name, and as text: through any pooler.

@@ -22,8 +22,10 @@ pub struct Departure {
     pub reader: Uuid,
     /// How long the run waits for one to come back.
     pub grace: Duration,
-    /// Where we sent it away, to come back: after how long it will.
-    pub sent_away: Option<Duration>,
+    /// Whether we sent it away, to come back: it is on its way.
+    pub sent_away: bool,
+    /// Whether its going means nothing: the run waits for somebody, and we sent its readers away for as long.
+    pub excused: bool,
 }
 
 /// How long a run waits for readers; `None`: it goes on without.
@@ -60,7 +62,7 @@ impl Register {
     ) -> Result<Present, StoreError> {
         let reader = Uuid::now_v7();
         // Made first: a caller who leaves in between is told of, and may have been noted.
-        let departure = Departure { scope, run, reader, grace, sent_away: None };
+        let departure = Departure { scope, run, reader, grace, sent_away: false, excused: false };
         let present = Present { tell: self.departures.clone(), departure };
         store.scoped(scope).reader_here(self.replica.id(), run, reader).await?;
         Ok(present)
@@ -68,9 +70,14 @@ impl Register {
 }
 
 impl Present {
-    /// It does not go, we send it away, to come back after so long.
-    pub(crate) fn send_away(&mut self, until: Duration) {
-        self.departure.sent_away = Some(until);
+    /// It does not go, we send it away, to come back.
+    pub(crate) fn send_away(&mut self) {
+        self.departure.sent_away = true;
+    }
+
+    /// The same for as long as the run waits for somebody.
+    pub(crate) fn excuse(&mut self) {
+        self.departure.excused = true;
     }
 }
 

@@ -346,7 +346,7 @@ impl Reader {
     /// The last block, when the stream has to end between two events.
     async fn must_close(&mut self) -> Option<Bytes> {
         if self.manager.drain.is_cancelled() {
-            self.sent_away(Duration::ZERO);
+            self.sent_away();
             // Spread over two seconds, so that a restart is not met by everybody at once.
             let retry = 250 + (self.run.uuid().as_u128() as u64) % 1750;
             return Some(frame::closing(self.run, Closing::Drain, Some(retry)).into());
@@ -363,15 +363,15 @@ impl Reader {
             }
         }
         if self.params.rotates && Instant::now() >= self.rotate_at {
-            self.sent_away(Duration::ZERO);
+            self.sent_away();
             return Some(frame::closing(self.run, Closing::MaxAge, Some(100)).into());
         }
         None
     }
 
-    fn sent_away(&mut self, until: Duration) {
+    fn sent_away(&mut self) {
         if let Some(present) = &mut self.present {
-            present.send_away(until);
+            present.send_away();
         }
     }
 
@@ -455,7 +455,9 @@ impl Reader {
             // For as long again as it has waited, or until it begins: a tab that is left open learns of what somebody else decides, and keeps
             // nobody awake.
             let retry = waited.clamp(SUSPENDED_RETRY.0, SUSPENDED_RETRY.1);
-            self.sent_away(retry);
+            if let Some(present) = &mut self.present {
+                present.excuse();
+            }
             let closing = frame::closing(self.run, Closing::Suspended, Some(retry.as_millis() as u64));
             return Next::SendAndClose(format!("{caught_up}{closing}").into());
         }

@@ -18,6 +18,8 @@ struct State {
     cut: Option<usize>,
     /// Whether those who want to go on in the middle have to wait.
     held: bool,
+    /// Whether those have to wait too who want all of it.
+    held_whole: bool,
     /// Whether it still knows the answers that it has begun.
     knows: bool,
     /// Whether it looks at where somebody wants to go on.
@@ -53,7 +55,8 @@ impl KeepingModel {
     /// Answers with these events of the model, each between a beginning and an end of its own; the last one again and again.
     /// `cut`: of the first answer only so many events come, its beginning counted, and then the connection is lost.
     pub fn start(answers: Vec<Vec<Value>>, cut: Option<usize>) -> Self {
-        let state = State { cut, held: false, knows: true, positions: true, begun: 0, stopped: false };
+        let state =
+            State { cut, held: false, held_whole: false, knows: true, positions: true, begun: 0, stopped: false };
         let shared = Arc::new(Shared { answers, state: Mutex::new(state), changed: Condvar::new() });
         let served = shared.clone();
         let server = ToolServer::start(move |request| served.answer(request));
@@ -73,6 +76,11 @@ impl KeepingModel {
     /// Lets those wait, or not, who want to go on in the middle of an answer.
     pub fn hold(&self, held: bool) {
         self.change(|state| state.held = held);
+    }
+
+    /// The same for those who want all of it.
+    pub fn hold_whole(&self, held: bool) {
+        self.change(|state| state.held_whole = held);
     }
 
     /// Forgets what it has begun. What begins from now on comes whole.
@@ -109,6 +117,7 @@ impl KeepingModel {
 impl Drop for KeepingModel {
     fn drop(&mut self) {
         self.hold(false);
+        self.hold_whole(false);
     }
 }
 
@@ -139,8 +148,11 @@ impl Shared {
             return ToolAnswer::json(&response(id, if state.stopped { "cancelled" } else { "completed" }));
         }
         let after = parameter("starting_after").and_then(|after| after.parse::<usize>().ok());
-        if after.is_some() {
-            state = self.changed.wait_while(state, |state| state.held).expect("no panic while it is held");
+        if after.is_some() || state.held_whole {
+            state = self
+                .changed
+                .wait_while(state, |state| state.held || state.held_whole)
+                .expect("no panic while it is held");
         }
         let from = after.filter(|_| state.positions).map_or(0, |after| after + 1);
         self.stream(id, true, from, usize::MAX)

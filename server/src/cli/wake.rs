@@ -32,7 +32,7 @@ pub(super) struct WakeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     ahead: u64,
     /// Print the two secrets that this command needs where there is no HEADWATER_MASTER_KEY, and end
-    #[arg(long, exclusive = true)]
+    #[arg(long)]
     secrets: bool,
     /// A file with settings, as config/default.toml
     #[arg(long, value_name = "FILE", env = "HEADWATER_CONFIG")]
@@ -60,6 +60,16 @@ pub(super) async fn run(args: WakeArgs) -> anyhow::Result<()> {
         let role = Roles::new(&database.role_prefix)?.wake();
         let set = url.set_username(&role).and_then(|()| url.set_password(Some(&master.derive_wake_password())));
         set.map_err(|()| anyhow!("the URL of the database has no place for a login"))?;
+        // A login in the query would win over the one before the host.
+        let kept: Vec<(String, String)> = url
+            .query_pairs()
+            .filter(|(name, _)| !matches!(&**name, "user" | "password" | "options"))
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        url.set_query(None);
+        if !kept.is_empty() {
+            url.query_pairs_mut().extend_pairs(kept);
+        }
         output::line(&format!("DATABASE_WAKE_URL={url}"))?;
         return output::line(&format!("HEADWATER_WAKE_KEY={}", master.derive_wake_key()));
     }

@@ -94,7 +94,7 @@ fn an_error_names_the_variable() {
         (("HEADWATER_OPERATOR_KEY", "short"), "must be hw_op_ and 26 or more"),
         (("HEADWATER_OPERATOR_KEY", "hw_op_short"), "must be hw_op_ and 26 or more"),
         (("HEADWATER_OPERATOR_KEY", "0123456789012345678901234567890123456789"), "openssl rand"),
-        (("HEADWATER__PROFILE", "test"), "expected `production` or `dev`"),
+        (("HEADWATER__PROFILE", "test"), "expected one of `production`, `railway`, `dev`"),
         (("HEADWATER__PROVIDERS__X__PROTOCOL", "soap"), "unknown variant"),
         (("HEADWATER__PROVIDERS__X__BASE_URL", "ftp://x"), "must be an http or https URL"),
         (("HEADWATER__PROVIDERS__A.B__MAX_CONCURRENT", "1"), "a name has only"),

@@ -218,7 +218,8 @@ async fn connection(
         biased;
         () = ends.hard.cancelled() => return,
         version = conn.version() => version,
-        () = ends.gently() => return,
+        // Not when idle ones are: its request may be on its way, and its first byte is not waited for for long.
+        () = ends.soft.cancelled() => return,
     };
     // Boxed: only one of the two is alive, and the other's place would be kept for as long.
     let ended = match version {

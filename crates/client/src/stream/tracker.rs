@@ -136,15 +136,21 @@ impl Tracker {
 
     /// Takes one frame.
     pub(crate) fn on_frame(&mut self, frame: Frame) -> Step {
+        let before = self.retry;
         if let Some(ms) = frame.retry {
             self.on_retry(ms, frame.data.is_some());
         }
         let Some(data) = frame.data else { return Step::Skip };
-        match (frame.id, &frame.event[..]) {
+        let step = match (frame.id, &frame.event[..]) {
             (Some(id), b"stream.reset") => self.on_reset(id, &data),
             (Some(seq), kind) => self.on_event(kind, EventLine::new(seq, data)),
             (None, kind) => self.on_control(kind, &data),
+        };
+        if matches!(step, Step::Leave(Leave::Suspended(_))) {
+            // That pause is for this once: an edge that answers first when a service wakes is asked again as soon as ever.
+            self.retry = before;
         }
+        step
     }
 
     fn on_event(&mut self, kind: &[u8], line: EventLine) -> Step {

@@ -120,6 +120,7 @@ impl<D: Dialect> Reply<D> {
     pub(super) fn go_on(&mut self, mut response: Response) {
         response.headers_mut().clear();
         (self.response, self.sse, self.failure) = (response, SseDecoder::new(), None);
+        self.seen.last_event = Instant::now();
     }
 
     pub(crate) fn usage(&self) -> Option<Usage> {

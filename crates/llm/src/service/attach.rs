@@ -13,7 +13,7 @@ use tokio::pin;
 use tokio::time::{Instant, sleep};
 
 use super::pace::{later, unless};
-use super::reading::{End, Read, Reader, Reading};
+use super::reading::{Closed, End, Read, Reader, Reading};
 use super::{Gateway, own_key};
 use crate::event::{Estimate, LlmEvent};
 use crate::failure::Failure;
@@ -108,10 +108,13 @@ pub(super) fn stream(
         };
 
         // Settle.
-        let (metered, told) = reading.close(&end).await;
+        let Closed { metered, told, unread } = reading.close(&end).await;
         let price_at = |tokens| gateway.prices.charged(&ctx.prices, model, own_key.is_some(), tokens);
         let settlement = metered.settle(told, end.outcome(), &estimate, &gateway.estimator, price_at).await;
         let mut settlement = settlement.within(set_aside);
+        if unread {
+            settlement = settlement.unread(set_aside);
+        }
         if let End::Failed(failure) = &end {
             settlement.error = Some(Box::new(failure.problem.clone()));
         }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::metered::Metered;
 use super::pace::{Raced, later, ms, race, unless};
-use super::reading::{End, Read, Reader, Reading};
+use super::reading::{Closed, End, Read, Reader, Reading};
 use super::{Gateway, own_key};
 use crate::estimate::{Estimated, queue_cost};
 use crate::event::{LlmEvent, Outcome};
@@ -239,6 +239,9 @@ pub(super) fn stream(
                             .settle(None, Outcome::Cancelled, &estimate, &gateway.estimator, price_at)
                             .await
                             .within(set_aside);
+                        // One that is kept goes on, under a name that nobody knows.
+                        let keeps = registered.provider.keeps();
+                        let settlement = if keeps { settlement.unread(set_aside) } else { settlement };
                         gateway.labels(model).settled(&settlement, is_reserved);
                         drop((reservation, permit));
                         yield Ok(LlmEvent::Settled(settlement));
@@ -284,10 +287,13 @@ pub(super) fn stream(
 
                         // Settle.
                         let forwarded = reading.has_begun();
-                        let (metered, told) = reading.close(&end).await;
+                        let Closed { metered, told, unread } = reading.close(&end).await;
                         let settlement =
                             metered.settle(told, end.outcome(), &estimate, &gateway.estimator, price_at).await;
                         let mut settlement = settlement.within(set_aside);
+                        if unread {
+                            settlement = settlement.unread(set_aside);
+                        }
                         if let End::Failed(failure) = &end {
                             settlement.error = Some(Box::new(failure.problem.clone()));
                         }

@@ -62,6 +62,16 @@ pub(super) struct Reader<'a> {
     pub(super) ledger: &'a dyn Ledger,
 }
 
+/// What an answer came to that is read no more.
+pub(super) struct Closed {
+    /// By our count.
+    pub(super) metered: Metered,
+    /// By its provider's.
+    pub(super) told: Option<Usage>,
+    /// It may go on there, and be paid for to its end.
+    pub(super) unread: bool,
+}
+
 /// An answer that is being read.
 pub(super) struct Reading<'a> {
     reader: Reader<'a>,
@@ -142,18 +152,19 @@ impl<'a> Reading<'a> {
 
     /// Lets go of the answer: what it came to by our count, and by the provider's if that told. Closes the connection of one
     /// that was not read to its end, and stops one that is kept, unless somebody else reads it on.
-    pub(super) async fn close(self, end: &End) -> (Metered, Option<Usage>) {
+    pub(super) async fn close(self, end: &End) -> Closed {
         let Self { reader, answer, metered, .. } = self;
         let mut told = answer.usage();
         let is_over = matches!(end, End::Finished(_)) || told.is_some();
         let kept = answer.kept().filter(|_| !is_over).map(str::to_owned);
         drop(answer);
+        let goes_on = kept.is_some();
         if let Some(kept) = kept
             && reader.ledger.is_owner().await
         {
             told = Box::pin(reader.provider.stop(&kept, reader.own_key)).await;
         }
-        (metered, told)
+        Closed { metered, unread: goes_on && told.is_none(), told }
     }
 
     /// Asks for the rest of an answer that is kept. An end: there is none to be had.

@@ -41,7 +41,7 @@ pub struct LogPage {
     pub on_disconnect: OnDisconnect,
     /// How long one may be away.
     pub disconnect_grace: Duration,
-    /// For how long it has waited for somebody, or will until it begins, if it does.
+    /// For how long it has waited for somebody, itself or one that carries out a call of it, or will until it begins.
     pub waits: Option<Duration>,
 }
 
@@ -99,8 +99,19 @@ impl UserScopedStorage {
 /// merged into one, row-level security lets the index have no part in it.
 const PAGE: &str =
     "SELECT r.user_id, r.tail, r.log_earliest, r.status, r.visibility, r.on_disconnect, r.disconnect_grace_ms,
-            CASE r.status WHEN 'suspended' THEN (extract(epoch FROM clock_timestamp() - r.suspended_at) * 1000)::bigint
-                          WHEN 'delayed' THEN greatest((extract(epoch FROM r.run_at - clock_timestamp()) * 1000)::bigint, 0) END AS waits_ms,
+            CASE WHEN r.status = 'delayed' THEN greatest((extract(epoch FROM r.run_at - clock_timestamp()) * 1000)::bigint, 0)
+                 -- For somebody, and not for a run that carries out a call of it and is under way.
+                 WHEN r.status = 'suspended' AND NOT r.woken AND (r.waits_budget IS NOT NULL OR EXISTS (
+                     WITH RECURSIVE waiting AS (
+                         SELECT r.run_id AS run_id
+                         UNION
+                         SELECT k.run_id FROM waiting w
+                         JOIN headwater.tool_calls c ON c.run_id = w.run_id AND c.status = 'pending' AND c.kind = 'agent'
+                         JOIN headwater.runs k ON k.tenant_id = c.tenant_id AND k.parent_call = c.call_id
+                             AND k.status = 'suspended' AND NOT k.woken
+                     ) SELECT 1 FROM waiting w JOIN headwater.tool_calls c ON c.run_id = w.run_id
+                       WHERE c.status = 'asked' OR c.status = 'pending' AND c.kind IS DISTINCT FROM 'agent'))
+                 THEN (extract(epoch FROM clock_timestamp() - r.suspended_at) * 1000)::bigint END AS waits_ms,
            (SELECT array_agg(e.events ORDER BY e.seq_from) FROM (
                 (SELECT page.events, page.seq_from
                  FROM (SELECT coalesce((SELECT b.seq_from FROM headwater.run_events b

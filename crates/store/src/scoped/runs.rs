@@ -367,6 +367,11 @@ impl UserScopedStorage {
         Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
+    /// Somebody reads a run no more, and that is no reason for it to end.
+    pub async fn reader_forget(&self, id: RunId, reader: Uuid) -> Result<(), StoreError> {
+        self.query("SELECT headwater.reader_forget($1, $2)", &[&id.uuid(), &reader]).await.map(drop)
+    }
+
     /// Somebody at this replica reads a run that is to end when its last reader has gone.
     pub async fn reader_here(&self, replica: ReplicaId, id: RunId, reader: Uuid) -> Result<(), StoreError> {
         self.query("SELECT headwater.reader_here($1, $2, $3)", &[&replica.0, &id.uuid(), &reader]).await?;

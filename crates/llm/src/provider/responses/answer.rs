@@ -36,7 +36,11 @@ struct Call {
 #[serde(tag = "type")]
 enum Event<'a> {
     #[serde(rename = "response.created")]
-    Created { response: Created },
+    Created {
+        /// Looked at leniently: an imitator's may be anything.
+        #[serde(default)]
+        response: serde_json::Value,
+    },
     #[serde(rename = "response.output_text.delta")]
     Text {
         #[serde(borrow)]
@@ -92,15 +96,6 @@ enum Item<'a> {
     },
     #[serde(other)]
     Other,
-}
-
-#[derive(Debug, Deserialize)]
-struct Created {
-    #[serde(default)]
-    id: String,
-    /// Whether it was asked for like this: an imitator that does not know the word says nothing.
-    #[serde(default)]
-    background: Option<bool>,
 }
 
 /// The place of an event among all of its response.
@@ -184,11 +179,12 @@ impl Dialect for Responding {
             Event::Created { response } => {
                 // It becomes part of a URL.
                 let is_id = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-                let id = response.id;
+                let id = response["id"].as_str().unwrap_or_default();
                 let is_known = !id.is_empty() && id.len() <= MAX_ID_BYTES && id.bytes().all(is_id);
-                if self.kept.is_none() && response.background == Some(true) && is_known {
-                    seen.kept(&id);
-                    self.kept = Some(Kept { id, last: None });
+                // Whether it was asked for like this: an imitator that does not know the word says nothing.
+                if self.kept.is_none() && response["background"] == true && is_known {
+                    seen.kept(id);
+                    self.kept = Some(Kept { id: id.to_owned(), last: None });
                 }
             }
             Event::Text { delta } => seen.text(&delta),
