@@ -7,9 +7,12 @@ ALTER TABLE headwater.runs ADD CONSTRAINT runs_status_check
     CHECK (status IN ('delayed', 'queued', 'running', 'suspended', 'completed', 'failed', 'cancelled'));
 ALTER TABLE headwater.runs ADD COLUMN run_at timestamptz;
 ALTER TABLE headwater.runs ADD CONSTRAINT runs_delayed_until CHECK (status <> 'delayed' OR run_at IS NOT NULL);
-GRANT SELECT (run_at), UPDATE (ord, after_run) ON headwater.runs TO @app@;
+-- The schedule that made it (0023).
+ALTER TABLE headwater.runs ADD COLUMN schedule_id uuid;
+GRANT SELECT (run_at, schedule_id), UPDATE (ord, after_run) ON headwater.runs TO @app@;
 GRANT SELECT (run_at) ON headwater.runs TO @dispatch@;
 GRANT UPDATE (ord) ON headwater.messages TO @app@;
+CREATE INDEX runs_of_schedule ON headwater.runs (schedule_id, run_id) WHERE schedule_id IS NOT NULL;
 CREATE INDEX runs_delayed ON headwater.runs (run_at) WHERE status = 'delayed';
 
 -- As in 0016, but for runs that begin later: they are asked nothing about their thread but whether it is there, and come behind all
@@ -37,11 +40,11 @@ BEGIN
                 UPDATE headwater.threads SET last_ord = last_ord + 1, updated_at = v_at
                 WHERE tenant_id = v_tenant AND thread_id = v_thread RETURNING last_ord INTO v_ord;
             END IF;'],
-        ['depth, created_at, started_at)', 'depth, created_at, run_at, started_at)'],
+        ['depth, created_at, started_at)', 'depth, created_at, run_at, schedule_id, started_at)'],
         ['            CASE WHEN v_starts THEN ''running'' ELSE ''queued'' END,
             p_replica,', '            CASE WHEN v_starts THEN ''running'' WHEN p ? ''run_at'' THEN ''delayed'' ELSE ''queued'' END,
             p_replica,'],
-        ['v_at, CASE WHEN v_starts THEN v_at END);', 'v_at, (p->>''run_at'')::timestamptz, CASE WHEN v_starts THEN v_at END);']
+        ['v_at, CASE WHEN v_starts THEN v_at END);', 'v_at, (p->>''run_at'')::timestamptz, (p->>''schedule_id'')::uuid, CASE WHEN v_starts THEN v_at END);']
     ] LOOP
         v_old := v_sql;
         v_sql := replace(v_sql, e[1], e[2]);

@@ -11,6 +11,7 @@
 //! | [`http`] | the edge: listener, limits, extractors |
 //! | [`wiring`] | how the parts are put together |
 //! | `lease`, `quiet` | this process among others, and when nobody needs it |
+//! | [`schedules`] | what happens when the time of a schedule comes |
 //! | `telemetry` | what is counted, and how it is shown |
 //! | [`keys`] | the master key and what is derived from it |
 //! | [`config`] | the settings |
@@ -27,5 +28,6 @@ mod lease;
 mod quiet;
 pub mod router;
 pub mod routes;
+pub mod schedules;
 mod telemetry;
 pub mod wiring;

@@ -13,7 +13,7 @@ use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::{
     agents, approvals, artifacts, budgets, calls, dev, docs, health, mcp, memory, metrics, plans, provider_keys, runs,
-    secrets, streams, tenants, threads, tokens, usage, users,
+    schedules, secrets, streams, tenants, threads, tokens, usage, users,
 };
 use crate::wiring::AppState;
 
@@ -77,6 +77,10 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(runs::runs_tickets_create))
         .routes(routes!(calls::runs_tool_outputs))
         .routes(routes!(calls::runs_call_result))
+        // Runs that begin by themselves
+        .routes(routes!(schedules::schedules_create, schedules::schedules_list))
+        .routes(routes!(schedules::schedules_get, schedules::schedules_update, schedules::schedules_delete))
+        .routes(routes!(schedules::schedules_trigger))
         // Approvals
         .routes(routes!(approvals::approvals_list))
         .routes(routes!(approvals::approvals_get))

@@ -38,6 +38,7 @@ use crate::quiet::{Quiet, QuietOptions, QuietParts};
 use crate::router;
 use crate::routes::body::InProgress;
 use crate::routes::dev::PageUser;
+use crate::schedules;
 use crate::telemetry;
 
 /// What handlers work with. Cheap to clone.
@@ -67,6 +68,8 @@ pub struct AppState {
     pub in_progress: InProgress,
     /// Cancelled when the process begins to shut down.
     pub draining: CancellationToken,
+    /// Told when a schedule was made or changed here.
+    pub schedules: schedules::Changed,
     /// Who may see what is counted, beside the operator.
     pub metrics_key: Option<SecretString>,
     /// Whom the development page acts for, once that is there.
@@ -243,6 +246,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         runtime: runtime.clone(),
         in_progress: InProgress::default(),
         draining: soft.clone(),
+        schedules: schedules::Changed::default(),
         metrics_key: settings.telemetry.metrics_key.clone(),
         page_user: Arc::default(),
         agents: Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(60)).build(),
@@ -297,6 +301,10 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
                 };
                 until(soft.clone(), work)
             }
+        });
+        parts.while_awake("schedules", {
+            let (state, soft) = (state.clone(), soft.clone());
+            move |_| until(soft.clone(), schedules::keep(state.clone()))
         });
         if let Some((listener, hints)) = hearing {
             parts.while_awake("hints in", move |_| listener.clone().listen());

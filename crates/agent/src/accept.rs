@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use headwater_protocol::api::{Agent, AgentConfig, OnConflict, OnDisconnect, Overrides, Run, RunSource, RunStatus};
 use headwater_protocol::event::{EventBody, Visibility, render};
 use headwater_protocol::message::{Metadata, Part, artifacts_of};
-use headwater_protocol::{ArtifactId, CallId, MessageId, Money, RunId, TenantId, ThreadId, Timestamp, Usage, UserId};
+use headwater_protocol::{
+    ArtifactId, CallId, MessageId, Money, RunId, ScheduleId, TenantId, ThreadId, Timestamp, Usage, UserId,
+};
 use headwater_store::commit::{LeaseToken, segment_header};
 use headwater_store::create::{NewRun, NewRunParams, RunIdempotency, RunOfCall};
 use headwater_stream::presence::grace;
@@ -51,6 +53,8 @@ pub struct NewRunRequest {
     pub metadata: Metadata,
     /// The call that it carries out, if somebody's run asks for it.
     pub of_call: Option<OfCall>,
+    /// The schedule that makes it, if one does.
+    pub of_schedule: Option<ScheduleId>,
     /// Not before then. What is past means now.
     pub run_at: Option<Timestamp>,
     /// What a repeated request must find again.
@@ -230,6 +234,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
         }),
         created_at: at.0,
         run_at: run_at.filter(|_| delayed).map(|at| at.0),
+        schedule_id: request.of_schedule.map(ScheduleId::uuid),
         idempotency: request.idempotency,
     };
     let run = Run {
@@ -244,7 +249,11 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
         status: RunStatus::Queued,
         as_of_seq: 1,
         input_messages: vec![message],
-        source: request.of_call.map_or_else(RunSource::api, |of| RunSource::call(of.parent, of.call)),
+        source: match (request.of_call, request.of_schedule) {
+            (Some(of), _) => RunSource::call(of.parent, of.call),
+            (None, Some(schedule)) => RunSource::schedule(schedule),
+            (None, None) => RunSource::api(),
+        },
         attempt: 1,
         steps: 0,
         priority: config.priority,

@@ -220,6 +220,7 @@ impl RunState<'_> {
             let of_call =
                 OfCall { parent: identity.run, call: row.call, depth: self.depth + 1, visibility: self.visibility };
             let asked = self.runtime.create(NewRunRequest {
+                of_schedule: None,
                 run_at: None,
                 tenant: identity.tenant,
                 user: identity.user,

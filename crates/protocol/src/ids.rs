@@ -103,7 +103,7 @@ macro_rules! ids {
         )*
 
         /// Every prefix of ours, underscore included: an `external_id` may begin with none of them.
-        pub const PREFIXES: &[&str] = &[$(concat!($prefix, "_"),)* "hw_", "evt_", "dlv_", "iss_", "whk_", "art_", "sch_", "mod_", "bud_"];
+        pub const PREFIXES: &[&str] = &[$(concat!($prefix, "_"),)* "hw_", "evt_", "dlv_", "iss_", "whk_", "art_", "mod_", "bud_"];
     };
 }
 
@@ -132,6 +132,8 @@ ids! {
     ArtifactId = "art";
     /// A limit on money.
     BudgetId = "bud";
+    /// What makes runs by itself, again and again.
+    ScheduleId = "sch";
     /// One call of a model, the unit of the ledger.
     ModelCallId = "llm";
     /// One request to the HTTP API.

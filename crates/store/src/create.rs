@@ -80,6 +80,9 @@ pub struct NewRunParams {
     /// Not before then: it is asked nothing about its thread until it is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_at: Option<jiff::Timestamp>,
+    /// The schedule that makes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule_id: Option<Uuid>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<RunIdempotency>,
 }
@@ -98,7 +101,7 @@ pub struct RunOfCall {
 }
 
 /// What a repeated request must find again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct RunIdempotency {
     /// Who sent it: a user or a key.
     pub actor: Uuid,

@@ -6,7 +6,7 @@
 
 use headwater_protocol::api::{ApiKey, Plan, PlanTerms, RunStatus, Tenant, TenantPrices, TenantSettings};
 use headwater_protocol::event::Actor;
-use headwater_protocol::{KeyId, ReplicaId, RunId, TenantId, Timestamp, UserId};
+use headwater_protocol::{KeyId, ReplicaId, RunId, ScheduleId, TenantId, Timestamp, UserId};
 use serde::Deserialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
@@ -62,6 +62,19 @@ pub struct Claimed {
     pub died: bool,
     /// Who has asked for its end, if somebody has.
     pub cancel: Option<Actor>,
+}
+
+/// A schedule whose time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueSchedule {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Whose runs it makes.
+    pub user: UserId,
+    /// The schedule.
+    pub schedule: ScheduleId,
+    /// Since when.
+    due_at: jiff::Timestamp,
 }
 
 /// What there is to do, at any process.
@@ -387,6 +400,31 @@ impl Unscoped {
         let released: Option<i64> = self.one(sql, &[&at_most]).await?;
         let next: Option<jiff::Timestamp> = self.one("SELECT headwater.delayed_next()", &[]).await?;
         Ok((released.unwrap_or(0), next.map(Timestamp)))
+    }
+
+    /// Schedules whose time has come, so many at most, in the order in which they are due; behind one of them, or from the first.
+    pub async fn schedules_due(
+        &self,
+        behind: Option<&DueSchedule>,
+        at_most: i32,
+    ) -> Result<Vec<DueSchedule>, StoreError> {
+        let sql = "SELECT tenant_id, user_id, schedule_id, due_at FROM headwater.schedules_due($1, $2, $3)";
+        let (after, schedule) = (behind.map(|one| one.due_at), behind.map(|one| one.schedule.uuid()));
+        let due = |row: &Row| {
+            Ok(DueSchedule {
+                tenant: TenantId::from_uuid(row.try_get(0)?),
+                user: UserId::from_uuid(row.try_get(1)?),
+                schedule: ScheduleId::from_uuid(row.try_get(2)?),
+                due_at: row.try_get(3)?,
+            })
+        };
+        self.call(sql, &[&at_most, &after, &schedule]).await?.iter().map(due).collect()
+    }
+
+    /// When the time of the next one comes.
+    pub async fn schedules_next(&self) -> Result<Option<Timestamp>, StoreError> {
+        let next: Option<jiff::Timestamp> = self.one("SELECT headwater.schedules_next()", &[]).await?;
+        Ok(next.map(Timestamp))
     }
 
     /// What there is to do for the service as a whole.

@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod plans;
 pub mod provider_keys;
 pub mod runs;
+pub mod schedules;
 pub mod secrets;
 pub mod streams;
 pub mod tenants;

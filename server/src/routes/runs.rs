@@ -242,7 +242,7 @@ async fn accept(
 }
 
 /// A refusal as the caller may know it: of the tenant's money and plan users are told the code.
-fn told(caller: &Caller, error: ApiError) -> ApiError {
+pub(super) fn told(caller: &Caller, error: ApiError) -> ApiError {
     let of_tenant =
         matches!(error.code(), ErrorCode::BudgetExhausted | ErrorCode::ModelNotFound | ErrorCode::PriceUnknown);
     if caller.is_key() || !of_tenant { error } else { problem_for_user(error.into_problem()).into() }
@@ -311,17 +311,23 @@ fn not_an_agent(text: &str) -> Problem {
     Problem::new(ErrorCode::AgentNotFound, format!("there is no agent {}", text.chars().take(80).collect::<String>()))
 }
 
-/// The agent that a run names, in the version it names.
-async fn agent_for(state: &AppState, caller: &Caller, params: &RunParams) -> Result<Agent, ApiError> {
-    let agent = state.agent(caller, &params.agent).await?.ok_or_else(|| not_an_agent(&params.agent))?;
+/// An agent by its name or id, if this caller may have it run.
+pub(super) async fn agent_named(state: &AppState, caller: &Caller, named: &str) -> Result<Agent, ApiError> {
+    let agent = state.agent(caller, named).await?.ok_or_else(|| not_an_agent(named))?;
     if agent.archived_at.is_some() {
-        return Err(not_an_agent(&params.agent).into());
+        return Err(not_an_agent(named).into());
     }
     if let Some(allowed) = &caller.agents
         && !allowed.iter().any(|allowed| *allowed == agent.name || *allowed == agent.id.to_string())
     {
-        return Err(not_an_agent(&params.agent).into());
+        return Err(not_an_agent(named).into());
     }
+    Ok(agent)
+}
+
+/// The agent that a run names, in the version it names.
+async fn agent_for(state: &AppState, caller: &Caller, params: &RunParams) -> Result<Agent, ApiError> {
+    let agent = agent_named(state, caller, &params.agent).await?;
     match params.agent_version {
         None => Ok(agent),
         Some(version) if version == agent.active_version => Ok(agent),
@@ -404,6 +410,7 @@ async fn request(
         external_id: params.external_id.clone(),
         metadata: params.metadata.clone().unwrap_or_default(),
         of_call: None,
+        of_schedule: None,
         run_at: params.run_at,
         idempotency: idempotency.map(|once| RunIdempotency {
             actor: once.actor,
@@ -469,16 +476,13 @@ async fn list_runs(
         },
         None => None,
     };
-    if query.schedule.is_some() {
-        // This release has no schedules: no run was made by one.
-        return Ok(Json(List::page(Vec::new(), None)));
-    }
     let filter = RunFilter {
         status: words("status", query.status.as_deref(), &statuses)?,
         agent,
         thread: thread.or(named_thread),
         external_id: query.external_id,
         user: super::threads::user_filter(state, caller, query.user.as_deref()).await?,
+        schedule: query.schedule.map(|text| text.parse().map_err(|_| bad_id("schedule"))).transpose()?,
         parent: query.parent.map(|text| text.parse().map_err(|_| bad_id("parent"))).transpose()?,
         created_after: time("created_after", query.created_after)?,
         created_before: time("created_before", query.created_before)?,

@@ -7,6 +7,7 @@ mod agents;
 mod budgets;
 mod plans;
 mod runs;
+mod schedules;
 mod tenants;
 mod threads;
 mod tools;

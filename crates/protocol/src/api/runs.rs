@@ -9,7 +9,7 @@ use super::{
 use super::{check_external_id, check_metadata, present};
 use crate::event::{Event, Pending, RunResult};
 use crate::message::{Content, Message, Metadata};
-use crate::{AgentId, CallId, MessageId, Money, Problem, RunId, ThreadId, Timestamp, Usage, UserId};
+use crate::{AgentId, CallId, MessageId, Money, Problem, RunId, ScheduleId, ThreadId, Timestamp, Usage, UserId};
 
 /// How far ahead a run may be asked for.
 const MAX_AHEAD_MS: i64 = 366 * 86_400_000;
@@ -66,7 +66,7 @@ impl RunStatus {
 /// What made a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RunSource {
-    /// `api`, or `run`: it carries out a call of another run.
+    /// `api`; `run`: it carries out a call of another run; or `schedule`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The run or the schedule that made it.
@@ -84,6 +84,11 @@ impl RunSource {
     /// A call of another run.
     pub fn call(parent: RunId, call: CallId) -> Self {
         Self { kind: "run".into(), id: Some(parent.to_string()), call: Some(call) }
+    }
+
+    /// A schedule.
+    pub fn schedule(schedule: ScheduleId) -> Self {
+        Self { kind: "schedule".into(), id: Some(schedule.to_string()), call: None }
     }
 
     /// The run that made it, if one did.

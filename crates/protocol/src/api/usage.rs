@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, ModelCallId, Money, RunId, Timestamp, Usage, UserId};
+use crate::{AgentId, ModelCallId, Money, RunId, ScheduleId, Timestamp, Usage, UserId};
 
 /// One line of `GET /v1/usage`. A dimension that is not grouped by is `null`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -44,8 +44,8 @@ pub struct UsageCall {
     pub user: UserId,
     /// Whose call it was.
     pub agent: AgentId,
-    /// The schedule that made the run.
-    pub schedule: Option<String>,
+    /// The schedule that made the run; `null` too where the run is not kept any more.
+    pub schedule: Option<ScheduleId>,
     /// The model that answered.
     pub model: String,
     /// Its tokens.

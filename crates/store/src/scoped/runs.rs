@@ -5,8 +5,8 @@ use headwater_protocol::event::{Actor, MessageStatus, Pending, Visibility};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::message::Message;
 use headwater_protocol::{
-    AgentId, ApprovalId, BudgetId, CallId, MessageId, Money, ReplicaId, RunId, Scope, ThreadId, Timestamp, Usage,
-    UserId,
+    AgentId, ApprovalId, BudgetId, CallId, MessageId, Money, ReplicaId, RunId, ScheduleId, Scope, ThreadId, Timestamp,
+    Usage, UserId,
 };
 use std::time::Duration;
 use tokio_postgres::Row;
@@ -42,6 +42,8 @@ pub struct RunFilter {
     pub user: Option<UserId>,
     /// Carrying out calls of this run.
     pub parent: Option<RunId>,
+    /// Made by this schedule.
+    pub schedule: Option<ScheduleId>,
     /// Inclusive.
     pub created_after: Option<Timestamp>,
     /// Exclusive.
@@ -105,7 +107,7 @@ pub struct RunForEnd {
 pub(super) const COLUMNS: &str = "r.run_id, r.thread_id, r.user_id, r.agent_id, r.agent_version, r.model, r.external_id, r.status, r.tail, \
     r.input_messages, r.attempt, r.steps, r.priority, r.on_conflict, r.on_disconnect, r.after_run, r.result, r.error, r.usage, \
     r.cost_nano_usd, r.cost_estimated, r.metadata, r.cancel_requested_at, r.created_at, r.started_at, r.suspended_at, r.finished_at, \
-    r.visibility, r.woken, r.parent_run, r.parent_call, r.run_at";
+    r.visibility, r.woken, r.parent_run, r.parent_call, r.run_at, r.schedule_id";
 
 /// The log of a run that is under way, as `events`.
 pub(super) const OPEN_LOG: &str = "CASE WHEN r.status IN ('running', 'suspended') THEN
@@ -165,7 +167,10 @@ pub(super) fn run(row: &Row) -> Result<(Run, Visibility), StoreError> {
         input_messages: row.try_get::<_, Vec<Uuid>>("input_messages")?.into_iter().map(MessageId::from_uuid).collect(),
         source: match (row.try_get::<_, Option<Uuid>>("parent_run")?, row.try_get::<_, Option<Uuid>>("parent_call")?) {
             (Some(parent), Some(call)) => RunSource::call(RunId::from_uuid(parent), CallId::from_uuid(call)),
-            _ => RunSource::api(),
+            _ => match row.try_get::<_, Option<Uuid>>("schedule_id")? {
+                Some(schedule) => RunSource::schedule(ScheduleId::from_uuid(schedule)),
+                None => RunSource::api(),
+            },
         },
         attempt: row.try_get("attempt")?,
         steps: row.try_get("steps")?,
@@ -233,7 +238,7 @@ impl UserScopedStorage {
                AND ($3::uuid IS NULL OR r.thread_id = $3) AND ($4::text IS NULL OR r.external_id = $4)
                AND {of_user} AND ($6::timestamptz IS NULL OR r.created_at >= $6)
                AND ($7::timestamptz IS NULL OR r.created_at < $7) AND ($8::uuid IS NULL OR {after} $8)
-               AND ($10::uuid IS NULL OR r.parent_run = $10)
+               AND ($10::uuid IS NULL OR r.parent_run = $10) AND ($11::uuid IS NULL OR r.schedule_id = $11)
              ORDER BY {order} LIMIT $9"
         );
         let rows = self
@@ -250,6 +255,7 @@ impl UserScopedStorage {
                     &page.after,
                     &page.limit,
                     &filter.parent.map(RunId::uuid),
+                    &filter.schedule.map(ScheduleId::uuid),
                 ],
             )
             .await?;

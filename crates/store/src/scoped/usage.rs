@@ -1,7 +1,7 @@
 //! The ledger, summed up.
 
 use headwater_protocol::api::{UsageCall, UsageGroup};
-use headwater_protocol::{AgentId, ModelCallId, Money, RunId, Timestamp, UserId};
+use headwater_protocol::{AgentId, ModelCallId, Money, RunId, ScheduleId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{UserScopedStorage, runs, time};
@@ -81,7 +81,8 @@ impl UserScopedStorage {
     ) -> Result<Vec<UsageCall>, StoreError> {
         let rows = self
             .query(
-                "SELECT * FROM headwater.usage_calls WHERE settled_at >= $1 AND settled_at < $2
+                "SELECT c.*, (SELECT r.schedule_id FROM headwater.runs r WHERE r.tenant_id = c.tenant_id AND r.run_id = c.run_id) AS schedule_id
+                 FROM headwater.usage_calls c WHERE settled_at >= $1 AND settled_at < $2
                  AND ($3::uuid IS NULL OR model_call > $3) ORDER BY model_call LIMIT $4",
                 &[&filter.from.0, &filter.to.0, &after, &limit],
             )
@@ -95,7 +96,7 @@ impl UserScopedStorage {
                 step: row.try_get("step")?,
                 user: UserId::from_uuid(row.try_get("user_id")?),
                 agent: AgentId::from_uuid(row.try_get("agent_id")?),
-                schedule: None,
+                schedule: row.try_get::<_, Option<Uuid>>("schedule_id")?.map(ScheduleId::from_uuid),
                 model: row.try_get("model")?,
                 usage: runs::usage(&counts),
                 cost: row.try_get::<_, Option<i64>>("cost_nano_usd")?.map(Money),

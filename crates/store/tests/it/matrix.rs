@@ -37,6 +37,7 @@ headwater.run_inputs               | 1 1 - 1  | 1 1 - 1  | 0 ! - 0    | 0 ! - 0 
 headwater.run_readers              | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater.run_steps                | 1 1 - -  | 1 1 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
 headwater.runs                     | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
+headwater.schedules                | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
 headwater.secrets                  | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.tenant_keys              | 1 0 - -  | 1 0 - -  | 1 0 - -    | 0 ! - -      | 0 ! - -
 headwater.tenants                  | 1 - 1 -  | 1 - 1 -  | 1 - 1 -    | 0 - 0 -      | 0 - 0 -
@@ -82,6 +83,7 @@ const DATA: &[&str] = &[
     "secrets",
     "provider_keys",
     "mcp_servers",
+    "schedules",
     "run_events",
     "run_events_kept",
 ];
@@ -191,6 +193,14 @@ impl Person {
                 "tenant_id, mcp_id, name, url, auth, status, created_at, updated_at",
                 format!("'{tenant}', '{}', 'mcp {n}', 'u', '{{}}', 'ok', now(), now()", of_tenant("mcp")),
             ),
+            "schedules" => (
+                "tenant_id, schedule_id, user_id, agent_id, name, input, cron, timezone, on_missed, enabled, metadata, created_at, \
+                 updated_at",
+                format!(
+                    "'{tenant}', '{}', '{user}', '{agent}', 'n', '{{}}', 'c', 'z', 'skip', true, '{{}}', now(), now()",
+                    own("schedule")
+                ),
+            ),
             "secrets" => ("tenant_id, name, sealed, updated_at", format!("'{tenant}', 'S{n}', '\\x00', now()")),
             "provider_keys" => ("tenant_id, provider, sealed, host, updated_at", format!("'{tenant}', 'p{n}', '\\x00', 'h', now()")),
             "run_inputs" => (
@@ -223,6 +233,7 @@ impl Person {
             "threads" | "artifact_uses" => own("thread_id", "thread"),
             "messages" => own("message_id", "message"),
             "tickets" => own("ticket_id", "ticket"),
+            "schedules" => own("schedule_id", "schedule"),
             _ => own("run_id", "run"),
         }
     }
@@ -240,7 +251,7 @@ fn updated(table: &str) -> &'static str {
         "artifacts" => "used = true",
         "approvals" => "comment = 'c'",
         "memory" => "value = '2'",
-        "secrets" | "provider_keys" | "mcp_servers" | "budgets" => "updated_at = now()",
+        "secrets" | "provider_keys" | "mcp_servers" | "budgets" | "schedules" => "updated_at = now()",
         _ => "tenant_id = tenant_id",
     }
 }

@@ -187,6 +187,7 @@ pub(crate) fn new_run(tenant: &Tenant, thread: Option<ThreadId>) -> NewRun {
         source: None,
         created_at: Timestamp::now().0,
         run_at: None,
+        schedule_id: None,
         idempotency: None,
     };
     NewRun {

@@ -149,6 +149,7 @@ impl World {
             source: None,
             created_at: at.0,
             run_at: None,
+            schedule_id: None,
             idempotency: None,
         };
         let first = format!("{header}{}", lines.split_inclusive('\n').next().expect("a line"));

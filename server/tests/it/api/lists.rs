@@ -112,7 +112,7 @@ async fn filters() {
         (format!("agent={}", id(&agent)), vec![&two, &one]),
         ("agent=assistant".to_owned(), vec![&two, &one]),
         ("agent=nobody".to_owned(), vec![]),
-        ("schedule=sch_x".to_owned(), vec![]),
+        ("schedule=sch_01890a5d-ac96-774b-bcce-b302099a8057".to_owned(), vec![]),
         ("user=alice".to_owned(), vec![&two, &one]),
         ("user=nobody".to_owned(), vec![]),
         (format!("created_after={}", second["created_at"].as_str().expect("a time")), vec![&two]),
@@ -123,7 +123,7 @@ async fn filters() {
         let want: Vec<String> = want.into_iter().cloned().collect();
         assert_eq!(ids(&page), want, "{filter}");
     }
-    for bad in ["status=done", "created_after=yesterday", "thread=x"] {
+    for bad in ["status=done", "created_after=yesterday", "thread=x", "schedule=x"] {
         tenant.api.get(&format!("/v1/runs?{bad}")).await.problem(400, "invalid_request");
     }
     let of_run = alice.key.get(&format!("/v1/threads/{thread}/messages?run={two}&role=assistant")).await.ok(200);

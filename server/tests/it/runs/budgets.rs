@@ -568,3 +568,31 @@ async fn what_was_never_answered_costs_nothing() {
     assert_eq!(failed["error"]["code"], "provider_rejected");
     assert_eq!(settled(&tenant, &budget).await, 0);
 }
+
+#[tokio::test]
+async fn what_begins_by_itself_is_paid_for_by_its_owner() {
+    let tenant = Site::shared().await.tenant().await;
+    let (alice, bob) = (tenant.user("alice").await, tenant.user("bob").await);
+    let lane = Lane::always(answer(100));
+    agent(&tenant, &lane, 100, json!({})).await;
+    let of_alice = json!({"type": "user", "id": alice.id});
+    let limit = cost(100) + 1;
+    let budget = budget(&tenant, json!({"scope": of_alice, "window": "total", "limit": {"nano_usd": limit}})).await;
+    let schedule = json!({"name": "n", "agent": "assistant", "input": "x", "cron": "0 7 1 1 *"});
+    let trigger = |schedule: &Value| format!("/v1/schedules/{}/trigger", id(schedule));
+    let hers = alice.key.post("/v1/schedules", schedule.clone()).await.ok(201);
+    let first = alice.key.post(&trigger(&hers), json!({})).await.ok(201);
+    assert_eq!(alice.key.ended(&id(&first)).await["status"], "completed");
+    assert_eq!(settled(&tenant, &budget).await, cost(100));
+    // There is nothing left, neither for the schedule nor for what begins later.
+    let second = alice.key.post(&trigger(&hers), json!({})).await.ok(201);
+    let waiting = suspended(&alice, &id(&second)).await;
+    assert_eq!(waiting["pending"][0]["budget"], json!(budget), "{waiting}");
+    let soon = headwater_protocol::Timestamp::now().plus_ms(300).to_string();
+    let later = json!({"agent": "assistant", "input": "x", "run_at": soon});
+    suspended(&alice, &id(&alice.key.post("/v1/runs", later).await.ok(201))).await;
+    // Bob's are not alice's.
+    let his = bob.key.post("/v1/schedules", schedule).await.ok(201);
+    let his = bob.key.post(&trigger(&his), json!({})).await.ok(201);
+    assert_eq!(bob.key.ended(&id(&his)).await["status"], "completed");
+}

@@ -14,6 +14,7 @@ mod http_tools;
 mod mcp;
 mod resume;
 mod retention;
+mod schedules;
 mod structured;
 mod sub_runs;
 mod threads;

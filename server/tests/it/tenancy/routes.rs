@@ -118,6 +118,8 @@ pub(super) fn routes() -> Vec<Route> {
     run_on_thread[1] = 400;
     // What a token may see of an agent, it may see of any agent of its tenant.
     let agent_of_tenant = [403, 200, 200, 200, 404, 200, 200, 404, 404, 404, 401, 401, 401];
+    let schedule =
+        json!({"name": "{alice-private}", "agent": "{agent}", "input": "{alice-private}", "cron": "0 7 1 1 *"});
     vec![
         with("POST", "/v1/tenants", json!({"name": "{unique}"}), operator(201)),
         route("GET", "/v1/tenants", operator(200)),
@@ -223,6 +225,12 @@ pub(super) fn routes() -> Vec<Route> {
         route("DELETE", "/v1/tenants/{tenant}/budgets/{budget}", operator(204)),
         // It does not wait for money.
         with("POST", "/v1/runs/{run}/resume", json!({}), all_on_alices(409)),
+        with("POST", "/v1/schedules", schedule, run_for_a_user),
+        route("GET", "/v1/schedules", all_on_own(200)),
+        route("GET", "/v1/schedules/{schedule}", all_on_alices(200)),
+        with("PATCH", "/v1/schedules/{schedule}", json!({"input": "{alice-private}"}), all_on_alices(200)),
+        with("POST", "/v1/schedules/{schedule}/trigger", json!({}), all_on_alices(201)),
+        route("DELETE", "/v1/schedules/{schedule}", all_on_alices(204)),
         route("GET", "/v1/usage", all_on_own(200)),
         route("GET", "/v1/usage/calls", key_on_own(200)),
     ]

@@ -166,6 +166,11 @@ impl World {
             };
             budget = id(&whose.post(&path, made).await.ok(201));
         }
+        let mut schedule = String::new();
+        if template.contains("{schedule}") {
+            let made = json!({"name": ALICES, "agent": self.agent, "input": ALICES, "cron": "0 7 1 1 *"});
+            schedule = id(&self.alice.key.post("/v1/schedules", made).await.ok(201));
+        }
         let plan = unique("plan");
         if template.contains("{plan}") {
             self.site.operator().put(&format!("/v1/plans/{plan}"), json!({})).await.ok(200);
@@ -174,6 +179,7 @@ impl World {
         template
             .replace("{server}", &server)
             .replace("{budget}", &budget)
+            .replace("{schedule}", &schedule)
             .replace("{plan}", &plan)
             .replace("{approval}", &self.approval)
             .replace("{artifact}", &self.artifact)

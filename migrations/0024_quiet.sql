@@ -42,7 +42,7 @@ BEGIN
                     WHEN r.waits_budget->>'per' = 'month' THEN (date_trunc('month', v_now AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'
                END) INTO must_at
     FROM headwater.runs r WHERE r.waits_budget IS NOT NULL AND r.status = 'suspended' AND NOT r.woken;
-    must_at := least(must_at, headwater.delayed_next());
+    must_at := least(must_at, headwater.delayed_next(), headwater.schedules_next());
 END $$;
 
 -- When the service has to be woken next, for whoever does that from outside; notes that there is somebody. All that its role may do.
