@@ -149,11 +149,11 @@ pub(crate) struct Launcher {
 }
 
 impl Launcher {
-    /// Starts one. `more` of its environment is this server's alone.
+    /// Starts one. `more` of its environment is this server's alone, and comes first.
     pub(crate) async fn start(&self, more: &[(String, String)]) -> anyhow::Result<Process> {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let mut command = Command::new(&self.binary);
-        command.arg("serve").envs(more.iter().cloned()).envs(self.environment.iter().cloned());
+        command.arg("serve").envs(self.environment.iter().cloned()).envs(more.iter().cloned());
         Process::start(&format!("server-{number}"), command, self.core, &self.dir).await
     }
 }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `throughput`, `slow_streams`, `storm`, `money` | the scenarios that compare costs |
 //! | `chaos`, `rolling`, `stalled`, `hostile`, `budget`, `neighbours`, `throttled` | the scenarios that are about promises |
+//! | `waking` | starts, wakes, and the memory of a process that is asleep |
 //! | `wicked` | the tools of `hostile` |
 //! | `fleet`, `crowd`, `follow` | several servers, many runs at them, readers that go from one to the other |
 //! | `audit`, `story`, `trial` | whether every promise was kept, and the table of it |
@@ -45,6 +46,7 @@ mod sys;
 mod throttled;
 mod throughput;
 mod trial;
+mod waking;
 mod who;
 mod wicked;
 mod wire;
@@ -69,6 +71,7 @@ use crate::storm::ResumeStorm;
 use crate::sys::Cores;
 use crate::throttled::ThrottledProvider;
 use crate::throughput::Throughput;
+use crate::waking::Wake;
 
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", about = "Measures Headwater against a relay that does nothing but pass bytes on")]
@@ -132,6 +135,7 @@ enum Command {
     Money(Money),
     NoisyNeighbour(NoisyNeighbour),
     ThrottledProvider(ThrottledProvider),
+    Wake(Wake),
     /// Those that compare costs: throughput, slow-streams, resume-storm
     All,
     /// The model, in a process of its own
@@ -187,6 +191,7 @@ fn start(cli: Cli) -> anyhow::Result<bool> {
         | Command::Money(_)
         | Command::NoisyNeighbour(_)
         | Command::ThrottledProvider(_)
+        | Command::Wake(_)
         | Command::All => {
             check_server(&cli.common.server_bin)?;
             let cores = Cores::choose(cli.common.server_core, cli.common.load_core)?;
@@ -259,6 +264,10 @@ async fn measure(command: Command, common: Common, cores: Cores) -> anyhow::Resu
         }
         Command::ThrottledProvider(throttled) => {
             trials.push(Box::pin(throttled.run(&mut ground)).await?);
+            Vec::new()
+        }
+        Command::Wake(wake) => {
+            trials.push(Box::pin(wake.run(&mut ground)).await?);
             Vec::new()
         }
         Command::HostileTools(hostile) => {

@@ -54,7 +54,8 @@ impl Recipe {
         }
     }
 
-    async fn read(&self, wire: &mut Option<Wire>) -> Result<(Instant, Instant), String> {
+    /// The same, and when its first token was there, and its end.
+    pub(crate) async fn read(&self, wire: &mut Option<Wire>) -> Result<(Instant, Instant), String> {
         if wire.as_ref().is_none_or(|wire| !wire.is_reusable()) {
             *wire = Some(Wire::connect(self.address).await.map_err(|error| format!("no connection: {error}"))?);
         }

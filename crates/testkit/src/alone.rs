@@ -79,13 +79,7 @@ impl Alone {
     /// When the process has ended.
     pub fn seen_by(pid: u32) -> Seen {
         let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/net/{name}"));
-        let snmp = read("snmp").expect("the process lives");
-        let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Ip: "));
-        let (names, values) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-        let out = names.split(' ').zip(values.split(' ')).find(|(name, _)| *name == "OutRequests");
-        let v4: u64 = out.and_then(|(_, value)| value.parse().ok()).expect("the kernel counts what goes out");
-        let snmp6 = read("snmp6").unwrap_or_default();
-        let v6 = snmp6.lines().find_map(|line| line.strip_prefix("Ip6OutRequests")?.trim().parse::<u64>().ok());
+        // Sockets first: whose last packet goes out between the two looks is counted, or is still there.
         let (mut connected, mut listening) = (0, 0);
         for table in ["tcp", "tcp6"] {
             let table = read(table).unwrap_or_default();
@@ -98,6 +92,13 @@ impl Alone {
                 }
             }
         }
+        let snmp = read("snmp").expect("the process lives");
+        let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Ip: "));
+        let (names, values) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        let out = names.split(' ').zip(values.split(' ')).find(|(name, _)| *name == "OutRequests");
+        let v4: u64 = out.and_then(|(_, value)| value.parse().ok()).expect("the kernel counts what goes out");
+        let snmp6 = read("snmp6").unwrap_or_default();
+        let v6 = snmp6.lines().find_map(|line| line.strip_prefix("Ip6OutRequests")?.trim().parse::<u64>().ok());
         Seen { packets_out: v4 + v6.unwrap_or(0), connected, listening }
     }
 }

@@ -9,7 +9,7 @@ use headwater_testkit::{Database, ServerProcess, Tap, ToolServer};
 use serde_json::json;
 
 use crate::runs::suspended;
-use crate::support::sse::{Stream, events, log_of, read};
+use crate::support::sse::{Stream, assert_dense, events, log_of, read};
 use crate::support::tenant::id;
 use crate::support::{Api, Lane, OwnSite, Site, User, eventually, serve};
 
@@ -328,4 +328,94 @@ async fn a_database_that_is_away_is_waited_for() {
     asked.problem(503, "unavailable");
     assert!(asked.header("retry-after").is_some());
     site.anybody().get("/readyz").await.problem(503, "unavailable");
+}
+
+/// What a host does to a process that sends nothing: it stands still, for as long as nobody asks.
+#[tokio::test]
+async fn nothing_is_lost_by_a_process_that_is_put_to_sleep() {
+    let site = start(&[]).await;
+    let tenant = site.tenant().await;
+    let alice = hanging_up(tenant.user("alice").await);
+    tenant.agent(&Lane::always(Reply::text("At its time."))).await;
+    let tool = json!({"type": "client", "name": "pick", "parameters": {"type": "object"}, "policy": "ask"});
+    let asks = Lane::sequence([Reply::text("").tool_call("pick", "{}"), Reply::text("I was not allowed to.")]);
+    tenant.api.post("/v1/agents", json!({"name": "asks", "model": asks.model(), "tools": [tool]})).await.ok(201);
+    // What has ended, what waits for a person, what begins later, and what begins again and again.
+    let done = id(&alice.key.run("x").await);
+    alice.key.ended(&done).await;
+    let whole = log_of(&read(&alice.token, &done, None).await);
+    let waits = id(&alice.key.post("/v1/runs", json!({"agent": "asks", "input": "x"})).await.ok(201));
+    let seen = Stream::open(&alice.token, &waits, None).await.rest().await;
+    let last = crate::support::sse::last_id(&seen).expect("it saw something");
+    let approval = suspended(&alice, &waits).await["pending"][0]["approval"].as_str().expect("an id").to_owned();
+    let at = headwater_protocol::Timestamp::now().plus_ms(3_600_000).to_string();
+    let later = json!({"agent": "assistant", "input": "x", "run_at": at});
+    let later = id(&alice.key.post("/v1/runs", later).await.ok(201));
+    let schedule = json!({"name": "n", "agent": "assistant", "input": "x", "cron": "0 7 1 1 *"});
+    let schedule = id(&alice.key.post("/v1/schedules", schedule).await.ok(201));
+    let (looked, words) = headwater_wake(&site).await;
+    assert!(looked && words.starts_with("nothing is due before "), "{words}");
+    quiet(&site.process).await;
+
+    site.process.signal(libc::SIGSTOP);
+    let admin = site.database.admin().await;
+    let pass = "UPDATE headwater.runs SET run_at = now() - interval '1 minute' WHERE status = 'delayed';
+                UPDATE headwater.schedules SET next_run_at = date_trunc('minute', now()) - interval '2 minutes'";
+    admin.execute(pass).await.expect("time passes");
+    // Two come while it sleeps: who looks whether something is due, and a reader in the middle of a log.
+    let middle = format!("{:016}", 2);
+    let ((looked, words), rest, ()) =
+        tokio::join!(headwater_wake(&site), read(&alice.token, &done, Some(&middle)), async {
+            site.process.signal(libc::SIGCONT);
+        });
+    assert!(looked && words.contains(": woke http://"), "{words}");
+    let rest = log_of(&rest);
+    assert!(whole.ends_with(&rest) && rest.starts_with(&format!("id: {:016}", 3)), "{rest}\nof\n{whole}");
+    assert_eq!(alice.key.ended(&later).await["result"]["text"], "At its time.");
+    let of_schedule = eventually("its run is made", || async {
+        let found = alice.key.get(&format!("/v1/runs?schedule={schedule}")).await.ok(200);
+        (found["data"] != json!([])).then_some(found)
+    })
+    .await;
+    assert_eq!(of_schedule["data"].as_array().map(Vec::len), Some(1));
+    assert_eq!(alice.key.ended(&id(&of_schedule["data"][0])).await["result"]["text"], "At its time.");
+    alice.key.post(&format!("/v1/runs/{waits}/approvals/{approval}"), json!({"decision": "denied"})).await.ok(200);
+    assert_eq!(alice.key.ended(&waits).await["result"]["text"], "I was not allowed to.");
+    let goes_on = log_of(&read(&alice.token, &waits, Some(&last)).await);
+    let all = read(&alice.token, &waits, None).await;
+    assert_dense(&events(&all));
+    assert!(log_of(&all).ends_with(&goes_on) && goes_on.contains("event: run.resumed"), "{goes_on}");
+    quiet(&site.process).await;
+}
+
+/// A host that does not ask: it stands still in the middle of an answer, and all its connections are cut.
+#[tokio::test]
+async fn a_process_that_is_stopped_in_the_middle_of_an_answer_goes_on() {
+    let site = start(&[("HEADWATER__LEASE__MS", "500")]).await;
+    let tenant = site.tenant().await;
+    let alice = hanging_up(tenant.user("alice").await);
+    let (held, gate) = Reply::tokens(4).gate();
+    let lane = Lane::sequence([held, Reply::text("Once more.")]);
+    tenant.agent(&lane).await;
+    let run = id(&alice.key.run("x").await);
+    let mut reader = Stream::open(&alice.token, &run, None).await;
+    gate.pass(2);
+    reader.until("tok1").await;
+    site.process.signal(libc::SIGSTOP);
+    drop(reader);
+    let admin = site.database.admin().await;
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'headwater_app'";
+    admin.execute(cut).await.expect("all are cut");
+    eventually("its lease is over", || async {
+        let left = admin.rows("SELECT 1 FROM headwater_sys.replicas WHERE expires_at > clock_timestamp()").await;
+        left.expect("rows").is_empty().then_some(())
+    })
+    .await;
+    gate.open();
+    let (ended, ()) = tokio::join!(alice.key.ended(&run), async { site.process.signal(libc::SIGCONT) });
+    // It has come back before anybody took the run from it, and holds an answer that is paid for; or it was too late, and asks again.
+    let expected = if ended["attempt"] == 1 { " tok0 tok1 tok2 tok3" } else { "Once more." };
+    assert_eq!((&ended["status"], &ended["result"]["text"]), (&json!("completed"), &json!(expected)), "{ended}");
+    assert_dense(&events(&read(&alice.token, &run, None).await));
+    quiet(&site.process).await;
 }
