@@ -1,30 +1,41 @@
 //! Schedules: what happens when their time comes.
 //!
-//! Owns the times of a schedule, the run that is made of each, and what becomes of times at which nobody was awake. Promises
+//! Owns the run that is made of each time of a schedule, and what becomes of times at which nobody was awake. Promises
 //! one run for each time, whichever and however many processes look: the time is the run's idempotency key, and the schedule is
 //! moved on only from the time that was read. A run that the server cannot make now is tried again, and holds up no other schedule;
 //! one that cannot be made for another reason is told on the schedule, which goes on. Looks when something is due, and once a minute for what others have made.
 
+mod times;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use headwater_agent::{Accepted, NewRunRequest, ThreadTarget};
 use headwater_protocol::api::{Agent, MAX_MISSED, OnConflict, OnDisconnect, OnMissed, Overrides, Priority, Schedule};
 use headwater_protocol::error::Fault;
 use headwater_protocol::message::{InputPart, Metadata, Part};
-use headwater_protocol::{ErrorCode, Problem, RunId, Scope, Timestamp};
+use headwater_protocol::{ErrorCode, Problem, RunId, Scope, TenantId, Timestamp};
 use headwater_store::StoreError;
 use headwater_store::create::RunIdempotency;
+use headwater_store::pool::{Idempotency, Once};
 use headwater_store::scoped::Fired;
 use headwater_store::unscoped::DueSchedule;
 use tokio::sync::Notify;
 
+pub use self::times::Times;
+use crate::keys::hex;
 use crate::wiring::AppState;
 
 /// Schedules looked at in one go.
-const AT_ONCE: i32 = 32;
+const AT_ONCE: i32 = 256;
+/// Tenants seen to at a time.
+const TENANTS_AT_ONCE: usize = 8;
 /// Between two looks where nothing is due.
 const LOOK: Duration = Duration::from_secs(60);
+/// Between two looks at the least.
+const AT_LEAST: Duration = Duration::from_millis(50);
 /// Until what could not be done is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 /// A time that is not longer past than this was not missed: who wakes a sleeping server may look every ten minutes only.
@@ -41,34 +52,14 @@ impl Changed {
     }
 }
 
-/// The first time after an instant; `None` when there is none.
-///
-/// # Errors
-/// When the expression or the zone means nothing, by its field.
-pub fn next_after(cron: &str, timezone: &str, after: Timestamp) -> Result<Option<Timestamp>, Problem> {
-    if jiff::tz::TimeZone::get(timezone).is_err() {
-        return Err(Problem::invalid(
-            "/timezone",
-            "there is no such time zone; give an IANA name such as Europe/Berlin",
-        ));
-    }
-    if cron.split_whitespace().count() != 5 {
-        return Err(Problem::invalid("/cron", "must have five fields: minute, hour, day of month, month, day of week"));
-    }
-    // The library takes the zone as a sixth field.
-    let times = cronexpr::parse_crontab(&format!("{cron} {timezone}"))
-        .map_err(|error| Problem::invalid("/cron", format!("cannot be read: {error}")))?;
-    let at = cronexpr::MakeTimestamp(after.0);
-    Ok(times.find_next(at).ok().map(|at| Timestamp(at.timestamp())))
-}
-
 /// For as long as it is polled, makes the runs of schedules whose time has come.
 pub(crate) async fn keep(state: AppState) {
     loop {
         let pause = match Box::pin(fire_due(&state)).await {
             Ok(next) => {
                 let left = next.map(|at| u64::try_from(at.ms() - Timestamp::now().ms()).unwrap_or_default());
-                left.map_or(LOOK, |left| LOOK.min(Duration::from_millis(left.max(1))))
+                // What is past was not due by the database's clock yet.
+                left.map_or(LOOK, |left| LOOK.min(Duration::from_millis(left).max(AT_LEAST)))
             }
             Err(error) => {
                 tracing::warn!(%error, "schedules could not be looked at; tried again");
@@ -88,15 +79,27 @@ async fn fire_due(state: &AppState) -> Result<Option<Timestamp>, StoreError> {
     let (mut held_up, mut behind) = (false, None);
     loop {
         let due = unscoped.schedules_due(behind.as_ref(), AT_ONCE).await?;
-        for one in &due {
-            let made = Box::pin(fire(state, one)).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, schedule.id = %one.schedule, "a schedule could not be seen to; tried again");
-                false
-            });
-            held_up |= !made;
-        }
         behind = due.last().copied();
-        if due.len() < AT_ONCE as usize {
+        let all = due.len() < AT_ONCE as usize;
+        // A tenant's one after the other, tenants beside each other.
+        let mut of_tenant = BTreeMap::<TenantId, Vec<DueSchedule>>::new();
+        for one in due {
+            of_tenant.entry(one.tenant).or_default().push(one);
+        }
+        let seen_to = of_tenant.into_values().map(|due| async move {
+            let mut held_up = false;
+            for one in due {
+                let made = Box::pin(fire(state, &one)).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, schedule.id = %one.schedule, "a schedule could not be seen to; tried again");
+                    false
+                });
+                held_up |= !made;
+            }
+            held_up
+        });
+        let seen_to: Vec<bool> = stream::iter(seen_to).buffer_unordered(TENANTS_AT_ONCE).collect().await;
+        held_up |= seen_to.contains(&true);
+        if all {
             break;
         }
     }
@@ -106,33 +109,18 @@ async fn fire_due(state: &AppState) -> Result<Option<Timestamp>, StoreError> {
     unscoped.schedules_next().await
 }
 
-/// The times of a schedule that are due by now, oldest first, and the one after them.
-fn times(schedule: &Schedule, due: Timestamp, now: Timestamp) -> (Vec<Timestamp>, Option<Timestamp>) {
-    let mut times = vec![due];
-    loop {
-        let last = times.last().copied().unwrap_or(due);
-        // It was read when it was written; what this build cannot read any more comes no more.
-        let next = next_after(&schedule.cron, &schedule.timezone, last).ok().flatten();
-        match next {
-            Some(next) if next <= now => times.push(next),
-            next => return (times, next),
-        }
-        if times.len() > MAX_MISSED {
-            // Of so many only the latest count: from here on by the clock.
-            times.remove(0);
-            if now.ms() - last.ms() > 366 * 86_400_000 {
-                let next = next_after(&schedule.cron, &schedule.timezone, now).ok().flatten();
-                return (times, next);
-            }
-        }
-    }
+/// The latest times of a schedule that are due by now, oldest first, so many at most; and the one after them. The one that was
+/// found due counts, whatever this build makes of its expression.
+fn missed(schedule: &Schedule, due: Timestamp, now: Timestamp) -> (Vec<Timestamp>, Option<Timestamp>) {
+    let Ok(times) = Times::parse(&schedule.cron, &schedule.timezone) else { return (vec![due], None) };
+    let most = if schedule.on_missed == OnMissed::RunAll { MAX_MISSED } else { 1 };
+    (times.latest(due, now, most), times.after(now))
 }
 
 /// Which of them runs are made for.
 fn wanted(on_missed: OnMissed, times: &[Timestamp], now: Timestamp) -> Vec<Timestamp> {
     match on_missed {
-        OnMissed::RunAll => times.to_vec(),
-        OnMissed::RunOnce => times.last().copied().into_iter().collect(),
+        OnMissed::RunAll | OnMissed::RunOnce => times.to_vec(),
         OnMissed::Skip => times.last().copied().filter(|at| now.ms() - at.ms() <= ON_TIME_MS).into_iter().collect(),
     }
 }
@@ -144,53 +132,88 @@ async fn fire(state: &AppState, due: &DueSchedule) -> Result<bool, StoreError> {
     let Some(schedule) = storage.schedule_get(due.schedule).await? else { return Ok(true) };
     let now = Timestamp::now();
     let Some(at) = schedule.next_run_at.filter(|at| *at <= now) else { return Ok(true) };
-    let (times, next_run_at) = times(&schedule, at, now);
-    let (mut last_run, mut last_error) = (None, None);
-    for time in wanted(schedule.on_missed, &times, now) {
-        match Box::pin(make_run(state, scope, &schedule, Some(time))).await? {
-            Ok(run) => (last_run, last_error) = (Some(run), None),
-            // What the tenant itself must change first is told on the schedule, and not waited for.
-            Err(problem) if problem.retryable && problem.fault == Fault::Server => {
+    let (times, next_run_at) = missed(&schedule, at, now);
+    let wanted = wanted(schedule.on_missed, &times, now);
+    if wanted.is_empty() {
+        let fired = Fired { due: at, next_run_at, last_run: None, last_error: None };
+        storage.schedule_fired(schedule.id, &fired).await?;
+    }
+    let mut due = at;
+    for (n, time) in wanted.iter().enumerate() {
+        let (last_run, last_error) = match Box::pin(make_run(state, scope, &schedule, *time)).await? {
+            Ok(run) => (Some(run), None),
+            // What the tenant itself must change first is told on the schedule, and not waited for; nothing is for ever.
+            Err(problem)
+                if problem.retryable && problem.fault == Fault::Server && now.ms() - time.ms() < ON_TIME_MS =>
+            {
                 tracing::warn!(code = problem.code.as_str(), schedule.id = %schedule.id, "a schedule's run could not be made yet");
                 return Ok(false);
             }
-            Err(problem) => last_error = Some(problem),
+            Err(problem) => (None, Some(problem)),
+        };
+        let next_run_at = wanted.get(n + 1).copied().or(next_run_at);
+        let fired = Fired { due, next_run_at, last_run, last_error };
+        // Somebody who was faster, or has changed it, has said what is next.
+        if !storage.schedule_fired(schedule.id, &fired).await? {
+            break;
         }
+        due = wanted.get(n + 1).copied().unwrap_or(due);
     }
-    let fired = Fired { due: at, next_run_at, last_run, last_error };
-    // Somebody who was faster, or has changed it, has said what is next.
-    storage.schedule_fired(schedule.id, &fired).await?;
     Ok(true)
 }
 
-/// Makes a run of a schedule: for a time of its, or because somebody asks (with their own key, if they have one).
-pub(crate) async fn make_run(
+/// Makes the run of a time of a schedule, once.
+async fn make_run(
     state: &AppState,
     scope: Scope,
     schedule: &Schedule,
-    time: Option<Timestamp>,
+    time: Timestamp,
 ) -> Result<Result<RunId, Problem>, StoreError> {
-    let id = schedule.id;
-    let once = time.map(|time| RunIdempotency {
-        actor: id.uuid(),
-        idempotency_key: time.to_string(),
-        fingerprint: format!("{:032x}", id.uuid().as_u128()),
-    });
-    let accepted = Box::pin(accept(state, scope, schedule, once)).await?;
+    let uuid = schedule.id.uuid();
+    let once = Idempotency { actor: uuid, key: time.to_string(), fingerprint: uuid.as_bytes().to_vec() };
+    let accepted = Box::pin(accept(state, scope, schedule, Some(&once))).await?;
     Ok(accepted.map(|accepted| match accepted {
         Accepted::New { run, .. } => run.id,
         Accepted::Replay { run, .. } | Accepted::Steered(run) => run,
     }))
 }
 
-/// The same, with what a repeated request must find again.
+/// Makes a run of a schedule. What is refused may have been made before, by whoever asked for the same.
 pub(crate) async fn accept(
     state: &AppState,
     scope: Scope,
     schedule: &Schedule,
-    idempotency: Option<RunIdempotency>,
+    once: Option<&Idempotency>,
+) -> Result<Result<Accepted, Problem>, StoreError> {
+    let refused = match Box::pin(create(state, scope, schedule, once)).await? {
+        Err(problem) => problem,
+        made => return Ok(made),
+    };
+    let earlier = match once {
+        Some(once) => state.store.scoped(scope).idempotency_find(once).await?,
+        None => None,
+    };
+    Ok(match earlier {
+        Some(Once::Replay(object)) => {
+            let run = uuid::Uuid::try_parse(&object).map(RunId::from_uuid);
+            run.map(|run| Accepted::Replay { run, steered: false }).map_err(|_| refused)
+        }
+        _ => Err(refused),
+    })
+}
+
+async fn create(
+    state: &AppState,
+    scope: Scope,
+    schedule: &Schedule,
+    once: Option<&Idempotency>,
 ) -> Result<Result<Accepted, Problem>, StoreError> {
     let storage = state.store.scoped(scope);
+    let idempotency = once.map(|once| RunIdempotency {
+        actor: once.actor,
+        idempotency_key: once.key.clone(),
+        fingerprint: hex(&once.fingerprint),
+    });
     // An agent that is changed between reading it and accepting the run is read again.
     for _ in 0..3 {
         let agent = storage.agent_get(schedule.agent).await?.filter(|agent| agent.archived_at.is_none());
@@ -242,41 +265,7 @@ mod tests {
         text.parse().expect("an instant")
     }
 
-    #[test]
-    fn times_follow_the_zone_through_its_changes() {
-        let next = |cron: &str, zone: &str, after: &str| {
-            next_after(cron, zone, at(after)).expect("it reads").map(|at| at.to_string())
-        };
-        assert_eq!(next("0 7 * * 1-5", "UTC", "2026-11-27T07:00:00Z").as_deref(), Some("2026-11-30T07:00:00.000Z"));
-        assert_eq!(
-            next("0 7 * * *", "Europe/Berlin", "2026-11-27T07:00:00Z").as_deref(),
-            Some("2026-11-28T06:00:00.000Z")
-        );
-        // The hour that is not there, in March: what is in it is left out that day.
-        assert_eq!(
-            next("30 2 * * *", "Europe/Berlin", "2027-03-27T12:00:00Z").as_deref(),
-            Some("2027-03-29T00:30:00.000Z")
-        );
-        // The hour that comes twice, in October: what is in it comes twice.
-        let twice = |cron: &str, after: &str| next(cron, "Europe/Berlin", after);
-        assert_eq!(twice("30 2 * * *", "2026-10-24T12:00:00Z").as_deref(), Some("2026-10-25T00:30:00.000Z"));
-        assert_eq!(twice("30 2 * * *", "2026-10-25T00:30:00Z").as_deref(), Some("2026-10-25T01:30:00.000Z"));
-        assert_eq!(twice("30 2 * * *", "2026-10-25T01:30:00Z").as_deref(), Some("2026-10-26T01:30:00.000Z"));
-        assert_eq!(twice("30 * * * *", "2026-10-25T00:30:00Z").as_deref(), Some("2026-10-25T01:30:00.000Z"));
-        assert_eq!(next("0 0 30 2 *", "UTC", "2026-11-27T07:00:00Z"), None, "a day that never comes");
-        for (cron, zone, param) in [
-            ("0 7 * *", "UTC", "/cron"),
-            ("0 7 * * * UTC", "UTC", "/cron"),
-            ("61 7 * * *", "UTC", "/cron"),
-            ("x", "UTC", "/cron"),
-            ("0 7 * * *", "Europe/Nowhere", "/timezone"),
-        ] {
-            let refused = next_after(cron, zone, at("2026-11-27T07:00:00Z")).expect_err(cron);
-            assert_eq!(refused.errors[0].param, param, "{cron} {zone}");
-        }
-    }
-
-    fn every(cron: &str) -> Schedule {
+    fn every(cron: &str, on_missed: OnMissed) -> Schedule {
         Schedule {
             id: headwater_protocol::ScheduleId::new(),
             object: "schedule".into(),
@@ -287,7 +276,7 @@ mod tests {
             input: headwater_protocol::message::Content::Text("x".into()),
             cron: cron.into(),
             timezone: "UTC".into(),
-            on_missed: OnMissed::RunAll,
+            on_missed,
             enabled: true,
             next_run_at: None,
             last_run: None,
@@ -301,16 +290,22 @@ mod tests {
     #[test]
     fn what_was_missed_is_made_up_for_as_said() {
         let (due, now) = (at("2026-11-27T01:00:00Z"), at("2026-11-27T04:00:30Z"));
-        let (all, next) = times(&every("0 * * * *"), due, now);
-        assert_eq!((all.len(), next), (4, Some(at("2026-11-27T05:00:00Z"))));
-        assert_eq!(wanted(OnMissed::RunAll, &all, now), all);
-        assert_eq!(wanted(OnMissed::RunOnce, &all, now), all[3..]);
-        assert_eq!(wanted(OnMissed::Skip, &all, now), all[3..], "that one is on time");
-        let later = at("2026-11-27T04:30:00Z");
-        assert_eq!(wanted(OnMissed::Skip, &all, later), []);
-        // Of very many the latest, and no more work than that.
-        let (all, next) = times(&every("* * * * *"), at("2016-01-01T00:00:00Z"), now);
-        assert!(all.len() <= MAX_MISSED, "{}", all.len());
-        assert_eq!(next, Some(at("2026-11-27T04:01:00Z")));
+        let made = |on_missed: OnMissed, now: Timestamp| {
+            let (times, next) = missed(&every("0 * * * *", on_missed), due, now);
+            assert_eq!(next, Some(at("2026-11-27T05:00:00Z")));
+            wanted(on_missed, &times, now)
+        };
+        let last = at("2026-11-27T04:00:00Z");
+        assert_eq!(made(OnMissed::RunAll, now)[1..], [at("2026-11-27T02:00:00Z"), at("2026-11-27T03:00:00Z"), last]);
+        assert_eq!(made(OnMissed::RunOnce, now), [last]);
+        assert_eq!(made(OnMissed::Skip, now), [last], "that one is on time");
+        assert_eq!(made(OnMissed::Skip, at("2026-11-27T04:30:00Z")), []);
+        // Of very many the latest.
+        let (all, next) = missed(&every("* * * * *", OnMissed::RunAll), at("2016-01-01T00:00:00Z"), now);
+        assert_eq!((all.len(), next), (MAX_MISSED, Some(at("2026-11-27T04:01:00Z"))));
+        assert_eq!((all[0], all[MAX_MISSED - 1]), (at("2026-11-27T02:21:00Z"), last));
+        // What is found due is due, whatever it means now.
+        assert_eq!(missed(&every("0 7 1 1 *", OnMissed::RunOnce), due, now).0, [due]);
+        assert_eq!(missed(&every("unreadable", OnMissed::RunOnce), due, now), (vec![due], None));
     }
 }

@@ -5,8 +5,8 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use headwater_agent::Accepted;
 use headwater_protocol::api::{List, OnMissed, Run, Schedule, ScheduleParams, ScheduleUpdate};
-use headwater_protocol::{Problem, ScheduleId, Scope, Timestamp};
-use headwater_store::create::RunIdempotency;
+use headwater_protocol::event::problem_for_user;
+use headwater_protocol::{ErrorCode, Problem, ScheduleId, Scope, Timestamp};
 use headwater_store::pool::Once;
 use headwater_store::scoped::ScheduleWrite;
 use headwater_stream::reader::audience;
@@ -19,14 +19,21 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::http::ApiQuery;
 use crate::http::idempotency::mismatch;
-use crate::keys::hex;
-use crate::schedules;
+use crate::schedules::{self, Times};
 use crate::wiring::AppState;
 
 /// A key's scope for schedules; a user, who may make runs, may have them made.
 fn may(caller: &Caller, what: &str) -> Result<(), Problem> {
     let of = if caller.is_key() { "schedules" } else { "runs" };
     caller.require(&format!("{of}:{what}"))
+}
+
+/// A schedule as the caller may see it: of the tenant's money and models users are told the code.
+fn shown(caller: &Caller, mut schedule: Schedule) -> Schedule {
+    if caller.sees_as_user() {
+        schedule.last_error = schedule.last_error.map(problem_for_user);
+    }
+    schedule
 }
 
 async fn find(state: &AppState, caller: &Caller, schedule: &str) -> Result<Schedule, ApiError> {
@@ -46,13 +53,16 @@ async fn checked(
     let agent = runs::agent_named(state, caller, &params.agent).await?;
     if let Some(thread) = params.thread {
         let found = state.store.scoped(scope).thread_get(thread).await?;
-        if found.is_none_or(|found| Some(found.user) != scope.user) {
-            return Err(Problem::invalid("/thread", "there is no such thread of this user").into());
-        }
+        let found = found.filter(|found| Some(found.user) == scope.user);
+        let no_such = || Problem::invalid("/thread", "there is no such thread of this user");
+        super::threads::check_own(&found.ok_or_else(no_such)?)?;
     }
     let timezone = params.timezone.unwrap_or_else(|| "UTC".to_owned());
     let (now, enabled) = (Timestamp::now(), params.enabled.unwrap_or(true));
-    let next = schedules::next_after(&params.cron, &timezone, now)?;
+    let next = Times::parse(&params.cron, &timezone)?.after(now);
+    if enabled && next.is_none() {
+        return Err(Problem::invalid("/cron", "never comes").into());
+    }
     Ok(ScheduleWrite {
         name: params.name,
         agent: agent.id,
@@ -93,6 +103,7 @@ pub async fn schedules_create(
         Once::Mismatch => return Err(mismatch()),
     };
     state.schedules.tell();
+    let schedule = shown(&caller, schedule);
     Ok(created(&schedule, &format!("/v1/schedules/{}", schedule.id), replayed))
 }
 
@@ -107,6 +118,7 @@ pub async fn schedules_list(
     may(&caller, "read")?;
     let page = query.page()?;
     let found = state.store.scoped(caller.scope()).schedule_list(page).await?;
+    let found = found.into_iter().map(|schedule| shown(&caller, schedule)).collect();
     Ok(Json(list(found, page, |schedule| schedule.id.uuid())))
 }
 
@@ -119,7 +131,7 @@ pub async fn schedules_get(
     Path(schedule): Path<String>,
 ) -> Result<Json<Schedule>, ApiError> {
     may(&caller, "read")?;
-    Ok(Json(find(&state, &caller, &schedule).await?))
+    Ok(Json(shown(&caller, find(&state, &caller, &schedule).await?)))
 }
 
 /// Changes a schedule. Its next time is counted anew where its times change.
@@ -132,26 +144,68 @@ pub async fn schedules_update(
     body: ApiBody,
 ) -> Result<Json<Schedule>, ApiError> {
     may(&caller, "write")?;
-    let found = find(&state, &caller, &schedule).await?;
+    let mut found = find(&state, &caller, &schedule).await?;
     let update: ScheduleUpdate = body.parse()?;
-    let moves = update.cron.is_some() || update.timezone.is_some() || update.enabled.is_some();
+    // What somebody else has changed between reading it and writing it is read again.
+    for _ in 0..5 {
+        let (write, moves) = Box::pin(changed(&state, &caller, &found, update.clone())).await?;
+        let storage = state.store.scoped(caller.scope());
+        if let Some(schedule) =
+            storage.schedule_update(found.id, &write, moves, found.updated_at, Timestamp::now()).await?
+        {
+            state.schedules.tell();
+            return Ok(Json(shown(&caller, schedule)));
+        }
+        found = find(&state, &caller, &schedule).await?;
+    }
+    Err(Problem::new(ErrorCode::Unavailable, "it is being changed; try again").into())
+}
+
+/// What a schedule is with a change, and whether its times are others then.
+async fn changed(
+    state: &AppState,
+    caller: &Caller,
+    found: &Schedule,
+    update: ScheduleUpdate,
+) -> Result<(ScheduleWrite, bool), ApiError> {
+    if update == (ScheduleUpdate { enabled: Some(false), ..ScheduleUpdate::default() }) {
+        // Whatever has become of what it names, it can be switched off.
+        return Ok((switched_off(found), true));
+    }
+    let is = found.clone();
     let params = ScheduleParams {
-        name: update.name.unwrap_or(found.name),
-        agent: update.agent.unwrap_or_else(|| found.agent.to_string()),
-        input: update.input.unwrap_or(found.input),
-        cron: update.cron.unwrap_or(found.cron),
-        timezone: Some(update.timezone.unwrap_or(found.timezone)),
-        thread: update.thread.unwrap_or(found.thread),
-        on_missed: Some(update.on_missed.unwrap_or(found.on_missed)),
-        enabled: Some(update.enabled.unwrap_or(found.enabled)),
-        metadata: Some(update.metadata.unwrap_or(found.metadata)),
+        name: update.name.unwrap_or(is.name),
+        agent: update.agent.unwrap_or_else(|| is.agent.to_string()),
+        input: update.input.unwrap_or(is.input),
+        cron: update.cron.unwrap_or(is.cron),
+        timezone: Some(update.timezone.unwrap_or(is.timezone)),
+        thread: update.thread.unwrap_or(is.thread),
+        on_missed: Some(update.on_missed.unwrap_or(is.on_missed)),
+        enabled: Some(update.enabled.unwrap_or(is.enabled)),
+        metadata: Some(update.metadata.unwrap_or(is.metadata)),
     };
+    let moves = params.cron != found.cron
+        || params.timezone.as_ref() != Some(&found.timezone)
+        || params.enabled != Some(found.enabled);
     let scope = Scope { tenant: caller.tenant, user: Some(found.user) };
-    let write = Box::pin(checked(&state, &caller, scope, params)).await?;
-    let storage = state.store.scoped(caller.scope());
-    let changed = storage.schedule_update(found.id, &write, moves, Timestamp::now()).await?;
-    state.schedules.tell();
-    Ok(Json(changed.ok_or_else(|| missing("schedule"))?))
+    Ok((Box::pin(checked(state, caller, scope, params)).await?, moves))
+}
+
+/// This schedule, switched off.
+fn switched_off(schedule: &Schedule) -> ScheduleWrite {
+    let is = schedule.clone();
+    ScheduleWrite {
+        name: is.name,
+        agent: is.agent,
+        thread: is.thread,
+        input: is.input,
+        cron: is.cron,
+        timezone: is.timezone,
+        on_missed: is.on_missed,
+        next_run_at: None,
+        enabled: false,
+        metadata: is.metadata,
+    }
 }
 
 /// Removes a schedule. Runs that it has made stay.
@@ -184,12 +238,7 @@ pub async fn schedules_trigger(
     let scope = Scope { tenant: caller.tenant, user: Some(found.user) };
     runs::agent_named(&state, &caller, &found.agent.to_string()).await?;
     let once = body.idempotency(&state, &caller)?;
-    let of_run = once.key().map(|once| RunIdempotency {
-        actor: once.actor,
-        idempotency_key: once.key.clone(),
-        fingerprint: hex(&once.fingerprint),
-    });
-    let accepted = Box::pin(schedules::accept(&state, scope, &found, of_run)).await?;
+    let accepted = Box::pin(schedules::accept(&state, scope, &found, once.key())).await?;
     let accepted = accepted.map_err(|problem| runs::told(&caller, problem.into()))?;
     let (run, visibility, replayed) = match accepted {
         Accepted::New { run, visibility, .. } => (*run, visibility, false),

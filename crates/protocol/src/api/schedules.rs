@@ -78,8 +78,8 @@ pub struct ScheduleParams {
     pub input: Content,
     /// Five fields: minute, hour, day of the month, month, day of the week.
     pub cron: String,
-    /// An IANA name such as `Europe/Berlin`; `UTC` unless given. Where its clocks change, a time in the hour that is left out is left
-    /// out that day, and one in the hour that comes twice comes twice.
+    /// An IANA name such as `Europe/Berlin`; `UTC` unless given. Where its clocks change, a time that is left out comes as late as
+    /// it would have been, and one that comes twice is met once, or twice if the hour is `*`.
     #[serde(default)]
     pub timezone: Option<String>,
     /// A thread of the user; `null` = a new one each time.

@@ -143,19 +143,21 @@ impl UserScopedStorage {
         self.query(&sql, &[&page.after, &page.limit]).await?.iter().map(schedule).collect()
     }
 
-    /// Changes a schedule; its next time only if it `moves`. `None`: there is no such one.
+    /// Changes a schedule that was `read` as it was then changed last; its next time only if it `moves`. `None`: there is no such one,
+    /// or somebody has changed it meanwhile.
     pub async fn schedule_update(
         &self,
         id: ScheduleId,
         write: &ScheduleWrite,
         moves: bool,
+        read: Timestamp,
         at: Timestamp,
     ) -> Result<Option<Schedule>, StoreError> {
         let sql = format!(
             "UPDATE headwater.schedules s SET agent_id = $2, into_thread = $3, name = $4, input = $5, cron = $6, timezone = $7,
                     on_missed = $8, enabled = $9,
                     next_run_at = CASE WHEN $13 THEN $10 ELSE next_run_at END, metadata = $11, updated_at = $12
-             WHERE s.schedule_id = $1 RETURNING {COLUMNS}"
+             WHERE s.schedule_id = $1 AND date_trunc('milliseconds', s.updated_at) = $14 RETURNING {COLUMNS}"
         );
         let (thread, next) = (write.thread.map(ThreadId::uuid), write.next_run_at.map(|at| at.0));
         let (input, on_missed, metadata) = (Json(&write.input), text(write.on_missed), Json(&write.metadata));
@@ -174,6 +176,7 @@ impl UserScopedStorage {
             &metadata,
             &at.0,
             &moves,
+            &read.0,
         ];
         self.query(&sql, values).await?.first().map(schedule).transpose()
     }

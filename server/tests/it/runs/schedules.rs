@@ -165,6 +165,25 @@ async fn what_cannot_be_run_is_told_and_holds_up_nobody() {
         let shown = moved_on(&tenant.api, schedule).await;
         assert_eq!((&shown["last_error"]["code"], &shown["last_run"]), (&json!(code), &Value::Null), "{shown}");
     }
+    // What is refused can be switched off, whatever has become of what it names.
+    let off = alice.key.patch(&format!("/v1/schedules/{gone}"), json!({"enabled": false})).await.ok(200);
+    assert_eq!((&off["enabled"], &off["next_run_at"]), (&json!(false), &Value::Null));
+    // Of the tenant's money a user is told the code.
+    let poor = json!({"model": "openai/gpt-5-mini", "on_budget": "fail", "instructions": lane.mark()});
+    tenant.api.put("/v1/agents/poor", poor).await;
+    let none = json!({"scope": {"type": "tenant"}, "mode": "hard", "window": "total", "limit": {"nano_usd": 1}});
+    tenant.api.post("/v1/budgets", none).await.ok(201);
+    let mut body = hourly("poor", "run_once");
+    body["agent"] = json!("poor");
+    let broke = make(&alice.token, body).await;
+    passed(&admin, &broke, 1).await;
+    look(&alice.token, &broke).await;
+    let shown = moved_on(&tenant.api, &broke).await;
+    assert_eq!(shown["last_error"]["code"], "budget_exhausted", "{shown}");
+    assert!(shown["last_error"].get("budget").is_some(), "{shown}");
+    let told = alice.token.get(&format!("/v1/schedules/{broke}")).await.ok(200);
+    assert_eq!(told["last_error"]["code"], "budget_exhausted", "{told}");
+    assert!(told["last_error"].get("budget").is_none() && told["last_error"].get("remaining").is_none(), "{told}");
     // Of a suspended tenant nothing runs; when it is back, it has missed what was due.
     site.operator().patch(&of_tenant, json!({"status": "active"})).await.ok(200);
     assert_eq!(runs_of(&carol.key, &asleep).await.len(), 0);
@@ -196,6 +215,21 @@ async fn it_is_changed_triggered_and_removed_by_its_user_only() {
     assert_eq!((&renamed["name"], &renamed["next_run_at"]), (&json!("daily"), &before));
     let moved = alice.key.patch(&path, json!({"cron": "0 7 1 1 *"})).await.ok(200);
     assert!(moved["next_run_at"].as_str() > before.as_str() || moved["next_run_at"] != before, "{moved}");
+    // What is sent back as it is moves nothing, or a time that is due just now would be lost.
+    let again = json!({"cron": moved["cron"], "timezone": moved["timezone"], "enabled": true, "name": "again"});
+    let admin = Site::shared().await.database.admin().await;
+    passed(&admin, &id(&made), 1).await;
+    let same = alice.key.patch(&path, again).await.ok(200);
+    assert!(same["next_run_at"].as_str() < moved["next_run_at"].as_str(), "{same}");
+    // Two who change different things at once.
+    let (one, two) = tokio::join!(
+        alice.key.patch(&path, json!({"input": "One."})),
+        alice.key.patch(&path, json!({"on_missed": "run_all"}))
+    );
+    one.ok(200);
+    two.ok(200);
+    let both = alice.key.get(&path).await.ok(200);
+    assert_eq!((&both["input"], &both["on_missed"]), (&json!("One."), &json!("run_all")));
     let off = alice.key.patch(&path, json!({"enabled": false})).await.ok(200);
     assert_eq!(off["next_run_at"], Value::Null);
     // Triggered, whether it is enabled or not; once for one key.
@@ -221,6 +255,7 @@ async fn it_is_changed_triggered_and_removed_by_its_user_only() {
     for (field, value) in [
         ("cron", json!("7 * *")),
         ("cron", json!("99 7 * * *")),
+        ("cron", json!("0 0 30 2 *")),
         ("cron", json!("* * * * * * *")),
         ("timezone", json!("Mars/Olympus")),
         ("timezone", json!("")),
