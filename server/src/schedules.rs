@@ -3,7 +3,8 @@
 //! Owns the run that is made of each time of a schedule, and what becomes of times at which nobody was awake. Promises
 //! one run for each time, whichever and however many processes look: the time is the run's idempotency key, and the schedule is
 //! moved on only from the time that was read. A run that the server cannot make now is tried again, and holds up no other schedule;
-//! one that cannot be made for another reason is told on the schedule, which goes on. Looks when something is due, and once a minute for what others have made.
+//! one that cannot be made for another reason is told on the schedule, which goes on. Looks when something is due, and once a minute
+//! for what others have made.
 
 mod times;
 
@@ -25,7 +26,7 @@ use headwater_store::unscoped::DueSchedule;
 use tokio::sync::Notify;
 
 pub use self::times::Times;
-use crate::keys::hex;
+use crate::http::idempotency::of_run;
 use crate::wiring::AppState;
 
 /// Schedules looked at in one go.
@@ -209,11 +210,7 @@ async fn create(
     once: Option<&Idempotency>,
 ) -> Result<Result<Accepted, Problem>, StoreError> {
     let storage = state.store.scoped(scope);
-    let idempotency = once.map(|once| RunIdempotency {
-        actor: once.actor,
-        idempotency_key: once.key.clone(),
-        fingerprint: hex(&once.fingerprint),
-    });
+    let idempotency = once.map(of_run);
     // An agent that is changed between reading it and accepting the run is read again.
     for _ in 0..3 {
         let agent = storage.agent_get(schedule.agent).await?.filter(|agent| agent.archived_at.is_none());

@@ -5,10 +5,13 @@
 use aws_lc_rs::digest;
 use axum::extract::FromRequestParts;
 use headwater_protocol::ErrorCode;
+use headwater_store::create::RunIdempotency;
+use headwater_store::pool::Idempotency;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use crate::error::ApiError;
+use crate::keys::hex;
 
 const NAME: &str = "Idempotency-Key";
 
@@ -22,6 +25,11 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         idempotency_key(&parts.headers).map(Self)
     }
+}
+
+/// The same, as whoever makes runs takes it.
+pub fn of_run(once: &Idempotency) -> RunIdempotency {
+    RunIdempotency { actor: once.actor, idempotency_key: once.key.clone(), fingerprint: hex(&once.fingerprint) }
 }
 
 /// The request's `Idempotency-Key`: 1 to 255 visible ASCII characters, in quotes or bare.

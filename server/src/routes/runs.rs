@@ -14,7 +14,6 @@ use headwater_protocol::api::{
 use headwater_protocol::event::{Actor, Event, problem_for_user, render_for};
 use headwater_protocol::message::{Content, InputPart, Part};
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, ThreadId, Timestamp, UserId};
-use headwater_store::create::RunIdempotency;
 use headwater_store::pool::{Idempotency, Once};
 use headwater_store::scoped::{EventRange, RunFilter};
 use headwater_stream::reader::{Recheck, audience};
@@ -29,9 +28,8 @@ use super::streams::AnswerTo;
 use super::{REPLAYED, agents, attachments, created, id, missing, streams};
 use crate::auth::{Caller, CallerKind};
 use crate::error::ApiError;
-use crate::http::idempotency::mismatch;
+use crate::http::idempotency::{mismatch, of_run};
 use crate::http::query::ApiQuery;
-use crate::keys::hex;
 use crate::wiring::AppState;
 
 /// How long an answer may be waited for.
@@ -412,11 +410,7 @@ async fn request(
         of_call: None,
         of_schedule: None,
         run_at: params.run_at,
-        idempotency: idempotency.map(|once| RunIdempotency {
-            actor: once.actor,
-            idempotency_key: once.key.clone(),
-            fingerprint: hex(&once.fingerprint),
-        }),
+        idempotency: idempotency.map(of_run),
     })
 }
 
