@@ -211,6 +211,9 @@ impl Lease {
                 if let Err(error) = unscoped.sweep_uploads().await {
                     tracing::warn!(%error, "uploads that nobody has used could not be forgotten; tried again in an hour");
                 }
+                if let Err(error) = unscoped.sweep_webhooks().await {
+                    tracing::warn!(%error, "what was sent to webhooks could not be forgotten; tried again in an hour");
+                }
                 if let Err(error) = unscoped.sweep_requests().await {
                     tracing::warn!(%error, "old requests could not be forgotten; tried again in an hour");
                 }

@@ -12,6 +12,7 @@
 //! | [`wiring`] | how the parts are put together |
 //! | `lease`, `quiet` | this process among others, and when nobody needs it |
 //! | [`schedules`] | what happens when the time of a schedule comes |
+//! | `webhooks` | what tenants' own servers are sent |
 //! | `telemetry` | what is counted, and how it is shown |
 //! | [`keys`] | the master key and what is derived from it |
 //! | [`config`] | the settings |
@@ -30,4 +31,5 @@ pub mod router;
 pub mod routes;
 pub mod schedules;
 mod telemetry;
+mod webhooks;
 pub mod wiring;

@@ -13,7 +13,7 @@ use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::{
     agents, approvals, artifacts, budgets, calls, dev, docs, health, mcp, memory, metrics, plans, provider_keys, runs,
-    schedules, secrets, streams, tenants, threads, tokens, usage, users,
+    schedules, secrets, streams, tenants, threads, tokens, usage, users, webhooks,
 };
 use crate::wiring::AppState;
 
@@ -81,6 +81,17 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(schedules::schedules_create, schedules::schedules_list))
         .routes(routes!(schedules::schedules_get, schedules::schedules_update, schedules::schedules_delete))
         .routes(routes!(schedules::schedules_trigger))
+        // What a tenant's own server is told
+        .routes(routes!(webhooks::webhook_endpoints_create, webhooks::webhook_endpoints_list))
+        .routes(routes!(
+            webhooks::webhook_endpoints_get,
+            webhooks::webhook_endpoints_update,
+            webhooks::webhook_endpoints_delete
+        ))
+        .routes(routes!(webhooks::webhook_endpoints_test))
+        .routes(routes!(webhooks::webhook_endpoints_rotate_secret))
+        .routes(routes!(webhooks::webhook_deliveries_list))
+        .routes(routes!(webhooks::webhook_deliveries_replay))
         // Approvals
         .routes(routes!(approvals::approvals_list))
         .routes(routes!(approvals::approvals_get))

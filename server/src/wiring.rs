@@ -40,6 +40,7 @@ use crate::routes::body::InProgress;
 use crate::routes::dev::PageUser;
 use crate::schedules;
 use crate::telemetry;
+use crate::webhooks;
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -305,6 +306,10 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         parts.while_awake("schedules", {
             let (state, soft) = (state.clone(), soft.clone());
             move |_| until(soft.clone(), schedules::keep(state.clone()))
+        });
+        parts.while_awake("webhooks", {
+            let state = state.clone();
+            move |_| webhooks::keep(state.clone())
         });
         if let Some((listener, hints)) = hearing {
             parts.while_awake("hints in", move |_| listener.clone().listen());

@@ -13,12 +13,15 @@ use futures_util::future::BoxFuture;
 use headwater_llm::{
     BudgetWarning, Grant, Granted, Hold, Ledger, Reservation, USEFUL_OUTPUT_TOKENS, Wanted, has_own_key, prices,
 };
-use headwater_protocol::api::OnBudget;
-use headwater_protocol::{AgentId, ErrorCode, ModelCallId, Money, Problem, RunId, Scope, TenantId, Usage, UserId};
+use headwater_protocol::api::{BudgetScopeType, OnBudget};
+use headwater_protocol::{
+    AgentId, BudgetId, ErrorCode, ModelCallId, Money, Problem, RunId, Scope, TenantId, Usage, UserId,
+};
 use headwater_store::commit::LeaseToken;
 use headwater_store::scoped::{Closest, ReserveCall, Reserved};
 use headwater_store::{StoreError, UserScopedStorage};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::accept::{NewRunRequest, effective};
 
@@ -99,6 +102,9 @@ impl crate::AgentRuntime {
         match covering.iter().find(|budget| budget.remaining.is_some_and(|remaining| remaining < needed)) {
             None => Ok(()),
             Some(budget) => {
+                let each = budget.scope.r#type == BudgetScopeType::EachUser;
+                let holder = if each { request.user.uuid() } else { Uuid::nil() };
+                tell_of_refusal(&storage, budget.id, holder, budget.window.as_str()).await;
                 let words = "a budget has too little left for the run's first call";
                 Err(Problem::new(ErrorCode::BudgetExhausted, words)
                     .with("budget", budget.id.to_string())
@@ -244,11 +250,21 @@ impl Ledger for RunLedger {
                 }
                 Reserved::Exhausted(closest) => {
                     let problem = exhausted(&closest);
+                    if let Some(budget) = closest.budget() {
+                        tell_of_refusal(&self.storage, budget, closest.holder, &closest.per).await;
+                    }
                     *self.purse.refused.lock().expect("no panic while noting") = Some(closest);
                     Err(problem)
                 }
             }
         })
+    }
+}
+
+/// Has it told that a budget is used up. Nothing depends on that: what is refused says so itself.
+async fn tell_of_refusal(storage: &UserScopedStorage, budget: BudgetId, holder: Uuid, per: &str) {
+    if let Err(error) = storage.budget_refused(budget, holder, per).await {
+        tracing::warn!(%error, "nobody is told that a budget is used up");
     }
 }
 

@@ -103,7 +103,7 @@ macro_rules! ids {
         )*
 
         /// Every prefix of ours, underscore included: an `external_id` may begin with none of them.
-        pub const PREFIXES: &[&str] = &[$(concat!($prefix, "_"),)* "hw_", "evt_", "dlv_", "iss_", "whk_", "art_", "mod_", "bud_"];
+        pub const PREFIXES: &[&str] = &[$(concat!($prefix, "_"),)* "hw_", "iss_", "mod_"];
     };
 }
 
@@ -134,6 +134,12 @@ ids! {
     BudgetId = "bud";
     /// What makes runs by itself, again and again.
     ScheduleId = "sch";
+    /// Where a tenant's own server is told of what happens.
+    WebhookEndpointId = "whk";
+    /// Something that happened, as endpoints are told of it.
+    EventId = "evt";
+    /// That one endpoint is told of one event.
+    DeliveryId = "dlv";
     /// One call of a model, the unit of the ledger.
     ModelCallId = "llm";
     /// One request to the HTTP API.

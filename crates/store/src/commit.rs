@@ -368,6 +368,12 @@ impl Work for Commit {
         false
     }
 
+    fn is_told(&self) -> bool {
+        let Some(writes) = self.writes.as_deref() else { return false };
+        let ends = writes.run.as_ref().is_some_and(|run| run.finished_at.is_some() || run.suspended_at.is_some());
+        ends || !writes.approvals.is_empty() || !writes.expired.is_empty()
+    }
+
     fn failed(error: &StoreError) -> Verdict {
         if matches!(error, StoreError::Unread) {
             return Verdict::Unread;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use futures_util::future::BoxFuture;
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::{Notify, OwnedMutexGuard, watch};
 use tokio::time::Instant;
 
 use crate::connection::ParamTypes;
@@ -45,6 +45,8 @@ pub struct Gate {
     /// The last attempt to open it.
     attempt: Mutex<Option<watch::Receiver<Attempt>>>,
     closed: AtomicBool,
+    /// Rung when something was written that somebody outside is to be told of.
+    pub(crate) bell: Notify,
 }
 
 /// What came of opening the door, once it has.
@@ -100,6 +102,7 @@ impl Gate {
             last: Mutex::new(Instant::now()),
             attempt: Mutex::default(),
             closed: AtomicBool::new(false),
+            bell: Notify::new(),
         }
     }
 

@@ -28,7 +28,9 @@ WITH ours AS (
     ('sweep_budgets', @dispatch_text@), ('tenants_behind', @dispatch_text@), ('budget_forbids', @dispatch_text@), ('tenant_keys_after', @dispatch_text@), ('tenant_key_rewrap', @dispatch_text@),
     ('retention_due', @dispatch_text@), ('erase_kept', @dispatch_text@), ('compact_run', @append_text@), ('run_held', @append_text@), ('partition_in_use', @append_text@),
     ('drop_partitions', @owner_text@), ('plan_apply', @dispatch_text@), ('money_differs', @dispatch_text@), ('plan_put', @dispatch_text@), ('plan_list', @dispatch_text@), ('tenant_prices_put', @dispatch_text@),
-    ('tenant_terms', @dispatch_text@), ('replica_place', @dispatch_text@), ('work_ahead', @dispatch_text@), ('next_wake_at', @dispatch_text@), ('reader_forget', @dispatch_text@), ('delayed_due', @dispatch_text@), ('delayed_next', @dispatch_text@), ('schedules_due', @dispatch_text@), ('schedules_next', @dispatch_text@)
+    ('tenant_terms', @dispatch_text@), ('replica_place', @dispatch_text@), ('work_ahead', @dispatch_text@), ('next_wake_at', @dispatch_text@), ('reader_forget', @dispatch_text@), ('delayed_due', @dispatch_text@), ('delayed_next', @dispatch_text@), ('schedules_due', @dispatch_text@), ('schedules_next', @dispatch_text@),
+    ('webhook_tell', @dispatch_text@), ('webhook_of_run', @dispatch_text@), ('webhook_of_approval', @dispatch_text@), ('webhook_of_budget', @dispatch_text@), ('budget_refused', @dispatch_text@),
+    ('webhooks_due', @dispatch_text@), ('webhooks_next', @dispatch_text@), ('sweep_webhooks', @dispatch_text@)
 ), functions AS (
     SELECT p.oid, p.proname, p.prosecdef, p.provolatile, p.proconfig, p.proacl, p.proowner, r.rolname AS owner,
            n.nspname || '.' || p.proname AS name
@@ -49,6 +51,7 @@ WITH ours AS (
         ('artifacts', 'tenant_wall'), ('artifacts', 'of_user'), ('artifact_uses', 'tenant_wall'), ('artifact_uses', 'of_user'),
         ('tenant_keys', 'tenant_wall'), ('tenant_keys', 'of_tenant'), ('secrets', 'tenant_wall'), ('secrets', 'of_tenant'), ('provider_keys', 'tenant_wall'), ('provider_keys', 'of_tenant'), ('mcp_servers', 'tenant_wall'), ('mcp_servers', 'of_tenant'),
         ('run_events_kept', 'tenant_wall'), ('run_events_kept', 'of_tenant'), ('schedules', 'tenant_wall'), ('schedules', 'of_user'),
+        ('webhook_endpoints', 'tenant_wall'), ('webhook_endpoints', 'of_tenant'), ('webhook_deliveries', 'tenant_wall'), ('webhook_deliveries', 'of_tenant'),
         ('run_events', 'tenant_wall'), ('run_events', 'of_tenant')) AS wall (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @append_text@ FROM (VALUES
         ('runs', 'append_finds'), ('runs', 'append_moves'), ('run_events', 'append_writes'), ('run_events', 'append_compares'),
@@ -60,7 +63,8 @@ WITH ours AS (
         ('run_readers', 'dispatch_forgets'), ('run_readers', 'dispatch_sees_old'), ('tool_calls', 'dispatch_wakes'),
         ('budgets', 'dispatch_finds'), ('budgets', 'dispatch_plans'), ('budget_counters', 'dispatch_counts'), ('budget_reservations', 'dispatch_counts'), ('usage_calls', 'dispatch_settles'),
         ('tenant_keys', 'dispatch_rewraps'), ('artifacts', 'dispatch_sees_old'), ('artifacts', 'dispatch_forgets'),
-        ('artifacts', 'dispatch_finds'), ('artifacts', 'dispatch_locks'), ('artifacts', 'dispatch_erases'), ('artifact_uses', 'dispatch_finds'), ('schedules', 'dispatch_finds')) AS service (t, p)
+        ('artifacts', 'dispatch_finds'), ('artifacts', 'dispatch_locks'), ('artifacts', 'dispatch_erases'), ('artifact_uses', 'dispatch_finds'), ('schedules', 'dispatch_finds'),
+        ('webhook_endpoints', 'dispatch_finds'), ('webhook_deliveries', 'dispatch_tells')) AS service (t, p)
     UNION ALL SELECT 'headwater.' || t, p, @dispatch_text@ FROM
         unnest(ARRAY['threads', 'messages', 'run_steps', 'tickets', 'run_events', 'users', 'agents', 'agent_versions',
                      'idempotency', 'usage_calls', 'run_cancels', 'run_inputs', 'run_readers', 'run_events_kept']) AS t, unnest(ARRAY['dispatch_erases', 'dispatch_finds']) AS p
@@ -126,7 +130,7 @@ SELECT 'the server''s grants are not those of the list', t.name FROM tables t LE
         ('tenants', 'rw'), ('users', 'raw'), ('agents', 'raw'), ('agent_versions', 'ra'), ('threads', 'raw'), ('runs', 'raw'),
         ('messages', 'raw'), ('run_steps', 'ra'), ('usage_calls', 'ra'), ('idempotency', 'rad'), ('tickets', 'raw'),
         ('run_cancels', 'rawd'), ('run_inputs', 'rad'), ('tool_calls', 'raw'), ('approvals', 'raw'), ('artifacts', 'rawd'), ('artifact_uses', 'ra'), ('memory', 'rawd'), ('tenant_keys', 'ra'), ('budgets', 'rawd'), ('budget_counters', 'r'), ('budget_reservations', 'r'),
-        ('secrets', 'rawd'), ('provider_keys', 'rawd'), ('mcp_servers', 'rawd'), ('schedules', 'rawd'), ('run_events', 'r'), ('run_events_kept', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
+        ('secrets', 'rawd'), ('provider_keys', 'rawd'), ('mcp_servers', 'rawd'), ('schedules', 'rawd'), ('webhook_endpoints', 'rawd'), ('webhook_deliveries', 'rawd'), ('run_events', 'r'), ('run_events_kept', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
     WHERE coalesce(may.what, '') <> concat(
         CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'SELECT') THEN 'r' END,
         CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'INSERT') THEN 'a' END,

@@ -177,6 +177,16 @@ impl Store {
         Unscoped::new(self.clone(), reason)
     }
 
+    /// Waits until this process has written something that a tenant's webhooks may be to be told of. For one who waits; what is
+    /// written while nobody does is remembered.
+    pub async fn rung(&self) {
+        self.gate.bell.notified().await;
+    }
+
+    pub(crate) fn ring(&self) {
+        self.gate.bell.notify_one();
+    }
+
     /// One round trip to Postgres: whether it is there.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.client().await?.batch_execute("SELECT 1").await

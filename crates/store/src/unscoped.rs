@@ -6,7 +6,7 @@
 
 use headwater_protocol::api::{ApiKey, Plan, PlanTerms, RunStatus, Tenant, TenantPrices, TenantSettings};
 use headwater_protocol::event::Actor;
-use headwater_protocol::{KeyId, ReplicaId, RunId, ScheduleId, TenantId, Timestamp, UserId};
+use headwater_protocol::{KeyId, ReplicaId, RunId, ScheduleId, TenantId, Timestamp, UserId, WebhookEndpointId};
 use serde::Deserialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
@@ -427,6 +427,37 @@ impl Unscoped {
         Ok(next.map(Timestamp))
     }
 
+    /// Endpoints of webhooks that something is to be sent to now, so many at most; behind one of them, or from the first.
+    pub async fn webhooks_due(
+        &self,
+        behind: Option<(TenantId, WebhookEndpointId)>,
+        at_most: i32,
+    ) -> Result<Vec<(TenantId, WebhookEndpointId)>, StoreError> {
+        let sql = "SELECT tenant_id, endpoint_id FROM headwater.webhooks_due($1, $2, $3)";
+        let (tenant, endpoint) = behind.map(|(tenant, endpoint)| (tenant.uuid(), endpoint.uuid())).unzip();
+        let due = |row: &Row| Ok((TenantId::from_uuid(row.try_get(0)?), WebhookEndpointId::from_uuid(row.try_get(1)?)));
+        self.call(sql, &[&at_most, &tenant, &endpoint]).await?.iter().map(due).collect()
+    }
+
+    /// When something is to be sent to one of them next.
+    pub async fn webhooks_next(&self) -> Result<Option<Timestamp>, StoreError> {
+        let next: Option<jiff::Timestamp> = self.one("SELECT headwater.webhooks_next()", &[]).await?;
+        Ok(next.map(Timestamp))
+    }
+
+    /// Forgets what was sent to them, or given up, a month ago; returns how many.
+    pub async fn sweep_webhooks(&self) -> Result<i64, StoreError> {
+        const BITE: i32 = 1000;
+        let mut total = 0;
+        loop {
+            let count: i64 = self.one("SELECT headwater.sweep_webhooks($1)", &[&BITE]).await?;
+            total += count;
+            if count < i64::from(BITE) {
+                return Ok(total);
+            }
+        }
+    }
+
     /// What there is to do for the service as a whole.
     pub async fn work_ahead(&self) -> Result<WorkAhead, StoreError> {
         let sql = "SELECT under_way, must_at, waker_seen_at FROM headwater.work_ahead()";
@@ -522,7 +553,11 @@ impl Unscoped {
 
     /// Brings the counters of a tenant's budgets up to date with its settled calls; returns how many there were.
     pub async fn fold_calls(&self, tenant: TenantId) -> Result<i64, StoreError> {
-        self.one("SELECT headwater.fold_calls($1)", &[&tenant.uuid()]).await
+        let folded = self.one("SELECT headwater.fold_calls($1)", &[&tenant.uuid()]).await?;
+        if folded > 0 {
+            self.store.ring();
+        }
+        Ok(folded)
     }
 
     /// Settles what was set aside for calls of runs that are over, and forgets counters that are long over or of no budget any

@@ -2,7 +2,8 @@
 //!
 //! Owns the keys: one for each tenant, made at its first secret, wrapped by one that is derived from the installation's
 //! master key; AES-256-GCM with random nonces throughout. Each secret is sealed to its tenant, its name and its hosts, so
-//! that a row that is moved or changed does not open; and each key at a model provider to its tenant, provider and host. Promises that a value leaves this crate only as a [`SecretString`], for
+//! that a row that is moved or changed does not open; each key at a model provider to its tenant, provider and host; and what a
+//! webhook's deliveries are signed with to its tenant and endpoint. Promises that a value leaves this crate only as a [`SecretString`], for
 //! a host that it may be sent to, and that no error holds any of it.
 //! Never knows HTTP or a tool.
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use headwater_protocol::api::{ProviderKey, ProviderKeyParams, Secret, SecretParams};
-use headwater_protocol::{Scope, TenantId, Timestamp};
+use headwater_protocol::{Scope, TenantId, Timestamp, WebhookEndpointId};
 use headwater_store::{Store, StoreError, UserScopedStorage};
 use moka::future::Cache;
 use secrecy::SecretString;
@@ -51,6 +52,22 @@ impl WrappingKey {
 impl std::fmt::Debug for WrappingKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("WrappingKey(…)")
+    }
+}
+
+/// What a webhook's deliveries are signed with.
+pub struct SigningSecret([u8; 32]);
+
+impl SigningSecret {
+    /// Its bits, for whoever signs.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SigningSecret(…)")
     }
 }
 
@@ -158,6 +175,39 @@ impl Vault {
         })
     }
 
+    /// Makes what an endpoint's deliveries are to be signed with, and seals it: 256 random bits.
+    ///
+    /// # Errors
+    /// As said at [`VaultError`].
+    pub async fn new_signing_secret(
+        &self,
+        tenant: TenantId,
+        endpoint: WebhookEndpointId,
+    ) -> Result<(SigningSecret, Vec<u8>), VaultError> {
+        let storage = self.store.scoped(Scope { tenant, user: None });
+        let key = self.key_of(tenant, &storage, Timestamp::now()).await?;
+        let secret = SigningSecret(random());
+        let sealed = seal(&key, &signing_label(tenant, endpoint), &secret.0);
+        Ok((secret, sealed))
+    }
+
+    /// What an endpoint's deliveries are signed with now: one secret, or the one before it too.
+    ///
+    /// # Errors
+    /// As said at [`VaultError`].
+    pub async fn signing_secrets(
+        &self,
+        tenant: TenantId,
+        endpoint: WebhookEndpointId,
+    ) -> Result<Vec<SigningSecret>, VaultError> {
+        let storage = self.store.scoped(Scope { tenant, user: None });
+        let found = storage.webhook_signing(endpoint).await?.ok_or(VaultError::NotFound)?;
+        let (key, label) = (self.unwrap(tenant, &found.wrapped)?, signing_label(tenant, endpoint));
+        let both = std::iter::once(found.secret).chain(found.old_secret);
+        both.map(|sealed| open(&key, &label, &sealed)?.try_into().map(SigningSecret).map_err(|_| VaultError::Sealed))
+            .collect()
+    }
+
     /// The key of a tenant, made if there is none.
     async fn key_of(
         &self,
@@ -237,6 +287,11 @@ fn secret_label(tenant: TenantId, name: &str, hosts: Option<&[String]>) -> Vec<u
 /// What a key at a provider is bound to.
 fn provider_label(tenant: TenantId, provider: &str, host: &str) -> Vec<u8> {
     label(b"headwater provider key v1", tenant, [provider, host].into_iter())
+}
+
+/// What signs a webhook's deliveries is bound to this.
+fn signing_label(tenant: TenantId, endpoint: WebhookEndpointId) -> Vec<u8> {
+    label(b"headwater webhook secret v1", tenant, std::iter::once(&*endpoint.to_string()))
 }
 
 /// Each part has its length before it, so that no two are alike.

@@ -28,6 +28,7 @@ pub mod threads;
 pub mod tokens;
 pub mod usage;
 pub mod users;
+pub mod webhooks;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};

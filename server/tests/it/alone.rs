@@ -86,7 +86,7 @@ impl World {
     }
 }
 
-/// Work of every kind: a model, a tool, streams, a run that waits for a person and goes on, money.
+/// Work of every kind: a model, a tool, streams, a run that waits for a person and goes on, money, a webhook.
 async fn work(world: &World, tenant: &Tenant, alice: &User) {
     let look = json!({"type": "http", "name": "look", "effect": "read",
         "request": {"method": "GET", "url": world.tool_url}});
@@ -101,8 +101,14 @@ async fn work(world: &World, tenant: &Tenant, alice: &User) {
     tenant.agent_with(&lane, priced).await;
     let budget = json!({"scope": {"type": "tenant"}, "window": "day", "limit": {"usd": "5"}, "mode": "hard"});
     tenant.api.post("/v1/budgets", budget).await;
+    let hook = json!({"url": world.tool_url, "events": ["run.completed"]});
+    tenant.api.post("/v1/webhook_endpoints", hook).await.ok(201);
     let run = id(&alice.key.run("x").await);
     assert!(String::from_utf8_lossy(&read(&alice.token, &run, None).await).contains("run.completed"));
+    eventually("its webhook is told", || async {
+        world.endpoint.requests().iter().any(|asked| asked.json()["data"]["id"] == json!(run)).then_some(())
+    })
+    .await;
     assert!(!world.endpoint.requests().is_empty());
     let waits = id(&alice.key.run("y").await);
     let stream = Stream::open(&alice.token, &waits, None).await;

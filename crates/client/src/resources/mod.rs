@@ -12,3 +12,4 @@ mod tenants;
 mod threads;
 mod tools;
 mod users;
+mod webhooks;

@@ -28,6 +28,7 @@ mod tenants;
 mod threads;
 mod tools;
 mod usage;
+mod webhooks;
 
 pub use agents::*;
 pub use approvals::*;
@@ -44,6 +45,7 @@ pub use tenants::*;
 pub use threads::*;
 pub use tools::*;
 pub use usage::*;
+pub use webhooks::*;
 
 use serde::{Deserialize, Serialize};
 

@@ -150,7 +150,10 @@ impl UserScopedStorage {
         let Json(answer): Json<serde_json::Value> =
             rows.first().ok_or_else(|| StoreError::Corrupt("decide answered no row".into()))?.try_get(0)?;
         match answer["refused"].as_str() {
-            None => Ok(Decided::Yes { woken: answer["woken"] == true }),
+            None => {
+                self.store.ring();
+                Ok(Decided::Yes { woken: answer["woken"] == true })
+            }
             Some("not_found") => Ok(Decided::NotFound),
             Some("not_decider") => Ok(Decided::NotDecider),
             Some("finished") => Ok(Decided::Finished),

@@ -19,6 +19,7 @@ mod threads;
 mod tickets;
 mod usage;
 mod users;
+mod webhooks;
 
 pub use agents::{AgentChange, Changed};
 pub use approvals::{ApprovalFilter, Decided, Ruling};
@@ -35,6 +36,7 @@ pub use threads::ThreadFilter;
 pub use tickets::TicketState;
 pub use usage::{UsageFilter, UsageGroupBy};
 pub use users::UserAccess;
+pub use webhooks::{About, Attempt, Attempted, Reached, SealedSigning};
 
 use headwater_protocol::api::{Tenant, TenantSettings, TenantStatus};
 use headwater_protocol::message::Metadata;

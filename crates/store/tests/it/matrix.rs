@@ -46,6 +46,8 @@ headwater.tickets                  | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 - 
 headwater.tool_calls               | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
 headwater.usage_calls              | 1 1 - -  | 1 1 - -  | 0 ! - -    | 0 ! - -      | 0 ! - -
 headwater.users                    | 1 ! 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
+headwater.webhook_deliveries       | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
+headwater.webhook_endpoints        | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater_sys._sqlx_migrations     | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater_sys.operator_idempotency | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater_sys.plans                | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
@@ -84,6 +86,8 @@ const DATA: &[&str] = &[
     "provider_keys",
     "mcp_servers",
     "schedules",
+    "webhook_endpoints",
+    "webhook_deliveries",
     "run_events",
     "run_events_kept",
 ];
@@ -201,6 +205,14 @@ impl Person {
                     own("schedule")
                 ),
             ),
+            "webhook_endpoints" => (
+                "tenant_id, endpoint_id, url, events, status, secret, metadata, created_at, updated_at",
+                format!("'{tenant}', '{}', 'u', '{{}}', 'enabled', '\\x00', '{{}}', now(), now()", of_tenant("endpoint")),
+            ),
+            "webhook_deliveries" => (
+                "tenant_id, delivery_id, endpoint_id, event_id, type, next_attempt_at, happened_at, created_at",
+                format!("'{tenant}', '{0}', '{0}', '{0}', 't', now(), now(), now()", of_tenant("delivery")),
+            ),
             "secrets" => ("tenant_id, name, sealed, updated_at", format!("'{tenant}', 'S{n}', '\\x00', now()")),
             "provider_keys" => ("tenant_id, provider, sealed, host, updated_at", format!("'{tenant}', 'p{n}', '\\x00', 'h', now()")),
             "run_inputs" => (
@@ -222,7 +234,7 @@ impl Person {
         let own = |column: &str, kind: &str| format!("tenant_id = '{tenant}' AND {column} = '{}'", id(kind, self.user));
         match table {
             "tenants" | "api_keys" | "tenant_keys" | "secrets" | "provider_keys" | "mcp_servers" | "budgets"
-            | "budget_counters" => {
+            | "budget_counters" | "webhook_endpoints" | "webhook_deliveries" => {
                 format!("tenant_id = '{tenant}'")
             }
             "agents" | "agent_versions" => {
@@ -251,7 +263,10 @@ fn updated(table: &str) -> &'static str {
         "artifacts" => "used = true",
         "approvals" => "comment = 'c'",
         "memory" => "value = '2'",
-        "secrets" | "provider_keys" | "mcp_servers" | "budgets" | "schedules" => "updated_at = now()",
+        "secrets" | "provider_keys" | "mcp_servers" | "budgets" | "schedules" | "webhook_endpoints" => {
+            "updated_at = now()"
+        }
+        "webhook_deliveries" => "attempts = 9",
         _ => "tenant_id = tenant_id",
     }
 }
@@ -273,6 +288,8 @@ async fn seed(database: &Database) -> Admin {
                     | "mcp_servers"
                     | "budgets"
                     | "budget_counters"
+                    | "webhook_endpoints"
+                    | "webhook_deliveries"
             );
             if !(of_tenant && person.user == OTHER.user) {
                 admin.execute(&person.insert(table, 0)).await.expect("the superuser makes a row");

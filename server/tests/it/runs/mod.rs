@@ -23,3 +23,4 @@ mod tools;
 pub(crate) use tools::suspended;
 mod transcript;
 mod usage;
+mod webhooks;

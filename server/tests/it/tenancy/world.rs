@@ -31,6 +31,9 @@ pub(super) struct World {
     /// A question of another run of alice, and that run.
     pub(super) approval: String,
     pub(super) asking: String,
+    /// Where A's own server is told of what happens, and a delivery to it.
+    pub(super) endpoint: String,
+    pub(super) delivery: String,
     /// What a tool has answered alice.
     pub(super) artifact: String,
     /// A ticket for another run of alice.
@@ -88,8 +91,30 @@ impl World {
         site.anybody().get(&format!("/v1/runs/{other}?ticket={ticket}")).await.ok(200);
         let (asking, approval) = ask(&a, &alice).await;
         let artifact = keep(&a, &alice).await;
+        let hook = json!({"url": format!("http://127.0.0.1:1/{AS}"), "events": ["run.failed"]});
+        let endpoint = id(&a.api.post("/v1/webhook_endpoints", hook).await.ok(201));
+        let test = format!("/v1/webhook_endpoints/{endpoint}/test");
+        let delivery = id(&a.api.post(&test, json!({})).await.ok(202));
         let model = lane.model();
-        Self { site, a, alice, bob, b, b_alice, model, agent, thread, message, run, approval, asking, artifact, ticket }
+        Self {
+            site,
+            a,
+            alice,
+            bob,
+            b,
+            b_alice,
+            model,
+            agent,
+            thread,
+            message,
+            run,
+            approval,
+            asking,
+            endpoint,
+            delivery,
+            artifact,
+            ticket,
+        }
     }
 
     /// A client for this actor. A ticket goes into the query.
@@ -171,6 +196,18 @@ impl World {
             let made = json!({"name": ALICES, "agent": self.agent, "input": ALICES, "cron": "0 7 1 1 *"});
             schedule = id(&self.alice.key.post("/v1/schedules", made).await.ok(201));
         }
+        let mut endpoint = self.endpoint.clone();
+        if deleted("/{endpoint}") {
+            let path = "/v1/webhook_endpoints";
+            // There may be few: those go that nobody was allowed to remove.
+            for old in self.a.api.get(path).await.ok(200)["data"].as_array().expect("a list") {
+                if old["metadata"]["of"] == "nobody" {
+                    self.a.api.delete(&format!("{path}/{}", id(old))).await.ok(204);
+                }
+            }
+            let made = json!({"url": "http://127.0.0.1:1/", "events": ["run.failed"], "metadata": {"of": "nobody"}});
+            endpoint = id(&self.a.api.post(path, made).await.ok(201));
+        }
         let plan = unique("plan");
         if template.contains("{plan}") {
             self.site.operator().put(&format!("/v1/plans/{plan}"), json!({})).await.ok(200);
@@ -180,6 +217,8 @@ impl World {
             .replace("{server}", &server)
             .replace("{budget}", &budget)
             .replace("{schedule}", &schedule)
+            .replace("{endpoint}", &endpoint)
+            .replace("{delivery}", &self.delivery)
             .replace("{plan}", &plan)
             .replace("{approval}", &self.approval)
             .replace("{artifact}", &self.artifact)

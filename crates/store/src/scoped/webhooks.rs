@@ -1,0 +1,421 @@
+//! Webhooks of a tenant: its endpoints, and what is sent to them.
+
+use headwater_protocol::api::{
+    DeliveryStatus, MAX_WEBHOOK_ENDPOINTS, WebhookDelivery, WebhookEndpoint, WebhookEndpointParams, WebhookEventType,
+    WebhookStatus,
+};
+use headwater_protocol::{ApprovalId, BudgetId, DeliveryId, EventId, RunId, Timestamp, UserId, WebhookEndpointId};
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+use uuid::Uuid;
+
+use super::{Page, UserScopedStorage, maybe_time, metadata, time, word};
+use crate::StoreError;
+use crate::connection::Params;
+use crate::pool::{Idempotency, Once};
+
+const ENDPOINT: &str = "endpoint_id, url, events, status, failing_since, description, metadata, created_at, updated_at";
+const DELIVERY: &str =
+    "delivery_id, event_id, type, status, attempts, response_status, error, next_attempt_at, created_at";
+
+/// What an endpoint's deliveries are signed with, sealed.
+#[derive(Debug, Clone)]
+pub struct SealedSigning {
+    /// The tenant's wrapped key.
+    pub wrapped: Vec<u8>,
+    /// What is signed with.
+    pub secret: Vec<u8>,
+    /// What signs along for a while.
+    pub old_secret: Option<Vec<u8>>,
+}
+
+/// A delivery that is about to be tried.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// How often it was tried, this time included: whoever reports back says which time that was.
+    pub attempts: i32,
+    /// The event.
+    pub event: EventId,
+    /// What has happened.
+    pub kind: WebhookEventType,
+    /// When.
+    pub happened_at: Timestamp,
+    /// What it is about.
+    pub about: About,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// A run.
+    Run(RunId),
+    /// A question of a run.
+    Approval(ApprovalId),
+    /// A budget, and whose counter of it, where every user has one.
+    Budget(BudgetId, Option<UserId>),
+    /// The endpoint itself.
+    Endpoint,
+}
+
+/// Whether an endpoint takes what is sent to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// It does.
+    Takes,
+    /// It does not.
+    Not,
+    /// It says that it is there no more.
+    Gone,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone)]
+pub struct Attempted {
+    /// How far the delivery is now.
+    pub status: DeliveryStatus,
+    /// What was answered.
+    pub response_status: Option<i32>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// Of one that is to be tried again: in how long.
+    pub again_ms: Option<i64>,
+}
+
+fn endpoint(row: &Row) -> Result<WebhookEndpoint, StoreError> {
+    let events: Vec<String> = row.try_get("events")?;
+    let event = |text: String| serde_json::from_value(serde_json::Value::String(text));
+    Ok(WebhookEndpoint {
+        id: WebhookEndpointId::from_uuid(row.try_get("endpoint_id")?),
+        object: "webhook_endpoint".into(),
+        url: row.try_get("url")?,
+        events: events.into_iter().map(event).collect::<Result<_, _>>()?,
+        status: word(row, "status")?,
+        failing_since: maybe_time(row, "failing_since")?,
+        secret: None,
+        description: row.try_get("description")?,
+        metadata: metadata(row)?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}
+
+fn delivery(row: &Row) -> Result<WebhookDelivery, StoreError> {
+    Ok(WebhookDelivery {
+        id: DeliveryId::from_uuid(row.try_get("delivery_id")?),
+        object: "webhook_delivery".into(),
+        event: EventId::from_uuid(row.try_get("event_id")?),
+        r#type: word(row, "type")?,
+        status: word(row, "status")?,
+        attempts: row.try_get("attempts")?,
+        response_status: row.try_get("response_status")?,
+        error: row.try_get("error")?,
+        next_attempt_at: maybe_time(row, "next_attempt_at")?,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+fn attempt(row: &Row) -> Result<Attempt, StoreError> {
+    let id = |column: &str| row.try_get::<_, Option<Uuid>>(column);
+    Ok(Attempt {
+        delivery: DeliveryId::from_uuid(row.try_get("delivery_id")?),
+        attempts: row.try_get("attempts")?,
+        event: EventId::from_uuid(row.try_get("event_id")?),
+        kind: word(row, "type")?,
+        happened_at: time(row, "happened_at")?,
+        about: match (id("approval_id")?, id("run_id")?, id("budget_id")?) {
+            (Some(approval), _, _) => About::Approval(ApprovalId::from_uuid(approval)),
+            (None, Some(run), _) => About::Run(RunId::from_uuid(run)),
+            (None, None, Some(budget)) => {
+                About::Budget(BudgetId::from_uuid(budget), id("holder")?.map(UserId::from_uuid))
+            }
+            (None, None, None) => About::Endpoint,
+        },
+    })
+}
+
+fn words(events: &[WebhookEventType]) -> Vec<&'static str> {
+    events.iter().map(|event| event.as_str()).collect()
+}
+
+fn status(status: WebhookStatus) -> &'static str {
+    match status {
+        WebhookStatus::Enabled => "enabled",
+        WebhookStatus::Disabled => "disabled",
+    }
+}
+
+fn progress(status: DeliveryStatus) -> &'static str {
+    match status {
+        DeliveryStatus::Pending => "pending",
+        DeliveryStatus::Delivered => "delivered",
+        DeliveryStatus::Failed => "failed",
+    }
+}
+
+impl UserScopedStorage {
+    /// Keeps a new endpoint. `None`: the tenant has as many as may be.
+    pub async fn webhook_create(
+        &self,
+        id: WebhookEndpointId,
+        params: &WebhookEndpointParams,
+        secret: &[u8],
+        at: Timestamp,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Once<Option<WebhookEndpoint>>, StoreError> {
+        let sql = format!(
+            "INSERT INTO headwater.webhook_endpoints (tenant_id, endpoint_id, url, events, status, description, secret, metadata,
+                    created_at, updated_at)
+             SELECT headwater.tenant_id(), $1, $2, $3, 'enabled', $4, $5, $6, $7, $7
+             WHERE (SELECT count(*) FROM headwater.webhook_endpoints) < $8 RETURNING {ENDPOINT}"
+        );
+        let (uuid, object, events) = (id.uuid(), id.to_string(), words(&params.events));
+        let metadata = Json(params.metadata.clone().unwrap_or_default());
+        let values: Params<'_> =
+            &[&uuid, &params.url, &events, &params.description, &secret, &metadata, &at.0, &MAX_WEBHOOK_ENDPOINTS];
+        Ok(match self.store.query_once(self.scope, idempotency, &object, &sql, values).await? {
+            Once::Done(rows) => Once::Done(rows.first().map(endpoint).transpose()?),
+            Once::Replay(object) => Once::Replay(object),
+            Once::Mismatch => Once::Mismatch,
+        })
+    }
+
+    /// One endpoint.
+    pub async fn webhook_get(&self, id: WebhookEndpointId) -> Result<Option<WebhookEndpoint>, StoreError> {
+        let sql = format!("SELECT {ENDPOINT} FROM headwater.webhook_endpoints WHERE endpoint_id = $1");
+        self.query(&sql, &[&id.uuid()]).await?.first().map(endpoint).transpose()
+    }
+
+    /// A page of endpoints.
+    pub async fn webhook_list(&self, page: Page) -> Result<Vec<WebhookEndpoint>, StoreError> {
+        let (after, order) = page.order("endpoint_id");
+        let sql = format!(
+            "SELECT {ENDPOINT} FROM headwater.webhook_endpoints WHERE ($1::uuid IS NULL OR {after} $1) ORDER BY {order} LIMIT $2"
+        );
+        self.query(&sql, &[&page.after, &page.limit]).await?.iter().map(endpoint).collect()
+    }
+
+    /// Changes an endpoint that was `read` as it was then changed last. One that is enabled has not failed yet. `None`: there is no such
+    /// one, or somebody has changed it meanwhile.
+    pub async fn webhook_update(
+        &self,
+        id: WebhookEndpointId,
+        params: &WebhookEndpointParams,
+        is: WebhookStatus,
+        read: Timestamp,
+        at: Timestamp,
+    ) -> Result<Option<WebhookEndpoint>, StoreError> {
+        let sql = format!(
+            "UPDATE headwater.webhook_endpoints SET url = $2, events = $3, status = $4, description = $5, metadata = $6, updated_at = $7,
+                    failing_since = CASE WHEN status = $4 AND url = $2 THEN failing_since END
+             WHERE endpoint_id = $1 AND date_trunc('milliseconds', updated_at) = $8 RETURNING {ENDPOINT}"
+        );
+        let metadata = Json(params.metadata.clone().unwrap_or_default());
+        let (uuid, events, is) = (id.uuid(), words(&params.events), status(is));
+        let values: Params<'_> = &[&uuid, &params.url, &events, &is, &params.description, &metadata, &at.0, &read.0];
+        self.query(&sql, values).await?.first().map(endpoint).transpose()
+    }
+
+    /// Gives an endpoint another secret; the one before signs along for so long. `None`: there is no such endpoint.
+    pub async fn webhook_rotate(
+        &self,
+        id: WebhookEndpointId,
+        secret: &[u8],
+        along_ms: i64,
+        at: Timestamp,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Once<Option<WebhookEndpoint>>, StoreError> {
+        let sql = format!(
+            "UPDATE headwater.webhook_endpoints SET secret = $2, old_secret = secret,
+                    old_secret_until = clock_timestamp() + $3::bigint * interval '1 millisecond', updated_at = $4
+             WHERE endpoint_id = $1 RETURNING {ENDPOINT}"
+        );
+        let values: Params<'_> = &[&id.uuid(), &secret, &along_ms, &at.0];
+        Ok(match self.store.query_once(self.scope, idempotency, &id.to_string(), &sql, values).await? {
+            Once::Done(rows) => Once::Done(rows.first().map(endpoint).transpose()?),
+            Once::Replay(object) => Once::Replay(object),
+            Once::Mismatch => Once::Mismatch,
+        })
+    }
+
+    /// Removes an endpoint; what was to be sent to it is not. Whether there was one.
+    pub async fn webhook_delete(&self, id: WebhookEndpointId) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM headwater.webhook_endpoints WHERE endpoint_id = $1 RETURNING endpoint_id";
+        Ok(!self.query(sql, &[&id.uuid()]).await?.is_empty())
+    }
+
+    /// What an endpoint's deliveries are signed with. `None`: there is no such endpoint.
+    pub async fn webhook_signing(&self, id: WebhookEndpointId) -> Result<Option<SealedSigning>, StoreError> {
+        let sql = "SELECT k.wrapped, w.secret, CASE WHEN w.old_secret_until > clock_timestamp() THEN w.old_secret END AS old_secret
+                   FROM headwater.webhook_endpoints w JOIN headwater.tenant_keys k ON k.tenant_id = w.tenant_id
+                   WHERE w.endpoint_id = $1";
+        let rows = self.query(sql, &[&id.uuid()]).await?;
+        let sealed = |row: &Row| {
+            Ok(SealedSigning {
+                wrapped: row.try_get("wrapped")?,
+                secret: row.try_get("secret")?,
+                old_secret: row.try_get("old_secret")?,
+            })
+        };
+        rows.first().map(sealed).transpose()
+    }
+
+    /// Has an endpoint told that somebody tries it.
+    pub async fn webhook_test(
+        &self,
+        id: WebhookEndpointId,
+        new: DeliveryId,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Once<Option<WebhookDelivery>>, StoreError> {
+        let sql = format!(
+            "INSERT INTO headwater.webhook_deliveries (tenant_id, delivery_id, endpoint_id, event_id, type, next_attempt_at, happened_at, created_at)
+             SELECT headwater.tenant_id(), $2, $1, $3, 'webhook.test', clock_timestamp(), clock_timestamp(), clock_timestamp()
+             WHERE EXISTS (SELECT 1 FROM headwater.webhook_endpoints WHERE endpoint_id = $1) RETURNING {DELIVERY}"
+        );
+        let event = EventId::new().uuid();
+        self.new_delivery(&sql, &[&id.uuid(), &new.uuid(), &event], new, idempotency).await
+    }
+
+    /// Has what was sent, or given up, sent once more: the same event, as a delivery of its own.
+    pub async fn webhook_replay(
+        &self,
+        id: WebhookEndpointId,
+        delivery: DeliveryId,
+        new: DeliveryId,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Once<Option<WebhookDelivery>>, StoreError> {
+        let sql = format!(
+            "INSERT INTO headwater.webhook_deliveries (tenant_id, delivery_id, endpoint_id, event_id, type, run_id, approval_id,
+                    budget_id, holder, next_attempt_at, happened_at, created_at)
+             SELECT d.tenant_id, $3, d.endpoint_id, d.event_id, d.type, d.run_id, d.approval_id, d.budget_id, d.holder,
+                    clock_timestamp(), d.happened_at, clock_timestamp()
+             FROM headwater.webhook_deliveries d WHERE d.endpoint_id = $1 AND d.delivery_id = $2 RETURNING {DELIVERY}"
+        );
+        self.new_delivery(&sql, &[&id.uuid(), &delivery.uuid(), &new.uuid()], new, idempotency).await
+    }
+
+    async fn new_delivery(
+        &self,
+        sql: &str,
+        values: Params<'_>,
+        new: DeliveryId,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Once<Option<WebhookDelivery>>, StoreError> {
+        Ok(match self.store.query_once(self.scope, idempotency, &new.to_string(), sql, values).await? {
+            Once::Done(rows) => {
+                self.store.ring();
+                Once::Done(rows.first().map(delivery).transpose()?)
+            }
+            Once::Replay(object) => Once::Replay(object),
+            Once::Mismatch => Once::Mismatch,
+        })
+    }
+
+    /// One delivery of an endpoint.
+    pub async fn delivery_get(
+        &self,
+        endpoint: WebhookEndpointId,
+        id: DeliveryId,
+    ) -> Result<Option<WebhookDelivery>, StoreError> {
+        let sql =
+            format!("SELECT {DELIVERY} FROM headwater.webhook_deliveries WHERE endpoint_id = $1 AND delivery_id = $2");
+        self.query(&sql, &[&endpoint.uuid(), &id.uuid()]).await?.first().map(delivery).transpose()
+    }
+
+    /// A page of an endpoint's deliveries, of these statuses if some are given.
+    pub async fn delivery_list(
+        &self,
+        endpoint: WebhookEndpointId,
+        of: Option<&[String]>,
+        page: Page,
+    ) -> Result<Vec<WebhookDelivery>, StoreError> {
+        let (after, order) = page.order("delivery_id");
+        let sql = format!(
+            "SELECT {DELIVERY} FROM headwater.webhook_deliveries
+             WHERE endpoint_id = $1 AND ($2::text[] IS NULL OR status = ANY ($2)) AND ($3::uuid IS NULL OR {after} $3)
+             ORDER BY {order} LIMIT $4"
+        );
+        self.query(&sql, &[&endpoint.uuid(), &of, &page.after, &page.limit]).await?.iter().map(delivery).collect()
+    }
+
+    /// Takes deliveries that are due, so many at most, for so long: whoever has not reported back by then has died with them.
+    pub async fn deliveries_claim(
+        &self,
+        endpoint: WebhookEndpointId,
+        at_most: i64,
+        hold_ms: i64,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let sql = "UPDATE headwater.webhook_deliveries d
+                   SET attempts = d.attempts + 1, next_attempt_at = clock_timestamp() + $3::bigint * interval '1 millisecond'
+                   WHERE d.delivery_id IN (
+                       SELECT o.delivery_id FROM headwater.webhook_deliveries o
+                       WHERE o.endpoint_id = $1 AND o.next_attempt_at <= clock_timestamp()
+                       ORDER BY o.next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+                   RETURNING delivery_id, attempts, event_id, type, run_id, approval_id, budget_id, holder, happened_at";
+        self.query(sql, &[&endpoint.uuid(), &at_most, &hold_ms]).await?.iter().map(attempt).collect()
+    }
+
+    /// Gives up what is due for an endpoint that is told nothing, so many at most; what somebody tries it with is sent. How many.
+    pub async fn deliveries_give_up(&self, endpoint: WebhookEndpointId, at_most: i64) -> Result<usize, StoreError> {
+        let sql = "UPDATE headwater.webhook_deliveries d
+                   SET status = 'failed', next_attempt_at = NULL, ended_at = clock_timestamp(), error = 'the endpoint is disabled'
+                   WHERE d.delivery_id IN (
+                       SELECT o.delivery_id FROM headwater.webhook_deliveries o
+                       WHERE o.endpoint_id = $1 AND o.next_attempt_at <= clock_timestamp() AND o.type <> 'webhook.test'
+                       ORDER BY o.next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+                   RETURNING delivery_id";
+        Ok(self.query(sql, &[&endpoint.uuid(), &at_most]).await?.len())
+    }
+
+    /// Forgets what was to be sent, or was, to an endpoint that is not there any more, so many at most. How many.
+    pub async fn deliveries_forget(&self, endpoint: WebhookEndpointId, at_most: i64) -> Result<usize, StoreError> {
+        let sql = "DELETE FROM headwater.webhook_deliveries d
+                   WHERE d.delivery_id IN (
+                       SELECT o.delivery_id FROM headwater.webhook_deliveries o WHERE o.endpoint_id = $1 LIMIT $2
+                       FOR UPDATE SKIP LOCKED)
+                   RETURNING delivery_id";
+        Ok(self.query(sql, &[&endpoint.uuid(), &at_most]).await?.len())
+    }
+
+    /// Writes down what came of an attempt, unless somebody has begun another one since.
+    pub async fn delivery_attempted(&self, tried: &Attempt, came: &Attempted) -> Result<(), StoreError> {
+        let sql = "UPDATE headwater.webhook_deliveries SET status = $3, response_status = $4, error = $5,
+                          next_attempt_at = CASE WHEN $3 = 'pending' THEN clock_timestamp() + $6::bigint * interval '1 millisecond' END,
+                          ended_at = CASE WHEN $3 = 'pending' THEN NULL ELSE clock_timestamp() END
+                   WHERE delivery_id = $1 AND attempts = $2 AND status = 'pending'";
+        let (status, again) = (progress(came.status), came.again_ms.unwrap_or(0));
+        let values: Params<'_> =
+            &[&tried.delivery.uuid(), &tried.attempts, &status, &came.response_status, &came.error, &again];
+        self.query(sql, values).await?;
+        Ok(())
+    }
+
+    /// Notes whether an endpoint takes anything. One that has taken nothing for so long, or is gone, is disabled.
+    pub async fn webhook_reached(
+        &self,
+        id: WebhookEndpointId,
+        reached: Reached,
+        patience_ms: i64,
+    ) -> Result<(), StoreError> {
+        if reached == Reached::Takes {
+            let sql = "UPDATE headwater.webhook_endpoints SET failing_since = NULL WHERE endpoint_id = $1";
+            self.query(sql, &[&id.uuid()]).await?;
+            return Ok(());
+        }
+        let sql = "UPDATE headwater.webhook_endpoints SET failing_since = coalesce(failing_since, clock_timestamp()),
+                          status = CASE WHEN $2::bool OR failing_since < clock_timestamp() - $3::bigint * interval '1 millisecond' THEN 'disabled'
+                                        ELSE status END
+                   WHERE endpoint_id = $1";
+        self.query(sql, &[&id.uuid(), &(reached == Reached::Gone), &patience_ms]).await?;
+        Ok(())
+    }
+
+    /// Tells endpoints that a hard budget has refused a call, if nobody was told before. `holder`: whose counter it is, where every user
+    /// has one, else nobody (zeros); `per`: what its limit is for, `day`, `month` or `total`.
+    pub async fn budget_refused(&self, budget: BudgetId, holder: Uuid, per: &str) -> Result<(), StoreError> {
+        self.query("SELECT headwater.budget_refused($1, $2, $3)", &[&budget.uuid(), &holder, &per]).await?;
+        self.store.ring();
+        Ok(())
+    }
+}

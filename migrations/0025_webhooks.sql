@@ -1,0 +1,245 @@
+-- Webhooks: what a tenant's own server is told of. See docs/adr/0027-webhooks.md.
+
+CREATE TABLE headwater.webhook_endpoints (
+    tenant_id        uuid NOT NULL REFERENCES headwater.tenants ON DELETE CASCADE,
+    endpoint_id      uuid NOT NULL,
+    url              text NOT NULL,
+    events           text[] NOT NULL,
+    status           text NOT NULL CHECK (status IN ('enabled', 'disabled')),
+    description      text,
+    secret           bytea NOT NULL,
+    -- The one before, which signs along until then.
+    old_secret       bytea,
+    old_secret_until timestamptz,
+    -- Since when nothing has arrived there, while something was sent.
+    failing_since    timestamptz,
+    metadata         jsonb NOT NULL,
+    created_at       timestamptz NOT NULL,
+    updated_at       timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, endpoint_id)
+);
+SELECT headwater_sys.wall('headwater.webhook_endpoints');
+GRANT SELECT, INSERT, DELETE, UPDATE (url, events, status, description, secret, old_secret, old_secret_until, failing_since, metadata,
+    updated_at) ON headwater.webhook_endpoints TO @app@;
+GRANT SELECT (tenant_id, endpoint_id, events, status) ON headwater.webhook_endpoints TO @dispatch@;
+CREATE POLICY dispatch_finds ON headwater.webhook_endpoints FOR SELECT TO @dispatch@ USING (true);
+
+-- One row for each endpoint that an event is for, written with what it tells of. It holds ids: what is sent is read when it is sent, so
+-- that nothing of a run outlives the run. Without a foreign key to its endpoint: who removes one that much was sent to would hold up
+-- the commits of others, which write here. `holder`: whose counter of a budget, where every user has one.
+CREATE TABLE headwater.webhook_deliveries (
+    tenant_id       uuid NOT NULL REFERENCES headwater.tenants ON DELETE CASCADE,
+    delivery_id     uuid NOT NULL,
+    endpoint_id     uuid NOT NULL,
+    event_id        uuid NOT NULL,
+    type            text NOT NULL,
+    run_id          uuid,
+    approval_id     uuid,
+    budget_id       uuid,
+    holder          uuid,
+    status          text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'delivered', 'failed')),
+    attempts        int NOT NULL DEFAULT 0,
+    response_status int,
+    error           text,
+    next_attempt_at timestamptz CHECK ((next_attempt_at IS NULL) = (status <> 'pending')),
+    happened_at     timestamptz NOT NULL,
+    created_at      timestamptz NOT NULL,
+    ended_at        timestamptz,
+    PRIMARY KEY (tenant_id, delivery_id),
+    FOREIGN KEY (tenant_id, run_id) REFERENCES headwater.runs ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, budget_id) REFERENCES headwater.budgets ON DELETE CASCADE
+);
+CREATE INDEX webhook_deliveries_of_endpoint ON headwater.webhook_deliveries (tenant_id, endpoint_id, delivery_id);
+CREATE INDEX webhook_deliveries_of_run ON headwater.webhook_deliveries (tenant_id, run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX webhook_deliveries_of_budget ON headwater.webhook_deliveries (tenant_id, budget_id) WHERE budget_id IS NOT NULL;
+CREATE INDEX webhook_deliveries_by_lane ON headwater.webhook_deliveries (tenant_id, endpoint_id, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_due ON headwater.webhook_deliveries (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_ended ON headwater.webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
+SELECT headwater_sys.wall('headwater.webhook_deliveries');
+GRANT SELECT, INSERT, UPDATE (status, attempts, response_status, error, next_attempt_at, ended_at), DELETE ON headwater.webhook_deliveries TO @app@;
+GRANT SELECT (tenant_id, delivery_id, endpoint_id, next_attempt_at, ended_at), INSERT, DELETE ON headwater.webhook_deliveries TO @dispatch@;
+CREATE POLICY dispatch_tells ON headwater.webhook_deliveries TO @dispatch@ USING (true) WITH CHECK (true);
+
+-- For which limit a counter has told that it is used up: once for each.
+ALTER TABLE headwater.budget_counters ADD COLUMN told_nano_usd bigint;
+GRANT UPDATE (told_nano_usd) ON headwater.budget_counters TO @dispatch@;
+
+-- An id that is ordered by its time of creation, as RFC 9562 has it.
+CREATE FUNCTION headwater.uuid_v7() RETURNS uuid LANGUAGE plpgsql SECURITY INVOKER VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
+        PLACING substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid;
+END $$;
+GRANT EXECUTE ON FUNCTION headwater.uuid_v7 TO @app@, @dispatch@;
+
+SET ROLE @dispatch@;
+
+-- Writes down what each endpoint of a tenant is to be told that wants to know of this.
+CREATE FUNCTION headwater.webhook_tell(p_tenant uuid, p_type text, p_run uuid, p_approval uuid, p_budget uuid, p_holder uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_event uuid;
+    v_now   timestamptz := clock_timestamp();
+    e       record;
+BEGIN
+    FOR e IN SELECT w.endpoint_id FROM headwater.webhook_endpoints w
+             WHERE w.tenant_id = p_tenant AND w.status = 'enabled' AND p_type = ANY (w.events) ORDER BY 1
+    LOOP
+        v_event := coalesce(v_event, headwater.uuid_v7());
+        INSERT INTO headwater.webhook_deliveries (tenant_id, delivery_id, endpoint_id, event_id, type, run_id, approval_id, budget_id, holder,
+            next_attempt_at, happened_at, created_at)
+        VALUES (p_tenant, headwater.uuid_v7(), e.endpoint_id, v_event, p_type, p_run, p_approval, p_budget, p_holder, v_now, v_now, v_now);
+    END LOOP;
+END $$;
+
+CREATE FUNCTION headwater.webhook_of_run() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM headwater.webhook_tell(NEW.tenant_id, 'run.' || NEW.status, NEW.run_id, NULL, NULL, NULL);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION headwater.webhook_of_approval() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM headwater.webhook_tell(NEW.tenant_id, CASE WHEN TG_OP = 'INSERT' THEN 'approval.requested' ELSE 'approval.resolved' END,
+        NEW.run_id, NEW.approval_id, NULL, NULL);
+    RETURN NULL;
+END $$;
+
+-- A counter passes where its budget warns, or its end.
+CREATE FUNCTION headwater.webhook_of_budget() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c_nobody constant uuid := '00000000-0000-0000-0000-000000000000';
+    v_limit  bigint;
+    v_warn   int;
+BEGIN
+    SELECT b.limit_nano_usd, b.warn_at_percent INTO v_limit, v_warn FROM headwater.budgets b
+        WHERE b.tenant_id = NEW.tenant_id AND b.budget_id = NEW.budget_id;
+    IF NOT FOUND THEN
+        RETURN NEW;
+    END IF;
+    IF NEW.spent_nano_usd >= v_limit AND NEW.told_nano_usd IS DISTINCT FROM v_limit THEN
+        NEW.told_nano_usd := v_limit;
+        PERFORM headwater.webhook_tell(NEW.tenant_id, 'budget.exhausted', NULL, NULL, NEW.budget_id, nullif(NEW.holder, c_nobody));
+    ELSIF NEW.spent_nano_usd < v_limit AND NEW.spent_nano_usd::numeric * 100 >= v_limit::numeric * v_warn
+          AND OLD.spent_nano_usd::numeric * 100 < v_limit::numeric * v_warn THEN
+        PERFORM headwater.webhook_tell(NEW.tenant_id, 'budget.warning', NULL, NULL, NEW.budget_id, nullif(NEW.holder, c_nobody));
+    END IF;
+    RETURN NEW;
+END $$;
+
+-- A hard budget of the scope's tenant has refused a call, because too little of it is left: for its tenant it is used up, although
+-- something is. Told once for each counter and limit.
+CREATE FUNCTION headwater.budget_refused(p_budget uuid, p_holder uuid, p_per text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c_nobody constant uuid := '00000000-0000-0000-0000-000000000000';
+    v_tenant uuid := headwater.tenant_id();
+    v_period date := headwater.budget_period(p_per);
+BEGIN
+    -- Whoever is refused again and again takes no lock.
+    IF EXISTS (SELECT 1 FROM headwater.budgets b JOIN headwater.budget_counters k ON k.tenant_id = b.tenant_id AND k.budget_id = b.budget_id
+               WHERE b.tenant_id = v_tenant AND b.budget_id = p_budget AND k.holder = p_holder AND k.period = v_period
+                 AND k.told_nano_usd = b.limit_nano_usd) THEN
+        RETURN;
+    END IF;
+    INSERT INTO headwater.budget_counters AS k (tenant_id, budget_id, holder, period, told_nano_usd)
+    SELECT b.tenant_id, b.budget_id, p_holder, v_period, b.limit_nano_usd FROM headwater.budgets b
+    WHERE b.tenant_id = v_tenant AND b.budget_id = p_budget
+    ON CONFLICT (tenant_id, budget_id, holder, period) DO UPDATE SET told_nano_usd = excluded.told_nano_usd
+        WHERE k.told_nano_usd IS DISTINCT FROM excluded.told_nano_usd;
+    IF FOUND THEN
+        PERFORM headwater.webhook_tell(v_tenant, 'budget.exhausted', NULL, NULL, p_budget, nullif(p_holder, c_nobody));
+    END IF;
+END $$;
+
+-- Endpoints, of any tenant that may act, that something is to be sent to now: behind a place in their order, so many at most.
+CREATE FUNCTION headwater.webhooks_due(p_limit int, p_behind_tenant uuid, p_behind uuid) RETURNS TABLE (tenant_id uuid, endpoint_id uuid)
+LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- From one endpoint to the next, however much waits for each.
+    RETURN QUERY
+        WITH RECURSIVE lanes AS (
+            (SELECT d.tenant_id, d.endpoint_id FROM headwater.webhook_deliveries d
+             WHERE d.next_attempt_at IS NOT NULL AND (p_behind IS NULL OR (d.tenant_id, d.endpoint_id) > (p_behind_tenant, p_behind))
+             ORDER BY d.tenant_id, d.endpoint_id LIMIT 1)
+            UNION ALL
+            SELECT n.tenant_id, n.endpoint_id FROM lanes l CROSS JOIN LATERAL (
+                SELECT d.tenant_id, d.endpoint_id FROM headwater.webhook_deliveries d
+                WHERE d.next_attempt_at IS NOT NULL AND (d.tenant_id, d.endpoint_id) > (l.tenant_id, l.endpoint_id)
+                ORDER BY d.tenant_id, d.endpoint_id LIMIT 1) n
+        )
+        SELECT l.tenant_id, l.endpoint_id FROM lanes l JOIN headwater.tenants t ON t.tenant_id = l.tenant_id AND t.status = 'active'
+        WHERE EXISTS (SELECT 1 FROM headwater.webhook_deliveries d
+                      WHERE d.tenant_id = l.tenant_id AND d.endpoint_id = l.endpoint_id AND d.next_attempt_at <= clock_timestamp())
+        LIMIT p_limit;
+END $$;
+
+-- When something is to be sent next.
+CREATE FUNCTION headwater.webhooks_next() RETURNS timestamptz
+LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT d.next_attempt_at
+            FROM headwater.webhook_deliveries d JOIN headwater.tenants t ON t.tenant_id = d.tenant_id AND t.status = 'active'
+            WHERE d.next_attempt_at IS NOT NULL ORDER BY d.next_attempt_at LIMIT 1);
+END $$;
+
+-- Forgets what was sent, or given up, a month ago. Returns how many.
+CREATE FUNCTION headwater.sweep_webhooks(p_limit int) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_count bigint;
+BEGIN
+    DELETE FROM headwater.webhook_deliveries d WHERE (d.tenant_id, d.delivery_id) IN (
+        SELECT o.tenant_id, o.delivery_id FROM headwater.webhook_deliveries o
+        WHERE o.ended_at < clock_timestamp() - interval '30 days' ORDER BY o.ended_at LIMIT p_limit);
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    RETURN v_count;
+END $$;
+
+-- See 0024_quiet.sql. New: what is to be sent to webhooks.
+CREATE OR REPLACE FUNCTION headwater.work_ahead(OUT under_way boolean, OUT must_at timestamptz, OUT waker_seen_at timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_now timestamptz := clock_timestamp();
+BEGIN
+    SELECT w.seen_at INTO waker_seen_at FROM headwater_sys.waker w;
+    under_way := EXISTS (
+        SELECT 1 FROM headwater.runs r
+        WHERE (r.status IN ('queued', 'running') OR r.status = 'suspended' AND r.woken)
+          -- What waits behind another run of its thread is due when that is over.
+          AND NOT EXISTS (SELECT 1 FROM headwater.runs b WHERE b.tenant_id = r.tenant_id AND b.thread_id = r.thread_id
+                            AND b.status IN ('queued', 'running', 'suspended') AND b.ord < r.ord));
+    IF NOT under_way THEN
+        -- What was asked of a run that has ended meanwhile is nothing to do.
+        under_way := EXISTS (SELECT 1 FROM headwater.run_cancels c JOIN headwater.runs r ON r.tenant_id = c.tenant_id AND r.run_id = c.run_id
+                             WHERE c.requested_at <= v_now AND r.status IN ('queued', 'running', 'suspended'));
+    END IF;
+    IF NOT under_way THEN
+        -- A run that carries out a call has ended, and nobody has told the one that waits for it.
+        under_way := EXISTS (SELECT 1 FROM headwater.tool_calls c JOIN headwater.runs k ON k.tenant_id = c.tenant_id AND k.parent_call = c.call_id
+                             WHERE c.kind = 'agent' AND c.status = 'pending' AND k.status IN ('completed', 'failed', 'cancelled'));
+    END IF;
+    -- A budget begins anew at midnight, or with the month, by UTC.
+    SELECT min(CASE WHEN NOT headwater.budget_forbids(r.tenant_id, r.waits_budget) THEN v_now
+                    WHEN r.waits_budget->>'per' = 'day' THEN (date_trunc('day', v_now AT TIME ZONE 'UTC') + interval '1 day') AT TIME ZONE 'UTC'
+                    WHEN r.waits_budget->>'per' = 'month' THEN (date_trunc('month', v_now AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'
+               END) INTO must_at
+    FROM headwater.runs r WHERE r.waits_budget IS NOT NULL AND r.status = 'suspended' AND NOT r.woken;
+    must_at := least(must_at, headwater.delayed_next(), headwater.schedules_next(), headwater.webhooks_next());
+END $$;
+
+REVOKE ALL ON FUNCTION headwater.webhook_tell, headwater.webhook_of_run, headwater.webhook_of_approval, headwater.webhook_of_budget,
+    headwater.budget_refused, headwater.webhooks_due, headwater.webhooks_next, headwater.sweep_webhooks FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION headwater.budget_refused, headwater.webhooks_due, headwater.webhooks_next, headwater.sweep_webhooks TO @app@;
+GRANT EXECUTE ON FUNCTION headwater.webhook_of_run, headwater.webhook_of_approval, headwater.webhook_of_budget TO @owner@;
+SET ROLE @owner@;
+
+CREATE TRIGGER webhook_of_run AFTER UPDATE OF status ON headwater.runs FOR EACH ROW
+    WHEN (NEW.status IN ('completed', 'failed', 'cancelled', 'suspended') AND NEW.status IS DISTINCT FROM OLD.status)
+    EXECUTE FUNCTION headwater.webhook_of_run();
+CREATE TRIGGER webhook_of_approval_asked AFTER INSERT ON headwater.approvals FOR EACH ROW
+    WHEN (NEW.status = 'pending') EXECUTE FUNCTION headwater.webhook_of_approval();
+CREATE TRIGGER webhook_of_approval_resolved AFTER UPDATE OF status ON headwater.approvals FOR EACH ROW
+    WHEN (OLD.status = 'pending' AND NEW.status <> 'pending') EXECUTE FUNCTION headwater.webhook_of_approval();
+CREATE TRIGGER webhook_of_budget BEFORE UPDATE OF spent_nano_usd ON headwater.budget_counters FOR EACH ROW
+    WHEN (NEW.run_id IS NULL AND NEW.spent_nano_usd > OLD.spent_nano_usd) EXECUTE FUNCTION headwater.webhook_of_budget();
