@@ -248,6 +248,7 @@ fn request(scope: Scope, schedule: &Schedule, agent: Agent, idempotency: Option<
         external_id: None,
         metadata: schedule.metadata.clone(),
         of_call: None,
+        within: None,
         of_schedule: Some(schedule.id),
         run_at: None,
         idempotency,

@@ -39,7 +39,7 @@ use crate::router;
 use crate::routes::body::InProgress;
 use crate::routes::dev::PageUser;
 use crate::schedules;
-use crate::telemetry;
+use crate::telemetry::{self, Otlp};
 use crate::webhooks;
 
 /// What handlers work with. Cheap to clone.
@@ -164,7 +164,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     // Two TLS libraries in one process panic at first use; this names the one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = crate::http::raise_open_files();
-    telemetry::start();
+    telemetry::start(settings.telemetry.otlp_endpoint.is_some());
     let master = master_key(&settings)?;
     // Its door is shut: nothing is asked of the database before somebody goes through it, the start included.
     let store = Store::asleep(&store_options(&settings, &master)?);
@@ -225,6 +225,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             share: share.clone(),
             lease,
             accept_timeout: Duration::from_secs(10),
+            trace_ratio: settings.telemetry.recorded(),
         },
     );
     let operator_key = settings
@@ -254,6 +255,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     };
     let gate = store.gate().clone();
     telemetry::watch(&store, &state.runtime, &state.streams, &state.llm);
+    let otlp = telemetry::otlp(&settings.telemetry, &store, &state.runtime).context("telemetry.otlp_endpoint")?;
     let known_origins = KnownOrigins::new(move |origin: &str| {
         let (auth, origin, gate) = (auth.clone(), origin.to_owned(), gate.clone());
         // Nobody is woken for a question without a credential. What follows it is readable for the tenant's own origins
@@ -311,6 +313,13 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             let state = state.clone();
             move |_| webhooks::keep(state.clone())
         });
+        if let Some(otlp) = otlp.clone() {
+            let store = store.clone();
+            parts.while_awake("telemetry", move |_| {
+                let (otlp, store) = (otlp.clone(), store.clone());
+                async move { otlp.keep(store).await }
+            });
+        }
         if let Some((listener, hints)) = hearing {
             parts.while_awake("hints in", move |_| listener.clone().listen());
             spawn(&tasks, "hints", until(stop_writers.clone(), lease.clone().listen(hints)));
@@ -323,10 +332,16 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             }
         });
         let (leaving, coming, boot) = (lease.clone(), lease.clone(), boot.clone());
+        let last = otlp.clone();
         parts.into_quiet(
             move |inside| {
-                let lease = leaving.clone();
-                async move { lease.leave(&inside).await }
+                let (lease, otlp) = (leaving.clone(), last.clone());
+                async move {
+                    if let Some(otlp) = otlp {
+                        otlp.last_words(&inside).await;
+                    }
+                    lease.leave(&inside).await
+                }
             },
             move |inside| {
                 let (lease, boot) = (coming.clone(), boot.clone());
@@ -382,7 +397,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         hard: hard.clone(),
         stopped: stopped.clone(),
     };
-    let rest = Rest { state, tasks, soft, hard, stop_writers, drain, lease, quiet, drain_after };
+    let rest = Rest { state, tasks, soft, hard, stop_writers, drain, lease, quiet, otlp, drain_after };
     // Outside of the tracker, which it waits for.
     #[expect(clippy::disallowed_methods, reason = "the one task that outlives all others: it waits for them")]
     tokio::spawn(async move {
@@ -606,6 +621,7 @@ struct Rest {
     drain: CancellationToken,
     lease: Lease,
     quiet: Quiet,
+    otlp: Option<Arc<Otlp>>,
     drain_after: Duration,
 }
 
@@ -642,10 +658,13 @@ impl Rest {
         while self.state.streams.open_streams() > 0 && tokio::time::Instant::now() < closing {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // Phase 4: writers and connections.
+        // Phase 4: what is to be told of it, writers and connections.
+        self.quiet.stop();
+        if let Some(otlp) = self.otlp.as_ref().filter(|_| self.state.store.gate().is_awake()) {
+            otlp.last_words(&self.state.store).await;
+        }
         self.hard.cancel();
         self.stop_writers.cancel();
-        self.quiet.stop();
         self.tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
         self.state.store.close();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use headwater_protocol::api::{Agent, AgentConfig, OnConflict, OnDisconnect, Overrides, Run, RunSource, RunStatus};
 use headwater_protocol::event::{EventBody, Visibility, render};
 use headwater_protocol::message::{Metadata, Part, artifacts_of};
+use headwater_protocol::trace::TraceContext;
 use headwater_protocol::{
     ArtifactId, CallId, MessageId, Money, RunId, ScheduleId, TenantId, ThreadId, Timestamp, Usage, UserId,
 };
@@ -57,6 +58,8 @@ pub struct NewRunRequest {
     pub of_schedule: Option<ScheduleId>,
     /// Not before then. What is past means now.
     pub run_at: Option<Timestamp>,
+    /// The trace in which it is asked for.
+    pub within: Option<TraceContext>,
     /// What a repeated request must find again.
     pub idempotency: Option<RunIdempotency>,
 }
@@ -152,6 +155,7 @@ pub(crate) struct Draft {
     pub(crate) first_line: String,
     pub(crate) grace: Option<Duration>,
     pub(crate) depth: i32,
+    pub(crate) within: Option<TraceContext>,
 }
 
 fn to_json(value: &impl serde::Serialize) -> serde_json::Value {
@@ -200,6 +204,11 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
     let started_lines = String::from_utf8(lines).expect("JSON is UTF-8");
     let first_line = started_lines[..first_end].to_owned();
     let header = segment_header(request.tenant, run_id);
+    // Beside what it sets otherwise: it is read by whoever goes on with the run.
+    let mut overrides = to_json(&request.overrides);
+    if let Some(within) = request.within {
+        overrides["traceparent"] = within.to_string().into();
+    }
     let params = NewRunParams {
         run_id: run_id.uuid(),
         thread_id: thread.uuid(),
@@ -218,7 +227,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
         on_disconnect: to_json(&request.on_disconnect),
         disconnect_grace_ms: request.disconnect_grace_ms,
         visibility: to_json(&config.user_visibility),
-        overrides: to_json(&request.overrides),
+        overrides,
         external_id: request.external_id.clone(),
         metadata: to_json(&request.metadata),
         token: token.0,
@@ -289,6 +298,7 @@ pub(crate) fn draft(request: NewRunRequest, start: bool, max_queued: i32, until:
         Draft {
             grace,
             depth,
+            within: request.within,
             run,
             token,
             config,

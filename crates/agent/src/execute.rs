@@ -7,6 +7,7 @@ use headwater_llm::{BudgetWarning, CallContext, Keys, ModelRequest, ModelTool, P
 use headwater_protocol::api::{AgentConfig, OnBudget, RunStatus, Tool};
 use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Pending, Role, RunResult, Visibility};
 use headwater_protocol::message::Part;
+use headwater_protocol::trace::TraceContext;
 use headwater_protocol::{BudgetId, ErrorCode, MessageId, Money, Problem, RunId, Scope, Timestamp, Usage};
 use headwater_store::commit::{LeaseToken, MessageWrite, RunWrite, Writes};
 use headwater_store::scoped::{Author, Closest, HistoryMessage, StoredMcpServer};
@@ -68,6 +69,8 @@ pub(crate) struct RunState<'a> {
     pub(crate) depth: i32,
     /// What its users see of it.
     pub(crate) visibility: Visibility,
+    /// Its trace.
+    pub(crate) trace: TraceContext,
     pub(crate) config: AgentConfig,
     pub(crate) cancel: &'a CancellationToken,
     /// Cancelled when this process lets go of the run.
@@ -173,6 +176,8 @@ async fn begin<'a>(
         Vec::new()
     };
     let tools = tools(runtime, &storage, &fresh, &hold, cancel).await?;
+    let trace = runtime.trace_of(identity.run, fresh.within);
+    tracing::Span::current().record("trace_id", trace.trace_hex());
     let state = RunState {
         runtime,
         tools,
@@ -181,6 +186,7 @@ async fn begin<'a>(
         ord: fresh.ord,
         depth: fresh.depth,
         visibility: fresh.visibility,
+        trace,
         config: fresh.config,
         cancel,
         hold,
@@ -263,8 +269,8 @@ async fn read(runtime: &AgentRuntime, identity: RunIdentity, hold: &Cancellation
     match read {
         Ok(Some(read)) => {
             let config = effective(read.config, &read.overrides);
-            let (ord, depth, visibility) = (read.ord, read.depth, read.visibility);
-            Ok(Fresh { run: read.run, config, ord, depth, visibility, only_input: None })
+            let (ord, depth, visibility, within) = (read.ord, read.depth, read.visibility, read.within);
+            Ok(Fresh { run: read.run, config, ord, depth, visibility, within, only_input: None })
         }
         Ok(None) => Err(Outcome::Lost),
         Err(error) => Err(Outcome::Abandoned(unreadable(&error))),

@@ -66,6 +66,8 @@ pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Answered, P
         headers.insert("idempotency-key", call.clone());
     }
     headers.insert("headwater-call", call);
+    // A tool that sets one itself knows why.
+    headers.entry("traceparent").or_insert_with(|| errand.traceparent());
     let ask = Ask {
         method: match tool.request.method {
             Method::Get => http::Method::GET,

@@ -230,7 +230,8 @@ fn problem(error: &McpError, hiding: &Hiding) -> Problem {
 pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Result<Answered, Problem> {
     let parts = &errand.runtime.inner.parts;
     let guard = parts.guard.of(&errand.tenant);
-    let (target, hiding) = target(&guard, &parts.vault, errand.tenant, server).await?;
+    let (mut target, hiding) = target(&guard, &parts.vault, errand.tenant, server).await?;
+    target.headers.push((HeaderName::from_static("traceparent"), errand.traceparent()));
     let (progress, mut noted) = mpsc::channel(8);
     let call = Call {
         tool: tool.to_owned(),

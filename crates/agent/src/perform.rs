@@ -15,11 +15,13 @@ use futures_util::StreamExt as _;
 use headwater_mcp::Progress;
 use headwater_protocol::api::{ApprovalStatus, Effect, MAX_ARTIFACT_BYTES, Policy, decide, stored_len};
 use headwater_protocol::event::EventBody;
+use headwater_protocol::trace::TraceContext;
 use headwater_protocol::{ArtifactId, CallId, ErrorCode, Problem, RunId, Scope, TenantId, ThreadId, Timestamp};
 use headwater_store::UserScopedStorage;
 use headwater_store::commit::{CallChange, LeaseToken, Writes};
 use headwater_store::scoped::{NewArtifact, StoredCall};
 use headwater_stream::WriteError;
+use http::HeaderValue;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
@@ -59,6 +61,8 @@ pub(crate) struct Errand {
     pub(crate) progress: mpsc::Sender<(CallId, Progress)>,
     /// Cancelled when the run is to end.
     pub(crate) cancel: CancellationToken,
+    /// Its span, for whoever is called.
+    pub(crate) trace: TraceContext,
 }
 
 /// What came of it.
@@ -95,6 +99,11 @@ impl From<Value> for Answered {
 }
 
 impl Errand {
+    /// For whoever is called.
+    pub(crate) fn traceparent(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.trace.to_string()).expect("it is visible ASCII")
+    }
+
     async fn run(self) -> Done {
         let (call, begun, most) = (self.call, Instant::now(), self.ability.max_result_bytes.min(LARGEST));
         // For all of it, with what has to be read and asked for first: nothing of it goes on for longer.
@@ -317,6 +326,7 @@ impl RunState<'_> {
             ability,
             progress: progress.clone(),
             cancel: self.cancel.clone(),
+            trace: self.trace.below(row.call.uuid()),
         })
     }
 

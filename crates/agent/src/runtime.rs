@@ -12,6 +12,7 @@ use headwater_llm::{GatewayLlmService, has_own_key};
 use headwater_protocol::api::{AgentConfig, MAX_UPLOAD_BYTES, OnConflict, RunStatus};
 use headwater_protocol::event::{Actor, ActorKind, Visibility};
 use headwater_protocol::message::Part;
+use headwater_protocol::trace::TraceContext;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, TenantId, UserId};
 use headwater_store::commit::LeaseToken;
 use headwater_store::create::Created;
@@ -45,6 +46,8 @@ pub struct RuntimeOptions {
     pub lease: Duration,
     /// How long accepting a run may take while the database is away.
     pub accept_timeout: Duration,
+    /// How many (0 to 1) of the runs that are asked for within nobody's trace are recorded as one of their own.
+    pub trace_ratio: f64,
 }
 
 /// What the runtime works with.
@@ -151,6 +154,8 @@ pub(crate) struct Fresh {
     pub(crate) depth: i32,
     /// What its users see of it.
     pub(crate) visibility: Visibility,
+    /// The trace in which it was asked for.
+    pub(crate) within: Option<TraceContext>,
     /// The whole history, when the thread is new too.
     pub(crate) only_input: Option<Vec<Part>>,
 }
@@ -361,7 +366,8 @@ impl AgentRuntime {
         let (lines, to) = if running { (&draft.started_lines, draft.started_to) } else { (&draft.first_line, 1) };
         writer.publish_created(lines, to);
         let only_input = draft.new_thread.then_some(draft.content);
-        let fresh = Fresh { run, config: draft.config, ord, depth: draft.depth, visibility, only_input };
+        let (depth, within) = (draft.depth, draft.within);
+        let fresh = Fresh { run, config: draft.config, ord, depth, visibility, within, only_input };
         let begin = Begin::Fresh { fresh: Box::new(fresh), started: running };
         let job = Job { identity, writer, begin };
         match slot {
@@ -382,6 +388,11 @@ impl AgentRuntime {
         }
     }
 
+    /// The trace of a run that was asked for within this one.
+    pub fn trace_of(&self, run: RunId, within: Option<TraceContext>) -> TraceContext {
+        TraceContext::of_run(run, within, self.inner.options.trace_ratio)
+    }
+
     fn note(&self, identity: RunIdentity) -> (CancellationToken, CancellationToken) {
         let token = identity.token;
         let busy = || self.inner.parts.store.gate().begin();
@@ -397,7 +408,7 @@ impl AgentRuntime {
         let (cancel, hold) = self.note(job.identity);
         let identity = job.identity;
         let runtime = self.clone();
-        let span = tracing::info_span!("run", run.id = %identity.run, tenant.id = %identity.tenant);
+        let span = tracing::info_span!("run", run.id = %identity.run, tenant.id = %identity.tenant, trace_id = tracing::field::Empty);
         // A task is as large as the largest moment of its life, for all of its life. What is needed for a moment only is
         // boxed, here and in the loop: it halves what a run that waits for its model takes.
         let job = Box::new(job);

@@ -234,6 +234,7 @@ impl RunState<'_> {
                 external_id: None,
                 metadata: Metadata::new(),
                 of_call: Some(of_call),
+                within: Some(self.trace.below(row.call.uuid())),
                 idempotency: None,
             });
             let problem = match asked.await {

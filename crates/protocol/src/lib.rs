@@ -14,6 +14,7 @@
 //! | [`event`] | the events of a run's log, and who may see what of them |
 //! | [`message`] | messages and their parts |
 //! | [`fold`] | what a run's log says about its open messages |
+//! | [`trace`] | where a run stands in a trace |
 //! | [`api`] | request and response bodies |
 
 pub mod api;
@@ -24,6 +25,7 @@ pub mod ids;
 pub mod message;
 pub mod money;
 pub mod time;
+pub mod trace;
 
 pub use error::{ErrorCode, Fault, Problem};
 pub use ids::*;

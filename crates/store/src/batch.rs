@@ -51,10 +51,8 @@ pub(crate) trait Work: std::fmt::Debug + Send + Sync + Sized + 'static {
     fn order(batch: &mut [Queued<Self>]);
     /// Whether nobody waits for it any more, so that it should not be begun.
     fn is_late(&self) -> bool;
-    /// Whether a tenant's webhooks may be to be told of it, once it is written.
-    fn is_told(&self) -> bool {
-        false
-    }
+    /// Tells whoever waits to hear of it, once it is written.
+    fn tell(&self, _answer: &Self::Answer, _store: &Store) {}
     /// The answer when it was refused for good.
     fn failed(error: &StoreError) -> Self::Answer;
     /// Writes a batch in one statement; one answer for each, in order.
@@ -222,11 +220,9 @@ async fn write_all<W: Work>(store: &Store, replica: &Replica, batch: Vec<Queued<
     while let Some((mut part, tries)) = parts.pop_front() {
         match write_through_outage(store, replica, &part, stop).await {
             Ok(answers) => {
-                if part.iter().any(|item| item.work.is_told()) {
-                    store.ring();
-                }
                 debug_assert_eq!(answers.len(), part.len(), "one answer each");
                 for (item, answer) in part.into_iter().zip(answers) {
+                    item.work.tell(&answer, store);
                     // Nobody may be waiting any more; what is written is written.
                     let _ = item.answer.send(answer);
                 }

@@ -368,10 +368,16 @@ impl Work for Commit {
         false
     }
 
-    fn is_told(&self) -> bool {
-        let Some(writes) = self.writes.as_deref() else { return false };
-        let ends = writes.run.as_ref().is_some_and(|run| run.finished_at.is_some() || run.suspended_at.is_some());
-        ends || !writes.approvals.is_empty() || !writes.expired.is_empty()
+    fn tell(&self, verdict: &Verdict, store: &Store) {
+        let (Some(writes), Verdict::Ok { .. }) = (self.writes.as_deref(), verdict) else { return };
+        let over = writes.run.as_ref().is_some_and(|run| run.finished_at.is_some());
+        let rests = over || writes.run.as_ref().is_some_and(|run| run.suspended_at.is_some());
+        if rests {
+            store.rested(self.tenant, self.run, over);
+        }
+        if rests || !writes.approvals.is_empty() || !writes.expired.is_empty() {
+            store.ring();
+        }
     }
 
     fn failed(error: &StoreError) -> Verdict {

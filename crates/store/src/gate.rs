@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Notify, OwnedMutexGuard, watch};
+use tokio::sync::{OwnedMutexGuard, watch};
 use tokio::time::Instant;
 
 use crate::connection::ParamTypes;
+use crate::news::News;
 use crate::pool::{self, Store, StoreOptions};
 use crate::{StoreError, connection};
 
@@ -45,8 +46,8 @@ pub struct Gate {
     /// The last attempt to open it.
     attempt: Mutex<Option<watch::Receiver<Attempt>>>,
     closed: AtomicBool,
-    /// Rung when something was written that somebody outside is to be told of.
-    pub(crate) bell: Notify,
+    /// Who waits to hear of what was written.
+    pub(crate) news: News,
 }
 
 /// What came of opening the door, once it has.
@@ -102,7 +103,7 @@ impl Gate {
             last: Mutex::new(Instant::now()),
             attempt: Mutex::default(),
             closed: AtomicBool::new(false),
-            bell: Notify::new(),
+            news: News::default(),
         }
     }
 

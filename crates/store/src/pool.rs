@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
-use headwater_protocol::Scope;
+use headwater_protocol::{RunId, Scope, TenantId};
+use tokio::sync::mpsc;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{Connection, Params, Transaction};
 use crate::gate::{Gate, Pools};
+use crate::news::Rested;
 use crate::{StoreError, Unscoped, UserScopedStorage, tls};
 
 /// What every transaction of ours runs under: nobody waits for long, a paused owner holds no lock, times are in UTC, and
@@ -180,11 +182,20 @@ impl Store {
     /// Waits until this process has written something that a tenant's webhooks may be to be told of. For one who waits; what is
     /// written while nobody does is remembered.
     pub async fn rung(&self) {
-        self.gate.bell.notified().await;
+        self.gate.news.rung().await;
+    }
+
+    /// Hears of runs that end or wait, from here on. `None`: somebody does already.
+    pub fn hear_of_runs(&self) -> Option<mpsc::Receiver<Rested>> {
+        self.gate.news.hear()
     }
 
     pub(crate) fn ring(&self) {
-        self.gate.bell.notify_one();
+        self.gate.news.ring();
+    }
+
+    pub(crate) fn rested(&self, tenant: TenantId, run: RunId, over: bool) {
+        self.gate.news.rested(&self.gate, tenant, run, over);
     }
 
     /// One round trip to Postgres: whether it is there.

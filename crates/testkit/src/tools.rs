@@ -20,8 +20,10 @@ pub struct ToolRequest {
     pub path: String,
     /// Their names in lower case.
     pub headers: Vec<(String, String)>,
-    /// As it came.
+    /// As text.
     pub body: String,
+    /// As it came.
+    pub bytes: Vec<u8>,
 }
 
 impl ToolRequest {
@@ -159,5 +161,6 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<ToolRequest> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     request.body = String::from_utf8_lossy(&body).into_owned();
+    request.bytes = body;
     Some(request)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use headwater_protocol::event::{Actor, ActorKind};
+use headwater_protocol::trace::TraceContext;
 use headwater_protocol::{ErrorCode, KeyId, Problem, RunId, Scope, TenantId, Timestamp, UserId};
 use http::request::Parts;
 
@@ -65,6 +66,8 @@ pub struct Caller {
     pub agents: Option<Arc<[String]>>,
     /// When the credential stops working.
     pub expires_at: Option<Timestamp>,
+    /// The trace within which it asks.
+    pub within: Option<TraceContext>,
 }
 
 impl Caller {

@@ -17,6 +17,7 @@ use super::caller::{Caller, CallerKind, Operator, UserRef};
 use super::tickets;
 use crate::error::ApiError;
 use crate::http::cors::AllowedOrigins;
+use crate::http::trace_context;
 use crate::http::{KeepsAwake, LoggedAs, RateSubject};
 use crate::routes::streams;
 use crate::wiring::AppState;
@@ -80,7 +81,8 @@ pub async fn authenticate(State(state): State<AppState>, request: Request, next:
                 Credential::Operator => {
                     parts.extensions.insert(Operator);
                 }
-                Credential::Caller(caller, _) => {
+                Credential::Caller(mut caller, _) => {
+                    caller.within = trace_context(&parts.headers);
                     parts.extensions.insert(caller);
                 }
             }
@@ -193,6 +195,7 @@ async fn by_key(state: &AppState, secret: &str, headers: &HeaderMap) -> Result<C
         kind: CallerKind::Key { key, secret_hash: state.auth.hash(secret) },
         scopes: grant.scopes.clone().into(),
         agents: None,
+        within: None,
         expires_at: grant.expires_at.map(Timestamp),
     };
     Ok(Credential::Caller(caller, grant.origins.clone().into()))
@@ -206,6 +209,7 @@ async fn by_token(state: &AppState, token: &str, headers: &HeaderMap) -> Result<
         kind: CallerKind::Token,
         scopes: claims.scope.split_ascii_whitespace().map(str::to_owned).collect(),
         agents: claims.agents.map(Into::into),
+        within: None,
         expires_at: Some(Timestamp::from_ms(claims.exp * 1000)),
     };
     let origins = user_origins(state, &caller).await?;
@@ -235,6 +239,7 @@ async fn by_ticket(state: &AppState, ticket: &str, run: RunId) -> Result<Credent
         kind: CallerKind::Ticket { run },
         scopes: USER_SCOPES.iter().filter(|scope| **scope == "runs:read").map(|s| (*s).to_owned()).collect(),
         agents: None,
+        within: None,
         expires_at: Some(claims.made_at.plus_ms(tickets::MAX_AGE_MS)),
     };
     let origins = user_origins(state, &caller).await?;

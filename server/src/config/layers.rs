@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use super::{ConfigError, DEFAULTS, Settings};
 
 /// Variables without a prefix, and the keys they set.
-const PLAIN: [(&str, &[&str]); 8] = [
+const PLAIN: [(&str, &[&str]); 10] = [
     ("DATABASE_APP_URL", &["database", "app_url"]),
     ("DATABASE_DIRECT_URL", &["database", "direct_url"]),
     ("DATABASE_URL", &["database", "url"]),
@@ -20,6 +20,8 @@ const PLAIN: [(&str, &[&str]); 8] = [
     ("HEADWATER_OPERATOR_KEY", &["auth", "operator_key"]),
     ("HEADWATER_SECRETS_KEY", &["auth", "secrets_key"]),
     ("HEADWATER_OLD_SECRETS_KEY", &["auth", "old_secrets_key"]),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", &["telemetry", "otlp_endpoint"]),
+    ("OTEL_EXPORTER_OTLP_HEADERS", &["telemetry", "otlp_headers"]),
     ("PORT", &["server", "port"]),
 ];
 

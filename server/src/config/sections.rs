@@ -224,13 +224,32 @@ pub struct LogSettings {
     pub level: String,
 }
 
-/// `[telemetry]`: what is counted.
+/// `[telemetry]`: what is counted, and where it is sent.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TelemetrySettings {
     /// Who may see it, beside the operator.
     #[serde(default, deserialize_with = "secret")]
     pub metrics_key: Option<SecretString>,
+    /// A receiver of OTLP over HTTP, without `/v1/traces`; without it nothing is sent.
+    #[serde(default, deserialize_with = "text")]
+    pub otlp_endpoint: Option<String>,
+    /// `NAME=VALUE` with commas between: credentials.
+    #[serde(default, deserialize_with = "secret")]
+    pub otlp_headers: Option<SecretString>,
+    /// How many of the runs are traces, from 0 to 1, of those that are asked for within nobody's.
+    pub trace_ratio: f64,
+    /// Whether traces hold what people, models and tools say.
+    pub capture_content: bool,
+    /// Between two times that counters are sent; 0: they are not.
+    pub metrics_interval_ms: u64,
+}
+
+impl TelemetrySettings {
+    /// How many of the runs are recorded as traces of their own, from 0 to 1.
+    pub fn recorded(&self) -> f64 {
+        if self.otlp_endpoint.is_some() { self.trace_ratio } else { 0.0 }
+    }
 }
 
 /// `[quiet]`: a process that nobody needs.
@@ -387,6 +406,18 @@ impl super::Settings {
                 "log.level",
                 "must be error, warn, info, debug, trace or off, or MODULE=LEVEL, with commas between",
             );
+        }
+        if !(0.0..=1.0).contains(&self.telemetry.trace_ratio) {
+            return fail("telemetry.trace_ratio", "must be 0 to 1");
+        }
+        if self.telemetry.metrics_interval_ms > DAY {
+            return fail("telemetry.metrics_interval_ms", "must be 0 to 86400000 milliseconds");
+        }
+        if let Some(endpoint) = &self.telemetry.otlp_endpoint
+            && !endpoint.starts_with("http://")
+            && !endpoint.starts_with("https://")
+        {
+            return fail("telemetry.otlp_endpoint", "must be an http or https URL");
         }
         if self.telemetry.metrics_key.as_ref().is_some_and(|key| key.expose_secret().len() < 32) {
             return fail("telemetry.metrics_key", "must be 32 or more characters; `openssl rand -hex 32` makes one");

@@ -24,7 +24,7 @@ const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const HEADERS: &str = "Accept, Authorization, Content-Type, Headwater-Tenant, Headwater-User, Idempotency-Key, If-Match, \
                        Last-Event-ID, Traceparent, Tracestate, X-Request-Id";
 const EXPOSED: &str = "Request-Id, Headwater-Version, RateLimit, RateLimit-Policy, Retry-After, Retry-After-Ms, Location, \
-                       ETag, Idempotent-Replayed, Headwater-Log";
+                       ETag, Idempotent-Replayed, Headwater-Log, Traceresponse";
 /// Seconds that a browser may remember a preflight's answer.
 const MAX_AGE: &str = "600";
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
+use headwater_protocol::trace::TraceContext;
 use headwater_protocol::{RequestId, TenantId, UserId};
 use http::Method;
 use tracing::Instrument;
@@ -32,6 +33,7 @@ struct Open {
     client_id: Option<String>,
     method: Method,
     route: Option<MatchedPath>,
+    trace_id: Option<String>,
     told: bool,
 }
 
@@ -59,6 +61,7 @@ impl Open {
                     duration_ms = self.started.elapsed().as_secs_f64() * 1e3,
                     request.id = self.id.map(tracing::field::display),
                     client.request_id = self.client_id,
+                    trace_id = self.trace_id.as_deref(),
                     tenant.id = who.tenant.map(tracing::field::display),
                     user.id = who.user.map(tracing::field::display),
                     error.code = code,
@@ -87,6 +90,7 @@ impl Drop for Open {
                 duration_ms = self.started.elapsed().as_secs_f64() * 1e3,
                 request.id = self.id.map(tracing::field::display),
                 client.request_id = self.client_id,
+                    trace_id = self.trace_id.as_deref(),
                 "client left before the answer"
             );
         }
@@ -100,10 +104,12 @@ pub(super) async fn access(request: Request, next: Next) -> Response {
         client_id: client_request_id(request.headers()).map(str::to_owned),
         method: request.method().clone(),
         route: request.extensions().get::<MatchedPath>().cloned(),
+        trace_id: super::trace_context(request.headers()).map(TraceContext::trace_hex),
         told: false,
     };
     // Whatever is logged on the way carries the id.
-    let span = tracing::info_span!("request", request.id = open.id.map(tracing::field::display));
+    let trace_id = open.trace_id.as_deref();
+    let span = tracing::info_span!("request", request.id = open.id.map(tracing::field::display), trace_id);
     let response = next.run(request).instrument(span).await;
     open.tell(&response);
     response

@@ -31,8 +31,10 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+use ::http::HeaderMap;
 use axum::Router;
 use axum::middleware::from_fn;
+use headwater_protocol::trace::TraceContext;
 
 pub use body::{BodyLimit, KeepsAwake, Outlet};
 pub use cors::{AllowedOrigins, KnownOrigins};
@@ -43,6 +45,13 @@ pub use log::LoggedAs;
 pub use query::ApiQuery;
 pub use rate::{RateHeaders, RateLimits, RateSubject};
 pub use socket::raise_open_files;
+
+/// The trace within which a request is made: its `traceparent`, if it has one and one only.
+pub fn trace_context(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut values = headers.get_all("traceparent").iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    TraceContext::parse(value.to_str().ok()?.trim())
+}
 
 /// This build, as `Headwater-Version` tells it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -18,7 +18,7 @@ use headwater_store::pool::{Idempotency, Once};
 use headwater_store::scoped::{EventRange, RunFilter};
 use headwater_stream::reader::{Recheck, audience};
 use headwater_stream::{Cursor, Opened, ReaderParams, Room, view};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use super::body::ApiBody;
@@ -163,6 +163,13 @@ async fn create(
         }
     };
     let replayed = matches!(how, How::Replayed { .. });
+    // As `traceresponse` of W3C Trace Context, level 2, has it.
+    let trace = state.runtime.trace_of(run.id, caller.within).below(run.id.uuid()).to_string();
+    let trace = HeaderValue::from_str(&trace).ok().filter(|_| how == How::New);
+    let answered = |mut response: Response| {
+        response.headers_mut().extend(trace.map(|trace| (HeaderName::from_static("traceresponse"), trace)));
+        response
+    };
     let status = match how {
         How::New | How::Replayed { steered: false } => StatusCode::CREATED,
         How::Steered | How::Replayed { steered: true } => StatusCode::OK,
@@ -184,7 +191,7 @@ async fn create(
         if replayed {
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
         }
-        return Ok(response);
+        return Ok(answered(response));
     }
     drop(once);
     let audience = audience(caller.sees_as_user(), visibility);
@@ -197,7 +204,7 @@ async fn create(
     };
     let mut response = created(&view::run_for(run, audience), &location, replayed);
     *response.status_mut() = status;
-    Ok(response)
+    Ok(answered(response))
 }
 
 /// How a request to run an agent was taken.
@@ -409,6 +416,7 @@ async fn request(
         metadata: params.metadata.clone().unwrap_or_default(),
         of_call: None,
         of_schedule: None,
+        within: caller.within,
         run_at: params.run_at,
         idempotency: idempotency.map(of_run),
     })

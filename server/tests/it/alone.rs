@@ -35,6 +35,8 @@ struct World {
     alone: Alone,
     database: Database,
     endpoint: ToolServer,
+    /// Of OTLP.
+    receiver: ToolServer,
     tool_url: String,
     settings: Vec<(&'static str, String)>,
     _roads: Vec<Road>,
@@ -50,11 +52,13 @@ impl World {
             None => Target::Port(format!("{}:{}", postgres.host, postgres.port).parse().expect("an address")),
         };
         let endpoint = ToolServer::start(|_| ToolAnswer::json(&json!({"seen": true})));
+        let receiver = ToolServer::start(|_| ToolAnswer::text(""));
         let road = async |target| Road::from(alone.here(), target).await.expect("a free port");
         let roads = vec![
             road(postgres).await,
             road(Target::Port(port_of(&models().base_url()))).await,
             road(Target::Port(port_of(&endpoint.url))).await,
+            road(Target::Port(port_of(&receiver.url))).await,
         ];
         let url = with_host(&database.admin_url, &alone.here().to_string(), roads[0].at.port());
         let model = format!("http://{}/v1", roads[1].at);
@@ -65,9 +69,11 @@ impl World {
             ("HEADWATER__PROVIDERS__FAKE__BASE_URL", model.clone()),
             ("HEADWATER__PROVIDERS__OPENAI__BASE_URL", model),
             ("HEADWATER__TOOLS__ALLOW_NETWORKS", "198.18.0.0/15".into()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", roads[3].at)),
+            ("HEADWATER__TELEMETRY__METRICS_INTERVAL_MS", "250".into()),
         ];
         let tool_url = format!("http://{}/look", roads[2].at);
-        Some(Self { alone, database, endpoint, tool_url, settings, _roads: roads })
+        Some(Self { alone, database, endpoint, receiver, tool_url, settings, _roads: roads })
     }
 
     /// The server, alone, with these settings besides.
@@ -86,7 +92,7 @@ impl World {
     }
 }
 
-/// Work of every kind: a model, a tool, streams, a run that waits for a person and goes on, money, a webhook.
+/// Work of every kind: a model, a tool, streams, a run that waits for a person and goes on, money, a webhook, telemetry.
 async fn work(world: &World, tenant: &Tenant, alice: &User) {
     let look = json!({"type": "http", "name": "look", "effect": "read",
         "request": {"method": "GET", "url": world.tool_url}});
@@ -117,6 +123,13 @@ async fn work(world: &World, tenant: &Tenant, alice: &User) {
     alice.key.post(&decide, json!({"decision": "denied"})).await.ok(200);
     drop(stream);
     assert_eq!(alice.key.ended(&waits).await["status"], "completed");
+    let before = world.receiver.requests().len();
+    eventually("traces and counters are told", || async {
+        let since = world.receiver.requests().split_off(before.saturating_sub(1));
+        (since.iter().any(|asked| asked.path == "/v1/traces")).then_some(())
+    })
+    .await;
+    assert!(world.receiver.requests().iter().any(|asked| asked.path == "/v1/metrics"));
 }
 
 /// A client for each request: what is kept open would be ours, not the server's.

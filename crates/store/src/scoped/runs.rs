@@ -4,6 +4,7 @@ use headwater_protocol::api::{Run, RunSource, RunStatus};
 use headwater_protocol::event::{Actor, MessageStatus, Pending, Visibility};
 use headwater_protocol::fold::Fold;
 use headwater_protocol::message::Message;
+use headwater_protocol::trace::TraceContext;
 use headwater_protocol::{
     AgentId, ApprovalId, BudgetId, CallId, MessageId, Money, ReplicaId, RunId, ScheduleId, Scope, ThreadId, Timestamp,
     Usage, UserId,
@@ -78,6 +79,8 @@ pub struct RunForLoop {
     pub overrides: headwater_protocol::api::Overrides,
     /// The configuration of its agent's version.
     pub config: headwater_protocol::api::AgentConfig,
+    /// The trace in which it was asked for.
+    pub within: Option<TraceContext>,
 }
 
 /// Who writes a run's messages, and where.
@@ -289,7 +292,7 @@ impl UserScopedStorage {
     /// All that the loop needs to begin or end a run.
     pub async fn run_for_loop(&self, id: RunId) -> Result<Option<RunForLoop>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS}, r.ord, r.depth, r.overrides, v.config FROM headwater.runs r
+            "SELECT {COLUMNS}, r.ord, r.depth, r.overrides, r.overrides->>'traceparent' AS traceparent, v.config FROM headwater.runs r
              JOIN headwater.agent_versions v ON v.tenant_id = r.tenant_id AND v.agent_id = r.agent_id AND v.version = r.agent_version
              WHERE r.run_id = $1"
         );
@@ -299,7 +302,8 @@ impl UserScopedStorage {
         let Json(overrides) = row.try_get("overrides")?;
         let Json(config) = row.try_get("config")?;
         let (ord, depth) = (row.try_get("ord")?, row.try_get("depth")?);
-        Ok(Some(RunForLoop { run, ord, depth, visibility, overrides, config }))
+        let within = row.try_get::<_, Option<&str>>("traceparent")?.and_then(TraceContext::parse);
+        Ok(Some(RunForLoop { run, ord, depth, visibility, overrides, config, within }))
     }
 
     /// What is needed to end a run, whatever the rest of its row says.

@@ -1,10 +1,18 @@
-//! Telemetry: where what the crates count is gathered and shown.
+//! Telemetry: where what the crates count is gathered, shown and sent.
 //!
-//! Owns the meter provider, the instruments that look at the process itself, and how all are written for Prometheus. Promises
-//! that nothing is sent by it and nothing ticks: whoever wants numbers asks (`GET /metrics`), which neither wakes a process nor
-//! keeps it awake. Never records anything of a request's content.
+//! Owns the meter provider, the instruments that look at the process itself, how all are written for Prometheus, and what is sent to a
+//! receiver of OpenTelemetry. Promises that whoever asks (`GET /metrics`) neither wakes a process nor keeps it awake, and that no
+//! label of a counter names a tenant, a user or a run. Never records anything of a request's content, unless that was asked for.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `otlp` | when what is sent |
+//! | `spans` | the trace of a run |
 
-use std::sync::{LazyLock, OnceLock};
+mod otlp;
+mod spans;
+
+use std::sync::{Arc, LazyLock, OnceLock, Weak};
 use std::time::Duration;
 
 use headwater_agent::AgentRuntime;
@@ -12,17 +20,38 @@ use headwater_llm::GatewayLlmService;
 use headwater_store::Store;
 use headwater_stream::MessageStreamManager;
 use http::Method;
-use opentelemetry::metrics::Histogram;
+use opentelemetry::metrics::{Counter, Histogram};
 use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality};
+use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use prometheus::{Registry, TextEncoder};
+
+pub(crate) use self::otlp::Otlp;
+use crate::config::TelemetrySettings;
 
 /// Seconds that requests take until their answer begins.
 const SECONDS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0];
 
 /// The process' own registry, made when somebody first counts or asks.
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
+
+/// The same counters for whoever is sent them: what has changed since it was last asked.
+static READER: LazyLock<Arc<ManualReader>> =
+    LazyLock::new(|| Arc::new(ManualReader::builder().with_temporality(Temporality::Delta).build()));
+
+/// What no receiver has got.
+static DROPPED: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    global::meter("headwater")
+        .u64_counter("headwater.telemetry.dropped")
+        .with_description(
+            "Spans and sets of counters that their receiver did not take, and runs whose spans could not be made.",
+        )
+        .build()
+});
 
 static REQUESTS: LazyLock<Histogram<f64>> = LazyLock::new(|| {
     global::meter("headwater")
@@ -33,25 +62,74 @@ static REQUESTS: LazyLock<Histogram<f64>> = LazyLock::new(|| {
         .build()
 });
 
-/// Has everything counted from here on. To be called before anything is; more than once is once.
-pub(crate) fn start() {
+/// A reader that somebody else reads too.
+#[derive(Debug)]
+struct SharedReader(Arc<ManualReader>);
+
+impl MetricReader for SharedReader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, all: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(all)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
+    }
+}
+
+/// The attributes of this process, with those of `OTEL_RESOURCE_ATTRIBUTES`.
+fn resource() -> Resource {
+    static INSTANCE: LazyLock<String> = LazyLock::new(|| uuid::Uuid::new_v4().to_string());
+    let named = std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty());
+    Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_detector(Box::new(EnvResourceDetector::new()))
+        .with_attribute(KeyValue::new("service.name", named.unwrap_or_else(|| "headwater".into())))
+        .with_attribute(KeyValue::new("service.version", crate::http::VERSION))
+        .with_attribute(KeyValue::new("service.instance.id", INSTANCE.clone()))
+        .build()
+}
+
+/// Has everything counted from here on. To be called before anything is; more than once is once. `sends`: also for a receiver.
+pub(crate) fn start(sends: bool) {
     REGISTRY.get_or_init(|| {
         let registry = Registry::new();
         let exporter =
             opentelemetry_prometheus::exporter().with_registry(registry.clone()).scope_info_enabled(false).build();
         match exporter {
             Ok(exporter) => {
-                let resource = Resource::builder_empty()
-                    .with_attribute(KeyValue::new("service.name", "headwater"))
-                    .with_attribute(KeyValue::new("service.version", crate::http::VERSION))
-                    .build();
-                let provider = SdkMeterProvider::builder().with_reader(exporter).with_resource(resource).build();
+                let provider = SdkMeterProvider::builder().with_reader(exporter).with_resource(resource());
+                let provider = if sends { provider.with_reader(SharedReader(READER.clone())) } else { provider };
+                let provider = provider.build();
                 global::set_meter_provider(provider);
             }
             Err(error) => tracing::error!(%error, "nothing is counted"),
         }
         registry
     });
+}
+
+/// What sends to where the settings say, if they name somebody.
+///
+/// # Errors
+/// When what they say cannot be used.
+pub(crate) fn otlp(
+    settings: &TelemetrySettings,
+    store: &Store,
+    runtime: &AgentRuntime,
+) -> anyhow::Result<Option<Arc<Otlp>>> {
+    Ok(Otlp::new(settings, READER.clone(), store, runtime.clone())?.map(Arc::new))
 }
 
 /// Looks at these parts whenever somebody asks.
