@@ -11,6 +11,7 @@
 //! | `serve` | `headwater serve`: the server alone |
 //! | `migrate`, `doctor`, `openapi` | about this installation |
 //! | `wake` | wakes a service that sleeps, from outside |
+//! | `autoscale` | sets how many replicas there are, from outside |
 //! | `tenant`, `key` | the operator's work, over HTTP |
 //! | `budget` | both, over HTTP |
 //! | `agent`, `chat` | a tenant's work, over HTTP |
@@ -18,6 +19,7 @@
 //! `data_dir`, `env_file`, `remote`, `signals` and `output` are what they share.
 
 mod agent;
+mod autoscale;
 mod budget;
 mod chat;
 mod data_dir;
@@ -66,6 +68,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Wake a service that sleeps, if something is due
     Wake(wake::WakeArgs),
+    /// Set how many replicas a service has on Railway, by what there is to do
+    Autoscale(autoscale::AutoscaleArgs),
     /// Make and list tenants (operator)
     Tenant(tenant::TenantArgs),
     /// Make, list and revoke the keys of a tenant (operator)
@@ -116,6 +120,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Serve(args)) => serve::run(args).await,
         Some(Command::Migrate(args)) => migrate::run(args).await,
         Some(Command::Wake(args)) => wake::run(args).await,
+        Some(Command::Autoscale(args)) => autoscale::run(args).await,
         Some(Command::Tenant(args)) => tenant::run(args).await,
         Some(Command::Key(args)) => key::run(args).await,
         Some(Command::Budget(args)) => budget::run(args).await,

@@ -14,6 +14,7 @@ use secrecy::ExposeSecret as _;
 
 use super::signals::Signals;
 use super::{output, settings};
+use crate::config::Settings;
 
 /// How long a service may take to wake.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -73,16 +74,8 @@ pub(super) async fn run(args: WakeArgs) -> anyhow::Result<()> {
         output::line(&format!("DATABASE_WAKE_URL={url}"))?;
         return output::line(&format!("HEADWATER_WAKE_KEY={}", master.derive_wake_key()));
     }
-    // Whoever has these two needs no master key.
-    let (asked, login) = match variable("DATABASE_WAKE_URL") {
-        Some(url) => (url, None),
-        None => {
-            let url = database.direct_url.as_ref().or(database.url.as_ref()).ok_or_else(settings::no_database)?;
-            let master = settings::master_key(&settings)?;
-            let login = (Roles::new(&database.role_prefix)?.wake(), master.derive_wake_password());
-            (url.expose_secret().to_owned(), Some(login))
-        }
-    };
+    // Whoever has both secrets needs no master key.
+    let (asked, login) = self::database(&settings)?;
     let key = match variable("HEADWATER_WAKE_KEY") {
         Some(key) => key,
         None => settings::master_key(&settings)?.derive_wake_key(),
@@ -106,6 +99,18 @@ pub(super) async fn run(args: WakeArgs) -> anyhow::Result<()> {
             () = signals.next() => return Ok(()),
         }
     }
+}
+
+/// Where the database is asked from outside, and as whom where the URL does not say.
+pub(super) fn database(settings: &Settings) -> anyhow::Result<(String, Option<(String, String)>)> {
+    if let Some(url) = std::env::var("DATABASE_WAKE_URL").ok().filter(|value| !value.is_empty()) {
+        return Ok((url, None));
+    }
+    let database = &settings.database;
+    let url = database.direct_url.as_ref().or(database.url.as_ref()).ok_or_else(settings::no_database)?;
+    let master = settings::master_key(settings)?;
+    let login = (Roles::new(&database.role_prefix)?.wake(), master.derive_wake_password());
+    Ok((url.expose_secret().to_owned(), Some(login)))
 }
 
 impl Waker {

@@ -2,6 +2,7 @@
 
 mod alone;
 mod api;
+mod autoscale;
 mod crash;
 mod layering;
 mod limits;

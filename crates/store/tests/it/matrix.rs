@@ -49,6 +49,7 @@ headwater.users                    | 1 ! 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 - 
 headwater.webhook_deliveries       | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.webhook_endpoints        | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater_sys._sqlx_migrations     | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
+headwater_sys.autoscale            | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater_sys.operator_idempotency | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater_sys.plans                | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
 headwater_sys.replicas             | - - - -  | - - - -  | - - - -    | - - - -      | - - - -
@@ -382,6 +383,7 @@ fn any_column(qualified: &str) -> &'static str {
         "headwater_sys.operator_idempotency" => "status = 1",
         "headwater_sys.plans" => "terms = '{}'",
         "headwater_sys.tenant_prices" => "prices = '{}'",
+        "headwater_sys.autoscale" => "low_since = now()",
         "headwater_sys.waker" => "seen_at = now()",
         partition if partition.starts_with("headwater.run_events_") => "events = ''",
         other => panic!("{other} is in no line of the matrix: write one, with what each actor may do"),

@@ -1,0 +1,37 @@
+-- What somebody outside reads who sets how many processes there are. See docs/adr/0029-autoscale.md.
+
+-- Since when fewer processes would do: whoever looks once in a while remembers nothing.
+CREATE TABLE headwater_sys.autoscale (
+    only_one  boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    low_since timestamptz
+);
+SELECT headwater_sys.seal('headwater_sys.autoscale');
+GRANT SELECT, INSERT, UPDATE (low_since) ON headwater_sys.autoscale TO @dispatch@;
+CREATE POLICY dispatch_all ON headwater_sys.autoscale FOR ALL TO @dispatch@ USING (true) WITH CHECK (true);
+
+SET ROLE @dispatch@;
+
+-- How much there is to do: numbers, and nobody's. `busy`: runs that a process works on; `waiting`: that could begin, or go on, if one had room.
+CREATE FUNCTION headwater.autoscale_look(OUT busy bigint, OUT waiting bigint, OUT processes bigint, OUT low_since timestamptz, OUT seen_at timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    seen_at := clock_timestamp();
+    SELECT count(*) FILTER (WHERE r.status = 'running'), count(*) FILTER (WHERE r.status <> 'running') INTO busy, waiting
+    FROM headwater.runs r
+    WHERE (r.status IN ('queued', 'running') OR r.status = 'suspended' AND r.woken)
+      AND NOT EXISTS (SELECT 1 FROM headwater.runs b WHERE b.tenant_id = r.tenant_id AND b.thread_id = r.thread_id
+                        AND b.status IN ('queued', 'running', 'suspended') AND b.ord < r.ord);
+    SELECT count(*) INTO processes FROM headwater_sys.replicas p WHERE p.expires_at > seen_at;
+    SELECT a.low_since INTO low_since FROM headwater_sys.autoscale a;
+END $$;
+
+-- Remembers since when fewer would do; NULL: they would not.
+CREATE FUNCTION headwater.autoscale_note(p_low_since timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO headwater_sys.autoscale (low_since) VALUES (p_low_since) ON CONFLICT (only_one) DO UPDATE SET low_since = excluded.low_since;
+END $$;
+
+REVOKE ALL ON FUNCTION headwater.autoscale_look, headwater.autoscale_note FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION headwater.autoscale_look, headwater.autoscale_note TO @wake@;
+SET ROLE @owner@;
