@@ -12,6 +12,7 @@
 //! | `migrate`, `doctor`, `openapi` | about this installation |
 //! | `wake` | wakes a service that sleeps, from outside |
 //! | `autoscale` | sets how many replicas there are, from outside |
+//! | `cost` | what hosting costs |
 //! | `tenant`, `key` | the operator's work, over HTTP |
 //! | `budget` | both, over HTTP |
 //! | `agent`, `chat` | a tenant's work, over HTTP |
@@ -22,6 +23,7 @@ mod agent;
 mod autoscale;
 mod budget;
 mod chat;
+mod cost;
 mod data_dir;
 mod demo;
 mod dev;
@@ -70,6 +72,8 @@ enum Command {
     Wake(wake::WakeArgs),
     /// Set how many replicas a service has on Railway, by what there is to do
     Autoscale(autoscale::AutoscaleArgs),
+    /// Say what hosting costs, here and elsewhere
+    Cost(Box<cost::CostArgs>),
     /// Make and list tenants (operator)
     Tenant(tenant::TenantArgs),
     /// Make, list and revoke the keys of a tenant (operator)
@@ -121,6 +125,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Migrate(args)) => migrate::run(args).await,
         Some(Command::Wake(args)) => wake::run(args).await,
         Some(Command::Autoscale(args)) => autoscale::run(args).await,
+        Some(Command::Cost(args)) => cost::run(*args),
         Some(Command::Tenant(args)) => tenant::run(args).await,
         Some(Command::Key(args)) => key::run(args).await,
         Some(Command::Budget(args)) => budget::run(args).await,
