@@ -199,9 +199,8 @@ pub(super) fn run(args: CostArgs) -> anyhow::Result<()> {
 fn read_measured(file: &Path, measured: &mut Measured) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let report: Value = serde_json::from_str(&text).with_context(|| format!("{} is no JSON", file.display()))?;
-    let cases = report["cases"].as_array().into_iter().flatten();
-    let Some(ours) =
-        cases.filter(|case| case["ours"]["rss_kib_per_stream"].is_number()).next_back().map(|case| &case["ours"])
+    let mut cases = report["cases"].as_array().into_iter().flatten();
+    let Some(ours) = cases.rfind(|case| case["ours"]["rss_kib_per_stream"].is_number()).map(|case| &case["ours"])
     else {
         bail!(
             "{} holds no case of slow-streams: `cargo xtask load slow-streams --json FILE` makes one",
