@@ -181,11 +181,13 @@ async fn serve_rounds(state: &AppState, (tenant, id): Lane) -> Result<(), StoreE
             while storage.deliveries_forget(id, BITE as i64).await? == BITE {}
             break;
         };
-        if endpoint.status == WebhookStatus::Disabled {
+        let disabled = endpoint.status == WebhookStatus::Disabled;
+        if disabled {
             while storage.deliveries_give_up(id, BITE as i64).await? == BITE {}
         }
         let at_once = if endpoint.failing_since.is_some() { 1 } else { AT_ONCE };
-        let attempts = storage.deliveries_claim(id, at_once, HOLD.as_millis() as i64).await?;
+        // What has come since those were given up is not sent either.
+        let attempts = storage.deliveries_claim(id, at_once, HOLD.as_millis() as i64, disabled).await?;
         if attempts.is_empty() {
             break;
         }

@@ -340,20 +340,23 @@ impl UserScopedStorage {
     }
 
     /// Takes deliveries that are due, so many at most, for so long: whoever has not reported back by then has died with them.
+    /// `tests`: none but those with which somebody tries the endpoint.
     pub async fn deliveries_claim(
         &self,
         endpoint: WebhookEndpointId,
         at_most: i64,
         hold_ms: i64,
+        tests: bool,
     ) -> Result<Vec<Attempt>, StoreError> {
         let sql = "UPDATE headwater.webhook_deliveries d
                    SET attempts = d.attempts + 1, next_attempt_at = clock_timestamp() + $3::bigint * interval '1 millisecond'
                    WHERE d.delivery_id IN (
                        SELECT o.delivery_id FROM headwater.webhook_deliveries o
                        WHERE o.endpoint_id = $1 AND o.next_attempt_at <= clock_timestamp()
+                         AND (o.type = 'webhook.test' OR NOT $4::bool)
                        ORDER BY o.next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
                    RETURNING delivery_id, attempts, event_id, type, run_id, approval_id, budget_id, holder, happened_at";
-        self.query(sql, &[&endpoint.uuid(), &at_most, &hold_ms]).await?.iter().map(attempt).collect()
+        self.query(sql, &[&endpoint.uuid(), &at_most, &hold_ms, &tests]).await?.iter().map(attempt).collect()
     }
 
     /// Gives up what is due for an endpoint that is told nothing, so many at most; what somebody tries it with is sent. How many.
