@@ -65,8 +65,8 @@ const LOOK_AT: i32 = 256;
 const BITE: usize = 500;
 /// Between two looks where nothing is due: for what others have written.
 const LOOK: Duration = Duration::from_secs(15);
-/// Between two looks at the least.
-const AT_LEAST: Duration = Duration::from_millis(20);
+/// Between two looks at the least: what happens all the time is looked for together.
+const AT_LEAST: Duration = Duration::from_millis(50);
 /// While what is due waits for its turn.
 const CROWDED: Duration = Duration::from_secs(1);
 
@@ -95,8 +95,9 @@ pub(crate) async fn keep(state: AppState) {
                 }
             }
         };
+        tokio::time::sleep(AT_LEAST).await;
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(pause.saturating_sub(AT_LEAST)) => {}
             () = state.store.rung() => {}
             Some(ended) = lanes.under_way.join_next_with_id() => {
                 let task = ended.map_or_else(|panicked| panicked.id(), |(task, ())| task);
@@ -223,7 +224,10 @@ async fn try_one(
         again_ms: None,
     };
     let (came, reached) = match (signing, data(storage, endpoint, attempt).await?) {
-        (Err(error), _) => (given_up(error.clone()), None),
+        // Under a key that this process does not have, or not any more: others may.
+        (Err(error), _) => {
+            (Attempted { error: Some(error.clone()), ..judged(attempt.attempts, Reached::Not, None) }, None)
+        }
         (Ok(_), None) => (given_up("what it tells of is not there any more".into()), None),
         (Ok(secrets), Some(data)) => {
             let tenant = storage.scope().tenant;
@@ -233,7 +237,7 @@ async fn try_one(
                 Ok(answer) if answer.status == StatusCode::GONE => Reached::Gone,
                 Ok(_) | Err(_) => Reached::Not,
             };
-            (judged(attempt.attempts, reached, answer), Some(reached))
+            (judged(attempt.attempts, reached, Some(answer)), Some(reached))
         }
     };
     let progress = match came.status {
@@ -246,13 +250,14 @@ async fn try_one(
     Ok(reached)
 }
 
-/// What an answer means for a delivery that was tried so often.
-fn judged(attempts: i32, reached: Reached, answer: Result<Answer, GuardError>) -> Attempted {
-    let response_status = answer.as_ref().ok().map(|answer| i32::from(answer.status.as_u16()));
+/// What an answer means for a delivery that was tried so often; `None`: nothing was sent.
+fn judged(attempts: i32, reached: Reached, answer: Option<Result<Answer, GuardError>>) -> Attempted {
+    let response_status = answer.as_ref().and_then(|answer| Some(i32::from(answer.as_ref().ok()?.status.as_u16())));
     let error = match &answer {
-        Ok(_) if reached == Reached::Takes => None,
-        Ok(answer) => Some(format!("it answered {}", answer.status.as_u16())),
-        Err(error) => Some(error.to_string()),
+        Some(Ok(_)) if reached == Reached::Takes => None,
+        Some(Ok(answer)) => Some(format!("it answered {}", answer.status.as_u16())),
+        Some(Err(error)) => Some(error.to_string()),
+        None => None,
     };
     let again = usize::try_from(attempts).ok().and_then(|tried| AGAIN.get(tried.saturating_sub(1)));
     let (status, again) = match (reached, again) {
@@ -336,16 +341,16 @@ mod tests {
 
     #[test]
     fn what_fails_is_tried_again_ever_later_and_then_given_up() {
-        let waits: Vec<Option<i64>> = (1..=9).map(|n| judged(n, Reached::Not, answered(500)).again_ms).collect();
+        let waits: Vec<Option<i64>> = (1..=9).map(|n| judged(n, Reached::Not, Some(answered(500))).again_ms).collect();
         let seconds = [5, 30, 120, 600, 3600, 10_800, 21_600, 43_200].map(|s| Some(s * 1000));
         assert_eq!(waits[..8], seconds);
         assert_eq!(waits[8], None);
-        assert_eq!(judged(9, Reached::Not, answered(500)).status, DeliveryStatus::Failed);
-        let refused = judged(1, Reached::Not, Err(GuardError::Refused(Refused::Address)));
+        assert_eq!(judged(9, Reached::Not, Some(answered(500))).status, DeliveryStatus::Failed);
+        let refused = judged(1, Reached::Not, Some(Err(GuardError::Refused(Refused::Address))));
         assert_eq!((refused.response_status, refused.status), (None, DeliveryStatus::Pending));
-        let gone = judged(1, Reached::Gone, answered(410));
+        let gone = judged(1, Reached::Gone, Some(answered(410)));
         assert_eq!((gone.response_status, gone.status, gone.again_ms), (Some(410), DeliveryStatus::Failed, None));
-        let taken = judged(3, Reached::Takes, answered(204));
+        let taken = judged(3, Reached::Takes, Some(answered(204)));
         assert_eq!((taken.status, taken.error), (DeliveryStatus::Delivered, None));
     }
 }

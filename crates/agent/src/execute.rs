@@ -69,8 +69,8 @@ pub(crate) struct RunState<'a> {
     pub(crate) depth: i32,
     /// What its users see of it.
     pub(crate) visibility: Visibility,
-    /// Its trace.
-    pub(crate) trace: TraceContext,
+    /// Its trace, where somebody keeps it.
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) config: AgentConfig,
     pub(crate) cancel: &'a CancellationToken,
     /// Cancelled when this process lets go of the run.
@@ -186,7 +186,7 @@ async fn begin<'a>(
         ord: fresh.ord,
         depth: fresh.depth,
         visibility: fresh.visibility,
-        trace,
+        trace: trace.told(fresh.within),
         config: fresh.config,
         cancel,
         hold,

@@ -67,7 +67,9 @@ pub(crate) async fn call(errand: &Errand, tool: &HttpTool) -> Result<Answered, P
     }
     headers.insert("headwater-call", call);
     // A tool that sets one itself knows why.
-    headers.entry("traceparent").or_insert_with(|| errand.traceparent());
+    if let Some(trace) = errand.traceparent() {
+        headers.entry("traceparent").or_insert(trace);
+    }
     let ask = Ask {
         method: match tool.request.method {
             Method::Get => http::Method::GET,

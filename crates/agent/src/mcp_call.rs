@@ -231,7 +231,7 @@ pub(crate) async fn call(errand: &Errand, server: &McpServer, tool: &str) -> Res
     let parts = &errand.runtime.inner.parts;
     let guard = parts.guard.of(&errand.tenant);
     let (mut target, hiding) = target(&guard, &parts.vault, errand.tenant, server).await?;
-    target.headers.push((HeaderName::from_static("traceparent"), errand.traceparent()));
+    target.headers.extend(errand.traceparent().map(|trace| (HeaderName::from_static("traceparent"), trace)));
     let (progress, mut noted) = mpsc::channel(8);
     let call = Call {
         tool: tool.to_owned(),

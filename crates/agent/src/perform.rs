@@ -62,7 +62,7 @@ pub(crate) struct Errand {
     /// Cancelled when the run is to end.
     pub(crate) cancel: CancellationToken,
     /// Its span, for whoever is called.
-    pub(crate) trace: TraceContext,
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// What came of it.
@@ -100,8 +100,8 @@ impl From<Value> for Answered {
 
 impl Errand {
     /// For whoever is called.
-    pub(crate) fn traceparent(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.trace.to_string()).expect("it is visible ASCII")
+    pub(crate) fn traceparent(&self) -> Option<HeaderValue> {
+        self.trace.and_then(|trace| HeaderValue::from_str(&trace.to_string()).ok())
     }
 
     async fn run(self) -> Done {
@@ -326,7 +326,7 @@ impl RunState<'_> {
             ability,
             progress: progress.clone(),
             cancel: self.cancel.clone(),
-            trace: self.trace.below(row.call.uuid()),
+            trace: self.trace.map(|trace| trace.below(row.call.uuid())),
         })
     }
 

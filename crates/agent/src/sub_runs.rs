@@ -234,7 +234,7 @@ impl RunState<'_> {
                 external_id: None,
                 metadata: Metadata::new(),
                 of_call: Some(of_call),
-                within: Some(self.trace.below(row.call.uuid())),
+                within: self.trace.map(|trace| trace.below(row.call.uuid())),
                 idempotency: None,
             });
             let problem = match asked.await {

@@ -62,6 +62,12 @@ impl TraceContext {
         Self { parent: Some(span_id(of)), ..self }
     }
 
+    /// The same, if there is anybody who keeps this trace, or says that it is not kept: a run's own that is not recorded is nobody's, and
+    /// whoever is told of it would record nothing either.
+    pub fn told(self, within: Option<Self>) -> Option<Self> {
+        (self.sampled || within.is_some()).then_some(self)
+    }
+
     /// The id of the trace, in hexadecimal.
     pub fn trace_hex(self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.trace_id))
@@ -116,5 +122,8 @@ mod tests {
         let asked = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00");
         assert_eq!(Some(TraceContext::of_run(run, asked, 1.0)), asked);
         assert_eq!(own.below(run.uuid()).parent, Some(span_id(run.uuid())));
+        // What nobody records is nobody's business.
+        assert_eq!(TraceContext::of_run(run, None, 0.0).told(None), None);
+        assert_eq!((own.told(None), asked.and_then(|asked| asked.told(Some(asked)))), (Some(own), asked));
     }
 }

@@ -164,8 +164,8 @@ async fn create(
     };
     let replayed = matches!(how, How::Replayed { .. });
     // As `traceresponse` of W3C Trace Context, level 2, has it.
-    let trace = state.runtime.trace_of(run.id, caller.within).below(run.id.uuid()).to_string();
-    let trace = HeaderValue::from_str(&trace).ok().filter(|_| how == How::New);
+    let trace = state.runtime.trace_of(run.id, caller.within).told(caller.within).filter(|_| how == How::New);
+    let trace = trace.and_then(|trace| HeaderValue::from_str(&trace.below(run.id.uuid()).to_string()).ok());
     let answered = |mut response: Response| {
         response.headers_mut().extend(trace.map(|trace| (HeaderName::from_static("traceresponse"), trace)));
         response

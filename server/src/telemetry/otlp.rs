@@ -214,7 +214,11 @@ struct Client(reqwest::Client);
 
 impl Client {
     fn new() -> anyhow::Result<Self> {
-        let builder = || reqwest::Client::builder().pool_max_idle_per_host(0).timeout(PATIENCE);
+        let builder = || {
+            // What the headers hold is for this receiver alone.
+            let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+            client.pool_max_idle_per_host(0).timeout(PATIENCE)
+        };
         // A bare machine has no certificates: there, only what needs none can be called.
         Ok(Self(builder().build().or_else(|_| builder().tls_certs_only([]).build())?))
     }
