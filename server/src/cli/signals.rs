@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM: the first asks for an orderly end, the second for an end at once.
 
 use std::io;
+use std::time::Duration;
 
 /// The signals that ask this process to end, from now on.
 pub(super) struct Signals {
@@ -32,6 +33,21 @@ impl Signals {
         #[cfg(not(unix))]
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Looks, and again after each pause, until a signal comes. What goes wrong is said, and may be gone by the next time.
+pub(super) async fn repeat(every: Duration, look: impl AsyncFn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    loop {
+        tokio::select! {
+            looked = look() => if let Err(error) = looked { eprintln!("error: {error:#}") },
+            () = signals.next() => return Ok(()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = signals.next() => return Ok(()),
         }
     }
 }

@@ -12,7 +12,7 @@ use headwater_store::migrate::Roles;
 use headwater_store::waker::next_wake_at;
 use secrecy::ExposeSecret as _;
 
-use super::signals::Signals;
+use super::signals::repeat;
 use super::{output, settings};
 use crate::config::Settings;
 
@@ -86,18 +86,9 @@ pub(super) async fn run(args: WakeArgs) -> anyhow::Result<()> {
         url.and_then(|url| url.join("/wake").ok()).ok_or_else(|| anyhow!("HEADWATER_URL is no http or https URL"))?;
     let http = reqwest::Client::builder().timeout(REQUEST).redirect(reqwest::redirect::Policy::none()).build()?;
     let waker = Waker { http, database: asked, login, url, key, ahead: Duration::from_secs(args.ahead) };
-    let Some(every) = args.every else { return waker.look().await };
-    let mut signals = Signals::listen()?;
-    loop {
-        // Whatever is in the way now may be gone by the next time.
-        tokio::select! {
-            looked = waker.look() => if let Err(error) = looked { eprintln!("error: {error:#}") },
-            () = signals.next() => return Ok(()),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(every)) => {}
-            () = signals.next() => return Ok(()),
-        }
+    match args.every {
+        None => waker.look().await,
+        Some(every) => repeat(Duration::from_secs(every), async || waker.look().await).await,
     }
 }
 

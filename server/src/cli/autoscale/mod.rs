@@ -16,7 +16,7 @@ use secrecy::SecretString;
 
 use self::policy::{Bounds, Seen, decide};
 use self::railway::{Railway, Token};
-use super::signals::Signals;
+use super::signals::repeat;
 use super::wake::database;
 use super::{output, settings};
 
@@ -95,18 +95,9 @@ pub(super) async fn run(args: AutoscaleArgs) -> anyhow::Result<()> {
         down_after: Duration::from_secs(args.down_after),
     };
     let scaler = Scaler { railway, database, login, bounds, dry_run: args.dry_run };
-    let Some(every) = args.every else { return scaler.look().await };
-    let mut signals = Signals::listen()?;
-    loop {
-        // Whatever is in the way now may be gone by the next time.
-        tokio::select! {
-            looked = scaler.look() => if let Err(error) = looked { eprintln!("error: {error:#}") },
-            () = signals.next() => return Ok(()),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(every)) => {}
-            () = signals.next() => return Ok(()),
-        }
+    match args.every {
+        None => scaler.look().await,
+        Some(every) => repeat(Duration::from_secs(every), async || scaler.look().await).await,
     }
 }
 
