@@ -523,11 +523,10 @@ async fn check_database(store: &Store, settings: &Settings) -> anyhow::Result<()
         Ok(version) if version < known => {
             bail!("the database's schema is at version {version}, this build needs {known}: run `headwater migrate`")
         }
-        // One step ahead is a release that is just being rolled out; it works with this one.
-        Ok(version) if version > known + 1 => {
-            bail!(
-                "the database's schema is at version {version}, which this build ({known}) does not know: deploy a newer one"
-            )
+        // A newer release is being rolled out. Whether it works with this one is said by what it has made of the database, whose
+        // rules it knows better than we do.
+        Ok(version) if version > known => {
+            return check_newer(store, settings, known, version).await;
         }
         Ok(_) => {}
         Err(error @ StoreError::Unavailable(_)) => return Err(unusable(error)),
@@ -539,6 +538,22 @@ async fn check_database(store: &Store, settings: &Settings) -> anyhow::Result<()
     }
     if !findings.is_empty() {
         bail!("the database breaks {} rules of tenant isolation; `headwater doctor` lists them", findings.len());
+    }
+    Ok(())
+}
+
+/// A database that a newer release has migrated: whether it still serves this build.
+async fn check_newer(store: &Store, settings: &Settings, known: i64, version: i64) -> anyhow::Result<()> {
+    let serves = store.unscoped("the schema belongs to no tenant").schema_serves().await.map_err(unusable)?;
+    if known < serves {
+        bail!(
+            "the database's schema is at version {version}, which serves builds from {serves} on, and this one is {known}: deploy a \
+             newer one"
+        );
+    }
+    tracing::info!(version, known, "a newer release has migrated the database, which serves this build too");
+    for finding in store.lint(&settings.database.role_prefix).await? {
+        tracing::warn!(rule = %finding.rule, object = %finding.object, "this build does not know this of the newer schema");
     }
     Ok(())
 }

@@ -163,6 +163,12 @@ async fn check_database(settings: &Settings, report: &mut Report) -> anyhow::Res
             let what = format!("it is at version {version}, this release wants {known}");
             report.finding("schema", &what, &format!("run `{} migrate`", myself()))?;
         }
+        std::cmp::Ordering::Greater if unscoped.schema_serves().await.is_ok_and(|oldest| oldest <= known) => {
+            report.good(
+                "schema",
+                &format!("version {version}, of a newer release, which serves this one ({known}) too"),
+            )?;
+        }
         std::cmp::Ordering::Greater => {
             let what = format!("it is at version {version}, this release knows {known}");
             report.finding("schema", &what, "use the release that migrated it, or a later one")?;

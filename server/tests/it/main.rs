@@ -7,6 +7,7 @@ mod crash;
 mod layering;
 mod limits;
 mod quiet;
+mod rolling;
 mod runs;
 mod secrets;
 mod support;
