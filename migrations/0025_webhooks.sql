@@ -8,20 +8,21 @@ CREATE TABLE headwater.webhook_endpoints (
     status           text NOT NULL CHECK (status IN ('enabled', 'disabled')),
     description      text,
     secret           bytea NOT NULL,
-    -- The one before, which signs along until then.
-    old_secret       bytea,
-    old_secret_until timestamptz,
-    -- Since when nothing has arrived there, while something was sent.
+    -- The ones before, which sign along until then.
+    old_secrets      bytea[] NOT NULL DEFAULT '{}',
+    old_secrets_until timestamptz[] NOT NULL DEFAULT '{}',
+    -- Since when nothing has arrived there, while something was sent; and until when it is left alone for that.
     failing_since    timestamptz,
+    not_before       timestamptz,
     metadata         jsonb NOT NULL,
     created_at       timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, endpoint_id)
 );
 SELECT headwater_sys.wall('headwater.webhook_endpoints');
-GRANT SELECT, INSERT, DELETE, UPDATE (url, events, status, description, secret, old_secret, old_secret_until, failing_since, metadata,
-    updated_at) ON headwater.webhook_endpoints TO @app@;
-GRANT SELECT (tenant_id, endpoint_id, events, status) ON headwater.webhook_endpoints TO @dispatch@;
+GRANT SELECT, INSERT, DELETE, UPDATE (url, events, status, description, secret, old_secrets, old_secrets_until, failing_since,
+    not_before, metadata, updated_at) ON headwater.webhook_endpoints TO @app@;
+GRANT SELECT (tenant_id, endpoint_id, events, status, not_before) ON headwater.webhook_endpoints TO @dispatch@;
 CREATE POLICY dispatch_finds ON headwater.webhook_endpoints FOR SELECT TO @dispatch@ USING (true);
 
 -- One row for each endpoint that an event is for, written with what it tells of. It holds ids: what is sent is read when it is sent, so
@@ -52,17 +53,18 @@ CREATE TABLE headwater.webhook_deliveries (
 CREATE INDEX webhook_deliveries_of_endpoint ON headwater.webhook_deliveries (tenant_id, endpoint_id, delivery_id);
 CREATE INDEX webhook_deliveries_of_run ON headwater.webhook_deliveries (tenant_id, run_id) WHERE run_id IS NOT NULL;
 CREATE INDEX webhook_deliveries_of_budget ON headwater.webhook_deliveries (tenant_id, budget_id) WHERE budget_id IS NOT NULL;
+CREATE INDEX webhook_deliveries_not_taken ON headwater.webhook_deliveries (tenant_id, endpoint_id, delivery_id) WHERE status <> 'delivered';
 CREATE INDEX webhook_deliveries_by_lane ON headwater.webhook_deliveries (tenant_id, endpoint_id, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
-CREATE INDEX webhook_deliveries_due ON headwater.webhook_deliveries (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_ended ON headwater.webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
 SELECT headwater_sys.wall('headwater.webhook_deliveries');
 GRANT SELECT, INSERT, UPDATE (status, attempts, response_status, error, next_attempt_at, ended_at), DELETE ON headwater.webhook_deliveries TO @app@;
 GRANT SELECT (tenant_id, delivery_id, endpoint_id, next_attempt_at, ended_at), INSERT, DELETE ON headwater.webhook_deliveries TO @dispatch@;
 CREATE POLICY dispatch_tells ON headwater.webhook_deliveries TO @dispatch@ USING (true) WITH CHECK (true);
 
--- For which limit a counter has told that it is used up: once for each.
-ALTER TABLE headwater.budget_counters ADD COLUMN told_nano_usd bigint;
-GRANT UPDATE (told_nano_usd) ON headwater.budget_counters TO @dispatch@;
+-- For which limit a counter has told that it is used up, for which that a call was refused, and for which amount that it warns: once
+-- for each.
+ALTER TABLE headwater.budget_counters ADD COLUMN told_nano_usd bigint, ADD COLUMN refused_nano_usd bigint, ADD COLUMN warned_nano_usd bigint;
+GRANT UPDATE (told_nano_usd, refused_nano_usd) ON headwater.budget_counters TO @dispatch@;
 
 -- An id that is ordered by its time of creation, as RFC 9562 has it.
 CREATE FUNCTION headwater.uuid_v7() RETURNS uuid LANGUAGE plpgsql SECURITY INVOKER VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -105,14 +107,18 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- From where on a budget warns.
+CREATE FUNCTION headwater.budget_warns_at(p_limit bigint, p_percent int) RETURNS bigint LANGUAGE sql IMMUTABLE
+RETURN ceil(p_limit::numeric * p_percent / 100)::bigint;
+
 -- A counter passes where its budget warns, or its end.
 CREATE FUNCTION headwater.webhook_of_budget() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     c_nobody constant uuid := '00000000-0000-0000-0000-000000000000';
     v_limit  bigint;
-    v_warn   int;
+    v_warn   bigint;
 BEGIN
-    SELECT b.limit_nano_usd, b.warn_at_percent INTO v_limit, v_warn FROM headwater.budgets b
+    SELECT b.limit_nano_usd, headwater.budget_warns_at(b.limit_nano_usd, b.warn_at_percent) INTO v_limit, v_warn FROM headwater.budgets b
         WHERE b.tenant_id = NEW.tenant_id AND b.budget_id = NEW.budget_id;
     IF NOT FOUND THEN
         RETURN NEW;
@@ -120,67 +126,105 @@ BEGIN
     IF NEW.spent_nano_usd >= v_limit AND NEW.told_nano_usd IS DISTINCT FROM v_limit THEN
         NEW.told_nano_usd := v_limit;
         PERFORM headwater.webhook_tell(NEW.tenant_id, 'budget.exhausted', NULL, NULL, NEW.budget_id, nullif(NEW.holder, c_nobody));
-    ELSIF NEW.spent_nano_usd < v_limit AND NEW.spent_nano_usd::numeric * 100 >= v_limit::numeric * v_warn
-          AND OLD.spent_nano_usd::numeric * 100 < v_limit::numeric * v_warn THEN
+    ELSIF NEW.spent_nano_usd < v_limit AND NEW.spent_nano_usd >= v_warn AND NEW.warned_nano_usd IS DISTINCT FROM v_warn THEN
+        NEW.warned_nano_usd := v_warn;
         PERFORM headwater.webhook_tell(NEW.tenant_id, 'budget.warning', NULL, NULL, NEW.budget_id, nullif(NEW.holder, c_nobody));
     END IF;
     RETURN NEW;
 END $$;
 
 -- A hard budget of the scope's tenant has refused a call, because too little of it is left: for its tenant it is used up, although
--- something is. Told once for each counter and limit.
+-- something is. Told once for each counter and limit. Who is refused where the budget warns is told no second time when the last of it is
+-- spent; who is refused long before, because one call wants much, is.
 CREATE FUNCTION headwater.budget_refused(p_budget uuid, p_holder uuid, p_per text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     c_nobody constant uuid := '00000000-0000-0000-0000-000000000000';
     v_tenant uuid := headwater.tenant_id();
     v_period date := headwater.budget_period(p_per);
+    v_limit  bigint;
+    v_warn   bigint;
 BEGIN
+    SELECT b.limit_nano_usd, headwater.budget_warns_at(b.limit_nano_usd, b.warn_at_percent) INTO v_limit, v_warn FROM headwater.budgets b
+        WHERE b.tenant_id = v_tenant AND b.budget_id = p_budget;
     -- Whoever is refused again and again takes no lock.
-    IF EXISTS (SELECT 1 FROM headwater.budgets b JOIN headwater.budget_counters k ON k.tenant_id = b.tenant_id AND k.budget_id = b.budget_id
-               WHERE b.tenant_id = v_tenant AND b.budget_id = p_budget AND k.holder = p_holder AND k.period = v_period
-                 AND k.told_nano_usd = b.limit_nano_usd) THEN
+    IF NOT FOUND OR EXISTS (SELECT 1 FROM headwater.budget_counters k WHERE k.tenant_id = v_tenant AND k.budget_id = p_budget
+                              AND k.holder = p_holder AND k.period = v_period AND v_limit IN (k.told_nano_usd, k.refused_nano_usd)) THEN
         RETURN;
     END IF;
-    INSERT INTO headwater.budget_counters AS k (tenant_id, budget_id, holder, period, told_nano_usd)
-    SELECT b.tenant_id, b.budget_id, p_holder, v_period, b.limit_nano_usd FROM headwater.budgets b
-    WHERE b.tenant_id = v_tenant AND b.budget_id = p_budget
-    ON CONFLICT (tenant_id, budget_id, holder, period) DO UPDATE SET told_nano_usd = excluded.told_nano_usd
-        WHERE k.told_nano_usd IS DISTINCT FROM excluded.told_nano_usd;
+    INSERT INTO headwater.budget_counters AS k (tenant_id, budget_id, holder, period, refused_nano_usd)
+    VALUES (v_tenant, p_budget, p_holder, v_period, v_limit)
+    ON CONFLICT (tenant_id, budget_id, holder, period) DO UPDATE SET refused_nano_usd = v_limit,
+            told_nano_usd = CASE WHEN k.spent_nano_usd >= v_warn THEN v_limit ELSE k.told_nano_usd END
+        WHERE k.told_nano_usd IS DISTINCT FROM v_limit AND k.refused_nano_usd IS DISTINCT FROM v_limit;
     IF FOUND THEN
         PERFORM headwater.webhook_tell(v_tenant, 'budget.exhausted', NULL, NULL, p_budget, nullif(p_holder, c_nobody));
     END IF;
 END $$;
 
--- Endpoints, of any tenant that may act, that something is to be sent to now: behind a place in their order, so many at most.
-CREATE FUNCTION headwater.webhooks_due(p_limit int, p_behind_tenant uuid, p_behind uuid) RETURNS TABLE (tenant_id uuid, endpoint_id uuid)
+-- The endpoint behind a place in their order that something waits for, of a tenant that may act, and when the first of that is due: no
+-- sooner than the endpoint is to be tried again. However much waits, it looks at one row of each.
+CREATE FUNCTION headwater.webhook_lane(p_tenant uuid, p_endpoint uuid, OUT tenant_id uuid, OUT endpoint_id uuid, OUT due_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c_last constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 BEGIN
-    -- From one endpoint to the next, however much waits for each.
-    RETURN QUERY
-        WITH RECURSIVE lanes AS (
-            (SELECT d.tenant_id, d.endpoint_id FROM headwater.webhook_deliveries d
-             WHERE d.next_attempt_at IS NOT NULL AND (p_behind IS NULL OR (d.tenant_id, d.endpoint_id) > (p_behind_tenant, p_behind))
-             ORDER BY d.tenant_id, d.endpoint_id LIMIT 1)
-            UNION ALL
-            SELECT n.tenant_id, n.endpoint_id FROM lanes l CROSS JOIN LATERAL (
-                SELECT d.tenant_id, d.endpoint_id FROM headwater.webhook_deliveries d
-                WHERE d.next_attempt_at IS NOT NULL AND (d.tenant_id, d.endpoint_id) > (l.tenant_id, l.endpoint_id)
-                ORDER BY d.tenant_id, d.endpoint_id LIMIT 1) n
-        )
-        SELECT l.tenant_id, l.endpoint_id FROM lanes l JOIN headwater.tenants t ON t.tenant_id = l.tenant_id AND t.status = 'active'
-        WHERE EXISTS (SELECT 1 FROM headwater.webhook_deliveries d
-                      WHERE d.tenant_id = l.tenant_id AND d.endpoint_id = l.endpoint_id AND d.next_attempt_at <= clock_timestamp())
-        LIMIT p_limit;
+    LOOP
+        SELECT d.tenant_id, d.endpoint_id, d.next_attempt_at INTO tenant_id, endpoint_id, due_at FROM headwater.webhook_deliveries d
+        WHERE d.next_attempt_at IS NOT NULL AND (d.tenant_id, d.endpoint_id) > (p_tenant, p_endpoint)
+        ORDER BY d.tenant_id, d.endpoint_id, d.next_attempt_at LIMIT 1;
+        EXIT WHEN NOT FOUND OR EXISTS (SELECT 1 FROM headwater.tenants t WHERE t.tenant_id = webhook_lane.tenant_id AND t.status = 'active');
+        p_tenant := tenant_id;
+        p_endpoint := c_last;
+    END LOOP;
+    due_at := greatest(due_at, (SELECT w.not_before FROM headwater.webhook_endpoints w
+                                WHERE w.tenant_id = webhook_lane.tenant_id AND w.endpoint_id = webhook_lane.endpoint_id AND w.status = 'enabled'));
+END $$;
+
+-- Endpoints that something is to be sent to now, so many at most: of the tenants behind this one in their order, and then of the others.
+CREATE FUNCTION headwater.webhooks_due(p_limit int, p_behind uuid) RETURNS TABLE (tenant_id uuid, endpoint_id uuid)
+LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c_first constant uuid := '00000000-0000-0000-0000-000000000000';
+    c_last  constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+    v_now   timestamptz := clock_timestamp();
+    v_again boolean := p_behind IS NULL;
+    v_found int := 0;
+    place   record;
+BEGIN
+    SELECT coalesce(p_behind, c_first) AS tenant_id, CASE WHEN v_again THEN c_first ELSE c_last END AS endpoint_id INTO place;
+    WHILE v_found < p_limit LOOP
+        SELECT l.tenant_id, l.endpoint_id, l.due_at INTO place FROM headwater.webhook_lane(place.tenant_id, place.endpoint_id) l;
+        IF place.tenant_id IS NULL AND NOT v_again THEN
+            v_again := true;
+            SELECT c_first AS tenant_id, c_first AS endpoint_id INTO place;
+            CONTINUE;
+        END IF;
+        EXIT WHEN place.tenant_id IS NULL OR v_again AND place.tenant_id > p_behind;
+        IF place.due_at <= v_now THEN
+            tenant_id := place.tenant_id;
+            endpoint_id := place.endpoint_id;
+            v_found := v_found + 1;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
 END $$;
 
 -- When something is to be sent next.
 CREATE FUNCTION headwater.webhooks_next() RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c_first constant uuid := '00000000-0000-0000-0000-000000000000';
+    v_next  timestamptz;
+    place   record;
 BEGIN
-    RETURN (SELECT d.next_attempt_at
-            FROM headwater.webhook_deliveries d JOIN headwater.tenants t ON t.tenant_id = d.tenant_id AND t.status = 'active'
-            WHERE d.next_attempt_at IS NOT NULL ORDER BY d.next_attempt_at LIMIT 1);
+    SELECT c_first AS tenant_id, c_first AS endpoint_id INTO place;
+    LOOP
+        SELECT l.tenant_id, l.endpoint_id, l.due_at INTO place FROM headwater.webhook_lane(place.tenant_id, place.endpoint_id) l;
+        EXIT WHEN place.tenant_id IS NULL;
+        v_next := least(v_next, place.due_at);
+    END LOOP;
+    RETURN v_next;
 END $$;
 
 -- Forgets what was sent, or given up, a month ago. Returns how many.
@@ -189,9 +233,10 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_count bigint;
 BEGIN
-    DELETE FROM headwater.webhook_deliveries d WHERE (d.tenant_id, d.delivery_id) IN (
+    WITH old AS MATERIALIZED (
         SELECT o.tenant_id, o.delivery_id FROM headwater.webhook_deliveries o
-        WHERE o.ended_at < clock_timestamp() - interval '30 days' ORDER BY o.ended_at LIMIT p_limit);
+        WHERE o.ended_at < clock_timestamp() - interval '30 days' ORDER BY o.ended_at LIMIT p_limit FOR UPDATE SKIP LOCKED)
+    DELETE FROM headwater.webhook_deliveries d USING old WHERE d.tenant_id = old.tenant_id AND d.delivery_id = old.delivery_id;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     RETURN v_count;
 END $$;
@@ -228,8 +273,27 @@ BEGIN
     must_at := least(must_at, headwater.delayed_next(), headwater.schedules_next(), headwater.webhooks_next());
 END $$;
 
+-- As in 0021, but for the lock: what is written of a tenant meanwhile, deliveries among it, refers to its row and need not wait.
+CREATE OR REPLACE FUNCTION headwater.tenant_update(p_tenant uuid, p_settings jsonb, p_at timestamptz) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_before text;
+BEGIN
+    PERFORM 1 FROM headwater_sys.plans WHERE name = p_settings->>'plan' FOR SHARE;
+    SELECT plan INTO v_before FROM headwater.tenants WHERE tenant_id = p_tenant FOR NO KEY UPDATE;
+    UPDATE headwater.tenants SET name = p_settings->>'name', status = p_settings->>'status', plan = p_settings->>'plan',
+        allowed_origins = ARRAY(SELECT jsonb_array_elements_text(p_settings->'allowed_origins')),
+        retention_ms = (p_settings->>'retention_ms')::bigint, metadata = p_settings->'metadata', updated_at = p_at
+    WHERE tenant_id = p_tenant;
+    IF v_before <> p_settings->>'plan' THEN
+        PERFORM headwater.plan_apply(p_settings->>'plan', p_tenant, p_at);
+    END IF;
+    RETURN v_before IS NOT NULL;
+END $$;
+
 REVOKE ALL ON FUNCTION headwater.webhook_tell, headwater.webhook_of_run, headwater.webhook_of_approval, headwater.webhook_of_budget,
-    headwater.budget_refused, headwater.webhooks_due, headwater.webhooks_next, headwater.sweep_webhooks FROM PUBLIC;
+    headwater.budget_refused, headwater.budget_warns_at, headwater.webhook_lane, headwater.webhooks_due, headwater.webhooks_next,
+    headwater.sweep_webhooks FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION headwater.budget_refused, headwater.webhooks_due, headwater.webhooks_next, headwater.sweep_webhooks TO @app@;
 GRANT EXECUTE ON FUNCTION headwater.webhook_of_run, headwater.webhook_of_approval, headwater.webhook_of_budget TO @owner@;
 SET ROLE @owner@;
@@ -243,3 +307,9 @@ CREATE TRIGGER webhook_of_approval_resolved AFTER UPDATE OF status ON headwater.
     WHEN (OLD.status = 'pending' AND NEW.status <> 'pending') EXECUTE FUNCTION headwater.webhook_of_approval();
 CREATE TRIGGER webhook_of_budget BEFORE UPDATE OF spent_nano_usd ON headwater.budget_counters FOR EACH ROW
     WHEN (NEW.run_id IS NULL AND NEW.spent_nano_usd > OLD.spent_nano_usd) EXECUTE FUNCTION headwater.webhook_of_budget();
+
+-- The oldest build that this schema still serves, by the schema version that it knows: a release that is being rolled out, and the one
+-- before it, work on one database. A migration that ends that says so by writing this function again.
+CREATE FUNCTION headwater.schema_serves() RETURNS bigint LANGUAGE sql IMMUTABLE RETURN 25;
+REVOKE ALL ON FUNCTION headwater.schema_serves FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION headwater.schema_serves TO @app@;

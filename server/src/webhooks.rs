@@ -3,7 +3,7 @@
 //! What is to be sent is written by the database with what it tells of, one row for each endpoint. Owns the sending: who is served
 //! next, what is sent, how it is signed, and when it is tried again. Promises that each delivery is tried until it was taken or the
 //! last try has failed, whichever processes die meanwhile: at least once, in no order. An endpoint that is slow or gone holds up
-//! itself, a little its tenant, and nobody else. Nothing is sent but to addresses that tenants' tools may reach, and nothing of
+//! itself, a little its tenant, and nobody else; while it takes nothing it is tried with one delivery now and then. Nothing is sent but to addresses that tenants' tools may reach, and nothing of
 //! what is answered is kept but its status. Sends nothing while the process is quiet.
 
 mod signature;
@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use headwater_guard::{Answer, Ask, GuardError, Refused};
+use headwater_guard::{Ask, GuardError, Refused};
 use headwater_protocol::api::{DeliveryStatus, WebhookEndpoint, WebhookEvent, WebhookStatus};
 use headwater_protocol::{Scope, TenantId, Timestamp, WebhookEndpointId};
 use headwater_store::scoped::{About, Attempt, Attempted, Reached};
@@ -48,8 +48,10 @@ const HOLD: Duration = Duration::from_secs(60);
 const GIVES_UP: Duration = Duration::from_secs(5 * 24 * 3600);
 /// How long the secret before signs along.
 pub(crate) const OLD_SECRET: Duration = Duration::from_secs(24 * 3600);
-/// What is read of an answer: what it says is of no interest.
-const ANSWER_BYTES: usize = 1024;
+/// What is let go by of an answer: what it says is of no interest.
+const ANSWER_BYTES: usize = 4096;
+/// A delivery that was begun so often without a report has killed, or lost, whoever tried it.
+const BEGUN: i32 = 20;
 
 /// Endpoints served at a time, by this process.
 const LANES: usize = 64;
@@ -81,7 +83,13 @@ type Lane = (TenantId, WebhookEndpointId);
 
 /// For as long as it is polled, sends what is due.
 pub(crate) async fn keep(state: AppState) {
-    let mut lanes = Lanes { state: state.clone(), under_way: JoinSet::new(), busy: HashMap::new(), behind: None };
+    let mut lanes = Lanes {
+        state: state.clone(),
+        under_way: JoinSet::new(),
+        busy: HashMap::new(),
+        behind: None,
+        turns: HashMap::new(),
+    };
     loop {
         let pause = if state.draining.is_cancelled() {
             // What is under way comes to its end; what is not is there for others.
@@ -113,8 +121,10 @@ struct Lanes {
     state: AppState,
     under_way: JoinSet<()>,
     busy: HashMap<task::Id, Lane>,
-    /// Who was served last: who comes after it is next.
-    behind: Option<Lane>,
+    /// Which tenant was served last: the one behind it is next.
+    behind: Option<TenantId>,
+    /// And which endpoint of each tenant that has more of them than are served at a time.
+    turns: HashMap<TenantId, WebhookEndpointId>,
 }
 
 impl Lanes {
@@ -125,36 +135,31 @@ impl Lanes {
         for (tenant, _) in self.busy.values() {
             *of_tenant.entry(*tenant).or_default() += 1;
         }
-        // Around, from whoever comes next.
-        let mut due = unscoped.webhooks_due(self.behind, LOOK_AT).await?;
-        if self.behind.is_some() && due.len() < LOOK_AT as usize {
-            due.extend(unscoped.webhooks_due(None, LOOK_AT).await?);
-        }
+        let due = unscoped.webhooks_due(self.behind, LOOK_AT).await?;
         let mut crowded = due.len() >= LOOK_AT as usize;
-        for lane in due {
-            if self.busy.len() >= LANES {
-                crowded = true;
-                break;
+        self.turns.retain(|tenant, _| due.iter().any(|(of, _)| of == tenant));
+        for lanes in due.chunk_by(|one, next| one.0 == next.0) {
+            let tenant = lanes[0].0;
+            let taken = of_tenant.get(&tenant).copied().unwrap_or_default();
+            // Around, from whichever of its endpoints comes next.
+            let first = self.turns.get(&tenant).map_or(0, |last| lanes.partition_point(|(_, id)| id <= last));
+            let waits = lanes[first..].iter().chain(&lanes[..first]);
+            let mut waits = waits.filter(|lane| !self.busy.values().any(|busy| busy == *lane)).peekable();
+            let room = (LANES_OF_TENANT.saturating_sub(taken)).min(LANES - self.busy.len());
+            let begin: Vec<Lane> = waits.by_ref().take(room).copied().collect();
+            crowded |= waits.peek().is_some();
+            for lane in begin {
+                self.behind = Some(tenant);
+                self.turns.insert(tenant, lane.1);
+                let task = self.under_way.spawn(serve(self.state.clone(), lane));
+                self.busy.insert(task.id(), lane);
             }
-            self.behind = Some(lane);
-            let taken = of_tenant.entry(lane.0).or_default();
-            if self.busy.values().any(|busy| *busy == lane) {
-                continue;
-            }
-            if *taken >= LANES_OF_TENANT {
-                crowded = true;
-                continue;
-            }
-            *taken += 1;
-            let task = self.under_way.spawn(serve(self.state.clone(), lane));
-            self.busy.insert(task.id(), lane);
         }
         if crowded {
             return Ok(CROWDED);
         }
-        let next = unscoped.webhooks_next().await?;
-        let left =
-            next.map(|at| Duration::from_millis(u64::try_from(at.ms() - Timestamp::now().ms()).unwrap_or_default()));
+        let left = unscoped.webhooks_next_ms().await?;
+        let left = left.map(|left| Duration::from_millis(u64::try_from(left).unwrap_or_default()));
         // What is due for an endpoint that is being served is sent without another look.
         let least = if self.busy.is_empty() { AT_LEAST } else { CROWDED };
         Ok(left.map_or(LOOK, |left| LOOK.min(left.max(least))))
@@ -186,9 +191,17 @@ async fn serve_rounds(state: &AppState, (tenant, id): Lane) -> Result<(), StoreE
         if disabled {
             while storage.deliveries_give_up(id, BITE as i64).await? == BITE {}
         }
-        let at_once = if endpoint.failing_since.is_some() { 1 } else { AT_ONCE };
-        // What has come since those were given up is not sent either.
-        let attempts = storage.deliveries_claim(id, at_once, HOLD.as_millis() as i64, disabled).await?;
+        let fails = endpoint.failing_since.is_some();
+        let (at_once, hold) = (if fails { 1 } else { AT_ONCE }, HOLD.as_millis() as i64);
+        // What somebody tries it with does not stand behind all that could not be sent.
+        let mut attempts = Vec::new();
+        if disabled || fails {
+            attempts = storage.deliveries_claim(id, at_once, hold, true).await?;
+        }
+        // What has come to a disabled one since the others were given up is not sent either.
+        if attempts.is_empty() && !disabled {
+            attempts = storage.deliveries_claim(id, at_once, hold, false).await?;
+        }
         if attempts.is_empty() {
             break;
         }
@@ -201,9 +214,12 @@ async fn serve_rounds(state: &AppState, (tenant, id): Lane) -> Result<(), StoreE
         let tried = join_all(tried).await.into_iter().collect::<Result<Vec<Option<Reached>>, StoreError>>()?;
         let came = |reached| tried.contains(&Some(reached));
         let reached = [Reached::Gone, Reached::Takes, Reached::Not].into_iter().find(|reached| came(*reached));
-        if let Some(reached) = reached.filter(|reached| *reached != Reached::Takes || endpoint.failing_since.is_some())
-        {
-            storage.webhook_reached(id, reached, GIVES_UP.as_millis() as i64).await?;
+        if let Some(reached) = reached {
+            storage.webhook_reached(&endpoint, reached, GIVES_UP.as_millis() as i64).await?;
+        }
+        // One that takes nothing has no turns for that: it is tried again when it was left alone for a while.
+        if reached.is_some_and(|reached| reached != Reached::Takes) {
+            break;
         }
     }
     Ok(())
@@ -217,28 +233,18 @@ async fn try_one(
     signing: &Result<Vec<SigningSecret>, String>,
     attempt: &Attempt,
 ) -> Result<Option<Reached>, StoreError> {
-    let given_up = |error: String| Attempted {
-        status: DeliveryStatus::Failed,
-        response_status: None,
-        error: Some(error),
-        again_ms: None,
-    };
-    let (came, reached) = match (signing, data(storage, endpoint, attempt).await?) {
-        // Under a key that this process does not have, or not any more: others may.
-        (Err(error), _) => {
-            (Attempted { error: Some(error.clone()), ..judged(attempt.attempts, Reached::Not, None) }, None)
-        }
-        (Ok(_), None) => (given_up("what it tells of is not there any more".into()), None),
-        (Ok(secrets), Some(data)) => {
-            let tenant = storage.scope().tenant;
-            let answer = send(state, tenant, endpoint, secrets, attempt, data).await;
-            let reached = match &answer {
-                Ok(answer) if answer.status.is_success() => Reached::Takes,
-                Ok(answer) if answer.status == StatusCode::GONE => Reached::Gone,
-                Ok(_) | Err(_) => Reached::Not,
+    let (came, reached) = match prepared(storage, endpoint, signing, attempt).await? {
+        Prepared::Sendable(secrets, event) => {
+            let answer = send(state, endpoint, secrets, &event).await;
+            let reached = match answer {
+                Ok(status) if status.is_success() => Reached::Takes,
+                Ok(StatusCode::GONE) => Reached::Gone,
+                _ => Reached::Not,
             };
-            (judged(attempt.attempts, reached, Some(answer)), Some(reached))
+            (judged(attempt.attempts, reached, &answer), Some(reached))
         }
+        Prepared::NotHere(error) => (not_sent(attempt.attempts, error), None),
+        Prepared::Never(error) => (given_up(error), None),
     };
     let progress = match came.status {
         DeliveryStatus::Delivered => "delivered",
@@ -250,22 +256,81 @@ async fn try_one(
     Ok(reached)
 }
 
-/// What an answer means for a delivery that was tried so often; `None`: nothing was sent.
-fn judged(attempts: i32, reached: Reached, answer: Option<Result<Answer, GuardError>>) -> Attempted {
-    let response_status = answer.as_ref().and_then(|answer| Some(i32::from(answer.as_ref().ok()?.status.as_u16())));
-    let error = match &answer {
-        Some(Ok(_)) if reached == Reached::Takes => None,
-        Some(Ok(answer)) => Some(format!("it answered {}", answer.status.as_u16())),
-        Some(Err(error)) => Some(error.to_string()),
-        None => None,
+/// Whether a delivery can be sent.
+enum Prepared<'a> {
+    /// Signed with these, this is what is sent.
+    Sendable(&'a [SigningSecret], WebhookEvent),
+    /// This process cannot, others may.
+    NotHere(String),
+    /// Nobody can.
+    Never(String),
+}
+
+async fn prepared<'a>(
+    storage: &UserScopedStorage,
+    endpoint: &WebhookEndpoint,
+    signing: &'a Result<Vec<SigningSecret>, String>,
+    attempt: &Attempt,
+) -> Result<Prepared<'a>, StoreError> {
+    if attempt.attempts > BEGUN {
+        return Ok(Prepared::Never("it was begun again and again, and never came to an end".into()));
+    }
+    let Some(kind) = attempt.kind else {
+        return Ok(Prepared::NotHere("an event that this version does not know".into()));
     };
-    let again = usize::try_from(attempts).ok().and_then(|tried| AGAIN.get(tried.saturating_sub(1)));
-    let (status, again) = match (reached, again) {
-        (Reached::Takes, _) => (DeliveryStatus::Delivered, None),
-        (Reached::Not, Some(again)) => (DeliveryStatus::Pending, Some(*again)),
-        (Reached::Gone, _) | (Reached::Not, None) => (DeliveryStatus::Failed, None),
+    let secrets = match signing {
+        Ok(secrets) => secrets,
+        // Under a key that this process does not have, or not any more.
+        Err(error) => return Ok(Prepared::NotHere(error.clone())),
     };
-    Attempted { status, response_status, error, again_ms: again.map(|again| again.as_millis() as i64) }
+    let data = match data(storage, endpoint, attempt).await {
+        Ok(Some(data)) => data,
+        Ok(None) => return Ok(Prepared::Never("what it tells of is not there any more".into())),
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Contended(_))) => return Err(error),
+        // What one delivery tells of does not hold up the others.
+        Err(error) => {
+            tracing::error!(%error, tenant.id = %storage.scope().tenant, delivery.id = %attempt.delivery, "what a webhook tells of does not read");
+            return Ok(Prepared::NotHere("what it tells of could not be read".into()));
+        }
+    };
+    let tenant = storage.scope().tenant;
+    let (id, created_at) = (attempt.event, attempt.happened_at);
+    Ok(Prepared::Sendable(secrets, WebhookEvent { id, object: "event".into(), r#type: kind, tenant, created_at, data }))
+}
+
+fn given_up(error: String) -> Attempted {
+    Attempted { status: DeliveryStatus::Failed, response_status: None, error: Some(error), again_ms: None }
+}
+
+/// In how long something is tried again that was tried so often; `None`: no more.
+fn again_ms(attempts: i32) -> Option<i64> {
+    let tried = usize::try_from(attempts).ok()?;
+    AGAIN.get(tried.saturating_sub(1)).map(|again| again.as_millis() as i64)
+}
+
+/// What becomes of a delivery that could not be sent.
+fn not_sent(attempts: i32, error: String) -> Attempted {
+    match again_ms(attempts) {
+        Some(again) => Attempted { status: DeliveryStatus::Pending, again_ms: Some(again), ..given_up(error) },
+        None => given_up(error),
+    }
+}
+
+/// What an answer means for a delivery that was tried so often.
+fn judged(attempts: i32, reached: Reached, answer: &Result<StatusCode, GuardError>) -> Attempted {
+    let response_status = answer.as_ref().ok().map(|status| i32::from(status.as_u16()));
+    let error = match answer {
+        Ok(status) => format!("it answered {}", status.as_u16()),
+        Err(error) => error.to_string(),
+    };
+    let came = match reached {
+        Reached::Takes => {
+            Attempted { status: DeliveryStatus::Delivered, response_status: None, error: None, again_ms: None }
+        }
+        Reached::Not => not_sent(attempts, error),
+        Reached::Gone => given_up(error),
+    };
+    Attempted { response_status, ..came }
 }
 
 /// What an event is about, as the tenant sees it now. `None`: it is not there any more.
@@ -289,23 +354,13 @@ async fn data(
 
 async fn send(
     state: &AppState,
-    tenant: TenantId,
     endpoint: &WebhookEndpoint,
     secrets: &[SigningSecret],
-    attempt: &Attempt,
-    data: Value,
-) -> Result<Answer, GuardError> {
+    event: &WebhookEvent,
+) -> Result<StatusCode, GuardError> {
     let url = Url::parse(&endpoint.url).map_err(|_| Refused::Host)?;
-    let event = WebhookEvent {
-        id: attempt.event,
-        object: "event".into(),
-        r#type: attempt.kind,
-        tenant,
-        created_at: attempt.happened_at,
-        data,
-    };
-    let body = serde_json::to_vec(&event).expect("an event serialises");
-    let (id, timestamp) = (attempt.event.to_string(), Timestamp::now().ms() / 1000);
+    let body = serde_json::to_vec(event).expect("an event serialises");
+    let (id, timestamp) = (event.id.to_string(), Timestamp::now().ms() / 1000);
     let signature = signature::sign(secrets.iter().map(SigningSecret::bytes), &id, timestamp, &body);
     let mut headers = HeaderMap::new();
     let words = [
@@ -327,30 +382,29 @@ async fn send(
         max_bytes: ANSWER_BYTES,
         beyond: None,
     };
-    state.guard.of(&tenant).call(ask).await
+    state.guard.of(&event.tenant).status(ask).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answered(status: u16) -> Result<Answer, GuardError> {
-        let status = StatusCode::from_u16(status).expect("a status");
-        Ok(Answer { status, headers: HeaderMap::new(), body: bytes::Bytes::new(), cut: false, place: None })
+    fn answered(status: u16) -> Result<StatusCode, GuardError> {
+        Ok(StatusCode::from_u16(status).expect("a status"))
     }
 
     #[test]
     fn what_fails_is_tried_again_ever_later_and_then_given_up() {
-        let waits: Vec<Option<i64>> = (1..=9).map(|n| judged(n, Reached::Not, Some(answered(500))).again_ms).collect();
+        let waits: Vec<Option<i64>> = (1..=9).map(|n| judged(n, Reached::Not, &answered(500)).again_ms).collect();
         let seconds = [5, 30, 120, 600, 3600, 10_800, 21_600, 43_200].map(|s| Some(s * 1000));
         assert_eq!(waits[..8], seconds);
         assert_eq!(waits[8], None);
-        assert_eq!(judged(9, Reached::Not, Some(answered(500))).status, DeliveryStatus::Failed);
-        let refused = judged(1, Reached::Not, Some(Err(GuardError::Refused(Refused::Address))));
+        assert_eq!(judged(9, Reached::Not, &answered(500)).status, DeliveryStatus::Failed);
+        let refused = judged(1, Reached::Not, &Err(GuardError::Refused(Refused::Address)));
         assert_eq!((refused.response_status, refused.status), (None, DeliveryStatus::Pending));
-        let gone = judged(1, Reached::Gone, Some(answered(410)));
+        let gone = judged(1, Reached::Gone, &answered(410));
         assert_eq!((gone.response_status, gone.status, gone.again_ms), (Some(410), DeliveryStatus::Failed, None));
-        let taken = judged(3, Reached::Takes, Some(answered(204)));
+        let taken = judged(3, Reached::Takes, &answered(204));
         assert_eq!((taken.status, taken.error), (DeliveryStatus::Delivered, None));
     }
 }

@@ -244,6 +244,36 @@ impl Guard {
         tokio::time::timeout(timeout, talk).await.unwrap_or(Err(GuardError::TimedOut(timeout)))
     }
 
+    /// Calls a URL for the sake of calling it: how it went is said by the answer's head, which has `timeout` to come. What follows is let
+    /// go by for a moment, so that the connection can be used again; however long it is, and however it ends, changes nothing.
+    ///
+    /// # Errors
+    /// What went wrong until then. An answer of any status is none.
+    pub async fn status(&self, ask: Ask) -> Result<StatusCode, GuardError> {
+        const MOMENT: Duration = Duration::from_millis(500);
+        self.check(&ask.url)?;
+        let Ask { method, url, headers, body, timeout, max_bytes, beyond: _ } = ask;
+        let mut request = self.client().request(method, url).headers(headers);
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let head = tokio::time::timeout(timeout, request.send()).await;
+        let mut response = head.map_err(|_| GuardError::TimedOut(timeout))?.map_err(unreachable)?;
+        let status = response.status();
+        let rest = async {
+            let mut left = max_bytes;
+            while let Ok(Some(piece)) = response.chunk().await {
+                left = left.saturating_sub(piece.len());
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        // Whether it came to its end does not matter.
+        tokio::time::timeout(MOMENT, rest).await.ok();
+        Ok(status)
+    }
+
     /// The client itself, for libraries that make their own requests. Whoever hands it a URL has to [`Guard::check`] it first:
     /// an address in a URL is not looked up, and so not looked at.
     pub fn client(&self) -> reqwest::Client {

@@ -30,7 +30,7 @@ WITH ours AS (
     ('drop_partitions', @owner_text@), ('plan_apply', @dispatch_text@), ('money_differs', @dispatch_text@), ('plan_put', @dispatch_text@), ('plan_list', @dispatch_text@), ('tenant_prices_put', @dispatch_text@),
     ('tenant_terms', @dispatch_text@), ('replica_place', @dispatch_text@), ('work_ahead', @dispatch_text@), ('next_wake_at', @dispatch_text@), ('reader_forget', @dispatch_text@), ('delayed_due', @dispatch_text@), ('delayed_next', @dispatch_text@), ('schedules_due', @dispatch_text@), ('schedules_next', @dispatch_text@),
     ('webhook_tell', @dispatch_text@), ('webhook_of_run', @dispatch_text@), ('webhook_of_approval', @dispatch_text@), ('webhook_of_budget', @dispatch_text@), ('budget_refused', @dispatch_text@),
-    ('webhooks_due', @dispatch_text@), ('webhooks_next', @dispatch_text@), ('sweep_webhooks', @dispatch_text@),
+    ('webhook_lane', @dispatch_text@), ('webhooks_due', @dispatch_text@), ('webhooks_next', @dispatch_text@), ('sweep_webhooks', @dispatch_text@),
     ('autoscale_look', @dispatch_text@), ('autoscale_note', @dispatch_text@)
 ), functions AS (
     SELECT p.oid, p.proname, p.prosecdef, p.provolatile, p.proconfig, p.proacl, p.proowner, r.rolname AS owner,

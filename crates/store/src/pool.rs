@@ -361,6 +361,17 @@ impl<T> Once<T> {
     }
 }
 
+impl<T, E> Once<Result<T, E>> {
+    /// Out with what went wrong.
+    pub fn transpose(self) -> Result<Once<T>, E> {
+        Ok(match self {
+            Once::Done(value) => Once::Done(value?),
+            Once::Replay(object) => Once::Replay(object),
+            Once::Mismatch => Once::Mismatch,
+        })
+    }
+}
+
 const ONCE: &str = "SELECT headwater.once($1, $2, $3, $4)";
 
 /// A connection configuration from a URL, with [`SESSION`] as start-up options.

@@ -427,22 +427,22 @@ impl Unscoped {
         Ok(next.map(Timestamp))
     }
 
-    /// Endpoints of webhooks that something is to be sent to now, so many at most; behind one of them, or from the first.
+    /// Endpoints of webhooks that something is to be sent to now, so many at most: in the order of their tenants' ids, from the tenant
+    /// behind this one on and around.
     pub async fn webhooks_due(
         &self,
-        behind: Option<(TenantId, WebhookEndpointId)>,
+        behind: Option<TenantId>,
         at_most: i32,
     ) -> Result<Vec<(TenantId, WebhookEndpointId)>, StoreError> {
-        let sql = "SELECT tenant_id, endpoint_id FROM headwater.webhooks_due($1, $2, $3)";
-        let (tenant, endpoint) = behind.map(|(tenant, endpoint)| (tenant.uuid(), endpoint.uuid())).unzip();
+        let sql = "SELECT tenant_id, endpoint_id FROM headwater.webhooks_due($1, $2)";
         let due = |row: &Row| Ok((TenantId::from_uuid(row.try_get(0)?), WebhookEndpointId::from_uuid(row.try_get(1)?)));
-        self.call(sql, &[&at_most, &tenant, &endpoint]).await?.iter().map(due).collect()
+        self.call(sql, &[&at_most, &behind.map(TenantId::uuid)]).await?.iter().map(due).collect()
     }
 
-    /// When something is to be sent to one of them next.
-    pub async fn webhooks_next(&self) -> Result<Option<Timestamp>, StoreError> {
-        let next: Option<jiff::Timestamp> = self.one("SELECT headwater.webhooks_next()", &[]).await?;
-        Ok(next.map(Timestamp))
+    /// In how long something is to be sent to one of them next, by the database's clock; below zero: it is late.
+    pub async fn webhooks_next_ms(&self) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT ceil(extract(epoch FROM headwater.webhooks_next() - clock_timestamp()) * 1000)::bigint";
+        self.one(sql, &[]).await
     }
 
     /// Forgets what was sent to them, or given up, a month ago; returns how many.
@@ -620,5 +620,10 @@ impl Unscoped {
     /// The newest migration that has run.
     pub async fn schema_version(&self) -> Result<i64, StoreError> {
         self.one("SELECT headwater.schema_version()", &[]).await
+    }
+
+    /// The oldest build that the schema still serves, by the version that it knows.
+    pub async fn schema_serves(&self) -> Result<i64, StoreError> {
+        self.one("SELECT headwater.schema_serves()", &[]).await
     }
 }

@@ -191,7 +191,7 @@ impl Vault {
         Ok((secret, sealed))
     }
 
-    /// What an endpoint's deliveries are signed with now: one secret, or the one before it too.
+    /// What an endpoint's deliveries are signed with now: one secret, and those before it that still sign along.
     ///
     /// # Errors
     /// As said at [`VaultError`].
@@ -203,8 +203,8 @@ impl Vault {
         let storage = self.store.scoped(Scope { tenant, user: None });
         let found = storage.webhook_signing(endpoint).await?.ok_or(VaultError::NotFound)?;
         let (key, label) = (self.unwrap(tenant, &found.wrapped)?, signing_label(tenant, endpoint));
-        let both = std::iter::once(found.secret).chain(found.old_secret);
-        both.map(|sealed| open(&key, &label, &sealed)?.try_into().map(SigningSecret).map_err(|_| VaultError::Sealed))
+        let all = std::iter::once(found.secret).chain(found.old_secrets);
+        all.map(|sealed| open(&key, &label, &sealed)?.try_into().map(SigningSecret).map_err(|_| VaultError::Sealed))
             .collect()
     }
 

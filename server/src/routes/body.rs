@@ -9,8 +9,8 @@ use headwater_store::pool::Idempotency;
 use headwater_store::unscoped::OperatorOnce;
 use http::request::Parts;
 use http::{HeaderMap, Method};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -20,6 +20,11 @@ use crate::error::ApiError;
 use crate::http::idempotency::{fingerprint, idempotency_key};
 use crate::http::json::{self, ApiJson, Canonical};
 use crate::wiring::AppState;
+
+/// A body that says nothing.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoParams {}
 
 /// A request's body with what identifies the request.
 pub struct ApiBody {

@@ -21,7 +21,7 @@ use headwater_stream::{Cursor, Opened, ReaderParams, Room, view};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
-use super::body::ApiBody;
+use super::body::{ApiBody, NoParams};
 use super::lists::{ListQuery, list, words};
 use super::plans::check_models;
 use super::streams::AnswerTo;
@@ -694,11 +694,6 @@ pub async fn cancel_live(
     }
     Ok(())
 }
-
-/// A body that says nothing.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoParams {}
 
 /// Makes a ticket: a key to this run's events that may stand in a URL. Stores nothing until it is used.
 #[utoipa::path(post, path = "/v1/runs/{run}/tickets", tag = "runs", params(("run" = String, Path)),

@@ -187,6 +187,9 @@ async fn an_answer_is_read_no_further_than_its_bounds() {
     .await;
     let slow = Ask { timeout: Duration::from_millis(300), ..ask(&format!("http://{drip}/")) };
     assert!(matches!(guard.call(slow).await, Err(GuardError::TimedOut(_))));
+    // Where how it went is all that matters, that was said at once.
+    let slow = Ask { timeout: Duration::from_millis(300), ..ask(&format!("http://{drip}/")) };
+    assert_eq!(guard.status(slow).await.expect("answers"), 200);
     let (silent, _) = server(|socket| async move {
         let _held = socket;
         std::future::pending::<()>().await;
@@ -194,6 +197,8 @@ async fn an_answer_is_read_no_further_than_its_bounds() {
     .await;
     let never = Ask { timeout: Duration::from_millis(300), ..ask(&format!("http://{silent}/")) };
     assert!(matches!(guard.call(never).await, Err(GuardError::TimedOut(_))));
+    let never = Ask { timeout: Duration::from_millis(300), ..ask(&format!("http://{silent}/")) };
+    assert!(matches!(guard.status(never).await, Err(GuardError::TimedOut(_))));
     let heads = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x-a: b\r\n".repeat(5000));
     let (heads, _) = text(heads.leak()).await;
     assert!(matches!(

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::agents::between;
-use crate::{BudgetId, Money, Problem, Timestamp};
+use crate::{BudgetId, Money, Problem, Timestamp, UserId};
 
 /// Budgets of one tenant, those of its operator included.
 pub const MAX_BUDGETS: i64 = 1000;
@@ -99,6 +99,8 @@ pub struct Budget {
     pub limit: Money,
     /// From which part of the limit on runs are told, in percent.
     pub warn_at_percent: i32,
+    /// Whose counter the amounts are, where every user has one.
+    pub user: Option<UserId>,
     /// What was spent in this window. `null` for `each_user`, unless `?user=` asks for one.
     pub spent: Option<Money>,
     /// What is set aside for calls that are under way.

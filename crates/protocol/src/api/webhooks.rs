@@ -66,16 +66,17 @@ events! {
     RunFailed = "run.failed" needs "runs:read",
     /// A run was cancelled. `data`: the run.
     RunCancelled = "run.cancelled" needs "runs:read",
-    /// A run waits for an approval, an answer or money. `data`: the run.
+    /// A run waits: for an approval, an answer, another run or money. `data`: the run.
     RunSuspended = "run.suspended" needs "runs:read",
     /// Somebody is asked. `data`: the approval.
     ApprovalRequested = "approval.requested" needs "approvals:read",
     /// It was decided, or it is too late. `data`: the approval.
     ApprovalResolved = "approval.resolved" needs "approvals:read",
-    /// So much of a budget is spent that it warns: once each time that is reached. `data`: the budget.
+    /// So much of a budget is spent that it warns: once in each window and for each such amount. `data`: the budget, with its `user` where
+    /// every user has a counter of their own. Sent late, it shows the window of then; `created_at` says which it was.
     BudgetWarning = "budget.warning" needs "budgets:read",
-    /// A budget is spent, or has refused a call because too little of it is left: once in each window and for each limit. `data`:
-    /// the budget.
+    /// A budget is spent, or has refused a call because too little of it is left: once in each window and for each limit; a
+    /// second time where the refused call wanted much, and the budget is really spent later. `data`: as before.
     BudgetExhausted = "budget.exhausted" needs "budgets:read",
     /// Somebody tries the endpoint. `data`: the endpoint.
     WebhookTest = "webhook.test" needs "webhooks:read",

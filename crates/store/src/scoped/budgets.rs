@@ -216,8 +216,8 @@ fn resets_at(window: BudgetWindow) -> Option<Timestamp> {
     Some(Timestamp(next.ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()))
 }
 
-/// `of_user`: whether the counter beside it is one user's, where every user has one.
-fn budget(row: &Row, of_user: bool) -> Result<StoredBudget, StoreError> {
+/// `of_user`: whose counter stands beside it, where every user has one.
+fn budget(row: &Row, of_user: Option<UserId>) -> Result<StoredBudget, StoreError> {
     let scope = scope(row.try_get("scope")?, row.try_get("scope_id")?);
     let window: BudgetWindow = word(row, "per")?;
     let limit: i64 = row.try_get("limit_nano_usd")?;
@@ -230,7 +230,8 @@ fn budget(row: &Row, of_user: bool) -> Result<StoredBudget, StoreError> {
     } else {
         BudgetStatus::Ok
     };
-    let shown = of_user || scope.r#type != BudgetScopeType::EachUser;
+    let user = of_user.filter(|_| scope.r#type == BudgetScopeType::EachUser);
+    let shown = user.is_some() || scope.r#type != BudgetScopeType::EachUser;
     let money = |nano: i64| shown.then_some(Money(nano));
     Ok(StoredBudget {
         budget: Budget {
@@ -243,6 +244,7 @@ fn budget(row: &Row, of_user: bool) -> Result<StoredBudget, StoreError> {
             limit: Money(limit),
             of_plan: row.try_get("of_plan")?,
             warn_at_percent,
+            user,
             spent: money(spent),
             reserved: money(reserved),
             remaining: money(limit.saturating_sub(spent)),
@@ -297,11 +299,8 @@ impl UserScopedStorage {
             &at.0,
             &MAX_BUDGETS,
         ];
-        Ok(match self.store.query_once(self.scope, idempotency, &id.to_string(), sql, values).await? {
-            Once::Done(rows) => Once::Done(rows.first().map(|row| budget(row, false)).transpose()?),
-            Once::Replay(object) => Once::Replay(object),
-            Once::Mismatch => Once::Mismatch,
-        })
+        let made = self.store.query_once(self.scope, idempotency, &id.to_string(), sql, values).await?;
+        made.map(|rows| rows.first().map(|row| budget(row, None)).transpose()).transpose()
     }
 
     /// A page of budgets; of those that cover a user's calls as that user's, if one is given.
@@ -312,14 +311,14 @@ impl UserScopedStorage {
              ORDER BY {order} LIMIT $3"
         );
         let rows = self.query(&sql, &[&user.map(UserId::uuid), &page.after, &(page.limit + 1)]).await?;
-        rows.iter().map(|row| budget(row, user.is_some())).collect()
+        rows.iter().map(|row| budget(row, user)).collect()
     }
 
     /// One budget, with the counter of this user where every user has one.
     pub async fn budget_get(&self, id: BudgetId, user: Option<UserId>) -> Result<Option<StoredBudget>, StoreError> {
         let sql = format!("{SELECT} WHERE b.budget_id = $2");
         let rows = self.query(&sql, &[&user.map(UserId::uuid), &id.uuid()]).await?;
-        rows.first().map(|row| budget(row, user.is_some())).transpose()
+        rows.first().map(|row| budget(row, user)).transpose()
     }
 
     /// Changes a budget of this owner, and wakes the runs that wait for it.
@@ -385,7 +384,7 @@ impl UserScopedStorage {
                  AND NOT ($3 AND b.owner = 'operator') ORDER BY b.budget_id"
         );
         let rows = self.query(&sql, &[&Some(user.uuid()), &agent.uuid(), &own_key]).await?;
-        rows.iter().map(|row| budget(row, true).map(|stored| stored.budget)).collect()
+        rows.iter().map(|row| budget(row, Some(user)).map(|stored| stored.budget)).collect()
     }
 
     /// Whether any call of the tenant may fall under a budget.

@@ -121,11 +121,7 @@ impl UserScopedStorage {
             &MAX_SCHEDULES,
         ];
         let made = self.store.query_once(self.scope, idempotency, &object, &sql, values).await?;
-        Ok(match made {
-            Once::Done(rows) => Once::Done(rows.first().map(schedule).transpose()?),
-            Once::Replay(object) => Once::Replay(object),
-            Once::Mismatch => Once::Mismatch,
-        })
+        made.map(|rows| rows.first().map(schedule).transpose()).transpose()
     }
 
     /// One schedule.

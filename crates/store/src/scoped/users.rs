@@ -73,11 +73,7 @@ impl UserScopedStorage {
                 ],
             )
             .await?;
-        Ok(match made {
-            Once::Done(rows) => Once::Done(user(&rows[0])?),
-            Once::Replay(object) => Once::Replay(object),
-            Once::Mismatch => Once::Mismatch,
-        })
+        made.map(|rows| user(&rows[0])).transpose()
     }
 
     /// The user with this external id, made if there is none.

@@ -15,6 +15,8 @@ use crate::connection::Params;
 use crate::pool::{Idempotency, Once};
 
 const ENDPOINT: &str = "endpoint_id, url, events, status, failing_since, description, metadata, created_at, updated_at";
+/// Secrets before the one that is signed with that sign along.
+const OLD_SECRETS: i64 = 3;
 const DELIVERY: &str =
     "delivery_id, event_id, type, status, attempts, response_status, error, next_attempt_at, created_at";
 
@@ -25,8 +27,8 @@ pub struct SealedSigning {
     pub wrapped: Vec<u8>,
     /// What is signed with.
     pub secret: Vec<u8>,
-    /// What signs along for a while.
-    pub old_secret: Option<Vec<u8>>,
+    /// What signs along for a while, the latest first.
+    pub old_secrets: Vec<Vec<u8>>,
 }
 
 /// A delivery that is about to be tried.
@@ -38,8 +40,8 @@ pub struct Attempt {
     pub attempts: i32,
     /// The event.
     pub event: EventId,
-    /// What has happened.
-    pub kind: WebhookEventType,
+    /// What has happened. `None`: something that this build does not know; a newer one does.
+    pub kind: Option<WebhookEventType>,
     /// When.
     pub happened_at: Timestamp,
     /// What it is about.
@@ -122,7 +124,7 @@ fn attempt(row: &Row) -> Result<Attempt, StoreError> {
         delivery: DeliveryId::from_uuid(row.try_get("delivery_id")?),
         attempts: row.try_get("attempts")?,
         event: EventId::from_uuid(row.try_get("event_id")?),
-        kind: word(row, "type")?,
+        kind: word(row, "type").ok(),
         happened_at: time(row, "happened_at")?,
         about: match (id("approval_id")?, id("run_id")?, id("budget_id")?) {
             (Some(approval), _, _) => About::Approval(ApprovalId::from_uuid(approval)),
@@ -174,11 +176,8 @@ impl UserScopedStorage {
         let metadata = Json(params.metadata.clone().unwrap_or_default());
         let values: Params<'_> =
             &[&uuid, &params.url, &events, &params.description, &secret, &metadata, &at.0, &MAX_WEBHOOK_ENDPOINTS];
-        Ok(match self.store.query_once(self.scope, idempotency, &object, &sql, values).await? {
-            Once::Done(rows) => Once::Done(rows.first().map(endpoint).transpose()?),
-            Once::Replay(object) => Once::Replay(object),
-            Once::Mismatch => Once::Mismatch,
-        })
+        let made = self.store.query_once(self.scope, idempotency, &object, &sql, values).await?;
+        made.map(|rows| rows.first().map(endpoint).transpose()).transpose()
     }
 
     /// One endpoint.
@@ -208,7 +207,8 @@ impl UserScopedStorage {
     ) -> Result<Option<WebhookEndpoint>, StoreError> {
         let sql = format!(
             "UPDATE headwater.webhook_endpoints SET url = $2, events = $3, status = $4, description = $5, metadata = $6, updated_at = $7,
-                    failing_since = CASE WHEN status = $4 AND url = $2 THEN failing_since END
+                    failing_since = CASE WHEN status = $4 AND url = $2 THEN failing_since END,
+                    not_before = CASE WHEN status = $4 AND url = $2 THEN not_before END
              WHERE endpoint_id = $1 AND date_trunc('milliseconds', updated_at) = $8 RETURNING {ENDPOINT}"
         );
         let metadata = Json(params.metadata.clone().unwrap_or_default());
@@ -217,7 +217,8 @@ impl UserScopedStorage {
         self.query(&sql, values).await?.first().map(endpoint).transpose()
     }
 
-    /// Gives an endpoint another secret; the one before signs along for so long. `None`: there is no such endpoint.
+    /// Gives an endpoint another secret; the ones before sign along for so long each, the last [`OLD_SECRETS`] of them. `None`: there is
+    /// no such endpoint.
     pub async fn webhook_rotate(
         &self,
         id: WebhookEndpointId,
@@ -227,16 +228,16 @@ impl UserScopedStorage {
         idempotency: Option<&Idempotency>,
     ) -> Result<Once<Option<WebhookEndpoint>>, StoreError> {
         let sql = format!(
-            "UPDATE headwater.webhook_endpoints SET secret = $2, old_secret = secret,
-                    old_secret_until = clock_timestamp() + $3::bigint * interval '1 millisecond', updated_at = $4
+            "UPDATE headwater.webhook_endpoints w SET secret = $2, updated_at = $4, (old_secrets, old_secrets_until) = (
+                 SELECT array_agg(o.secret ORDER BY o.until DESC), array_agg(o.until ORDER BY o.until DESC) FROM (
+                     SELECT w.secret, clock_timestamp() + $3::bigint * interval '1 millisecond' AS until
+                     UNION ALL SELECT * FROM unnest(w.old_secrets, w.old_secrets_until) AS s (secret, until) WHERE s.until > clock_timestamp()
+                     ORDER BY until DESC LIMIT $5) o)
              WHERE endpoint_id = $1 RETURNING {ENDPOINT}"
         );
-        let values: Params<'_> = &[&id.uuid(), &secret, &along_ms, &at.0];
-        Ok(match self.store.query_once(self.scope, idempotency, &id.to_string(), &sql, values).await? {
-            Once::Done(rows) => Once::Done(rows.first().map(endpoint).transpose()?),
-            Once::Replay(object) => Once::Replay(object),
-            Once::Mismatch => Once::Mismatch,
-        })
+        let values: Params<'_> = &[&id.uuid(), &secret, &along_ms, &at.0, &OLD_SECRETS];
+        let made = self.store.query_once(self.scope, idempotency, &id.to_string(), &sql, values).await?;
+        made.map(|rows| rows.first().map(endpoint).transpose()).transpose()
     }
 
     /// Removes an endpoint; what was to be sent to it is not. Whether there was one.
@@ -247,7 +248,9 @@ impl UserScopedStorage {
 
     /// What an endpoint's deliveries are signed with. `None`: there is no such endpoint.
     pub async fn webhook_signing(&self, id: WebhookEndpointId) -> Result<Option<SealedSigning>, StoreError> {
-        let sql = "SELECT k.wrapped, w.secret, CASE WHEN w.old_secret_until > clock_timestamp() THEN w.old_secret END AS old_secret
+        let sql = "SELECT k.wrapped, w.secret, ARRAY(
+                       SELECT s.secret FROM unnest(w.old_secrets, w.old_secrets_until) AS s (secret, until)
+                       WHERE s.until > clock_timestamp() ORDER BY s.until DESC) AS old_secrets
                    FROM headwater.webhook_endpoints w JOIN headwater.tenant_keys k ON k.tenant_id = w.tenant_id
                    WHERE w.endpoint_id = $1";
         let rows = self.query(sql, &[&id.uuid()]).await?;
@@ -255,13 +258,13 @@ impl UserScopedStorage {
             Ok(SealedSigning {
                 wrapped: row.try_get("wrapped")?,
                 secret: row.try_get("secret")?,
-                old_secret: row.try_get("old_secret")?,
+                old_secrets: row.try_get("old_secrets")?,
             })
         };
         rows.first().map(sealed).transpose()
     }
 
-    /// Has an endpoint told that somebody tries it.
+    /// Has an endpoint told that somebody tries it: at once, also if it is left alone because it fails.
     pub async fn webhook_test(
         &self,
         id: WebhookEndpointId,
@@ -269,7 +272,9 @@ impl UserScopedStorage {
         idempotency: Option<&Idempotency>,
     ) -> Result<Once<Option<WebhookDelivery>>, StoreError> {
         let sql = format!(
-            "INSERT INTO headwater.webhook_deliveries (tenant_id, delivery_id, endpoint_id, event_id, type, next_attempt_at, happened_at, created_at)
+            "WITH tried AS (
+                 UPDATE headwater.webhook_endpoints SET not_before = NULL WHERE endpoint_id = $1 AND not_before IS NOT NULL)
+             INSERT INTO headwater.webhook_deliveries (tenant_id, delivery_id, endpoint_id, event_id, type, next_attempt_at, happened_at, created_at)
              SELECT headwater.tenant_id(), $2, $1, $3, 'webhook.test', clock_timestamp(), clock_timestamp(), clock_timestamp()
              WHERE EXISTS (SELECT 1 FROM headwater.webhook_endpoints WHERE endpoint_id = $1) RETURNING {DELIVERY}"
         );
@@ -302,14 +307,9 @@ impl UserScopedStorage {
         new: DeliveryId,
         idempotency: Option<&Idempotency>,
     ) -> Result<Once<Option<WebhookDelivery>>, StoreError> {
-        Ok(match self.store.query_once(self.scope, idempotency, &new.to_string(), sql, values).await? {
-            Once::Done(rows) => {
-                self.store.ring();
-                Once::Done(rows.first().map(delivery).transpose()?)
-            }
-            Once::Replay(object) => Once::Replay(object),
-            Once::Mismatch => Once::Mismatch,
-        })
+        let made = self.store.query_once(self.scope, idempotency, &new.to_string(), sql, values).await?;
+        self.store.ring();
+        made.map(|rows| rows.first().map(delivery).transpose()).transpose()
     }
 
     /// One delivery of an endpoint.
@@ -331,16 +331,25 @@ impl UserScopedStorage {
         page: Page,
     ) -> Result<Vec<WebhookDelivery>, StoreError> {
         let (after, order) = page.order("delivery_id");
+        // Said outright, for the index of what was not taken: most was.
+        let all = of.is_none_or(|of| of.iter().any(|of| of == progress(DeliveryStatus::Delivered)));
+        let not_taken = if all { "" } else { "AND status <> 'delivered'" };
         let sql = format!(
             "SELECT {DELIVERY} FROM headwater.webhook_deliveries
              WHERE endpoint_id = $1 AND ($2::text[] IS NULL OR status = ANY ($2)) AND ($3::uuid IS NULL OR {after} $3)
-             ORDER BY {order} LIMIT $4"
+               {not_taken} AND type = ANY ($5) ORDER BY {order} LIMIT $4"
         );
-        self.query(&sql, &[&endpoint.uuid(), &of, &page.after, &page.limit]).await?.iter().map(delivery).collect()
+        // What a newer release has written is shown by that one.
+        let known = words(WebhookEventType::ALL);
+        self.query(&sql, &[&endpoint.uuid(), &of, &page.after, &page.limit, &known])
+            .await?
+            .iter()
+            .map(delivery)
+            .collect()
     }
 
     /// Takes deliveries that are due, so many at most, for so long: whoever has not reported back by then has died with them.
-    /// `tests`: none but those with which somebody tries the endpoint.
+    /// `tests`: those with which somebody tries the endpoint, and no others.
     pub async fn deliveries_claim(
         &self,
         endpoint: WebhookEndpointId,
@@ -348,36 +357,41 @@ impl UserScopedStorage {
         hold_ms: i64,
         tests: bool,
     ) -> Result<Vec<Attempt>, StoreError> {
-        let sql = "UPDATE headwater.webhook_deliveries d
-                   SET attempts = d.attempts + 1, next_attempt_at = clock_timestamp() + $3::bigint * interval '1 millisecond'
-                   WHERE d.delivery_id IN (
-                       SELECT o.delivery_id FROM headwater.webhook_deliveries o
-                       WHERE o.endpoint_id = $1 AND o.next_attempt_at <= clock_timestamp()
-                         AND (o.type = 'webhook.test' OR NOT $4::bool)
-                       ORDER BY o.next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-                   RETURNING delivery_id, attempts, event_id, type, run_id, approval_id, budget_id, holder, happened_at";
-        self.query(sql, &[&endpoint.uuid(), &at_most, &hold_ms, &tests]).await?.iter().map(attempt).collect()
+        let which = if tests { "o.type = 'webhook.test'" } else { "true" };
+        let sql = format!(
+            "WITH due AS MATERIALIZED (
+                 SELECT o.tenant_id, o.delivery_id FROM headwater.webhook_deliveries o
+                 WHERE o.endpoint_id = $1 AND o.next_attempt_at <= clock_timestamp() AND {which}
+                 ORDER BY o.next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+             UPDATE headwater.webhook_deliveries d
+             SET attempts = d.attempts + 1, next_attempt_at = clock_timestamp() + $3::bigint * interval '1 millisecond'
+             FROM due WHERE d.tenant_id = due.tenant_id AND d.delivery_id = due.delivery_id
+             RETURNING d.delivery_id, attempts, event_id, type, run_id, approval_id, budget_id, holder, happened_at"
+        );
+        self.query(&sql, &[&endpoint.uuid(), &at_most, &hold_ms]).await?.iter().map(attempt).collect()
     }
 
     /// Gives up what is due for an endpoint that is told nothing, so many at most; what somebody tries it with is sent. How many.
     pub async fn deliveries_give_up(&self, endpoint: WebhookEndpointId, at_most: i64) -> Result<usize, StoreError> {
-        let sql = "UPDATE headwater.webhook_deliveries d
-                   SET status = 'failed', next_attempt_at = NULL, ended_at = clock_timestamp(), error = 'the endpoint is disabled'
-                   WHERE d.delivery_id IN (
-                       SELECT o.delivery_id FROM headwater.webhook_deliveries o
+        let sql = "WITH due AS MATERIALIZED (
+                       SELECT o.tenant_id, o.delivery_id FROM headwater.webhook_deliveries o
                        WHERE o.endpoint_id = $1 AND o.next_attempt_at <= clock_timestamp() AND o.type <> 'webhook.test'
                        ORDER BY o.next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-                   RETURNING delivery_id";
+                   UPDATE headwater.webhook_deliveries d
+                   SET status = 'failed', next_attempt_at = NULL, ended_at = clock_timestamp(), error = 'the endpoint is disabled'
+                   FROM due WHERE d.tenant_id = due.tenant_id AND d.delivery_id = due.delivery_id
+                   RETURNING d.delivery_id";
         Ok(self.query(sql, &[&endpoint.uuid(), &at_most]).await?.len())
     }
 
     /// Forgets what was to be sent, or was, to an endpoint that is not there any more, so many at most. How many.
     pub async fn deliveries_forget(&self, endpoint: WebhookEndpointId, at_most: i64) -> Result<usize, StoreError> {
-        let sql = "DELETE FROM headwater.webhook_deliveries d
-                   WHERE d.delivery_id IN (
-                       SELECT o.delivery_id FROM headwater.webhook_deliveries o WHERE o.endpoint_id = $1 LIMIT $2
+        let sql = "WITH gone AS MATERIALIZED (
+                       SELECT o.tenant_id, o.delivery_id FROM headwater.webhook_deliveries o WHERE o.endpoint_id = $1 LIMIT $2
                        FOR UPDATE SKIP LOCKED)
-                   RETURNING delivery_id";
+                   DELETE FROM headwater.webhook_deliveries d USING gone
+                   WHERE d.tenant_id = gone.tenant_id AND d.delivery_id = gone.delivery_id
+                   RETURNING d.delivery_id";
         Ok(self.query(sql, &[&endpoint.uuid(), &at_most]).await?.len())
     }
 
@@ -394,23 +408,33 @@ impl UserScopedStorage {
         Ok(())
     }
 
-    /// Notes whether an endpoint takes anything. One that has taken nothing for so long, or is gone, is disabled.
+    /// Notes whether an endpoint takes anything, as it was when that was seen: an answer of its URL before says nothing of it. One that
+    /// takes nothing is left alone for a while, an eighth of the time since it began to fail, 5 s to a minute. One that has taken
+    /// nothing for `patience_ms`, or is gone, is disabled; where nothing was sent for a day, that time begins anew.
     pub async fn webhook_reached(
         &self,
-        id: WebhookEndpointId,
+        endpoint: &WebhookEndpoint,
         reached: Reached,
         patience_ms: i64,
     ) -> Result<(), StoreError> {
+        let (id, url, was) = (endpoint.id.uuid(), &endpoint.url, status(endpoint.status));
         if reached == Reached::Takes {
-            let sql = "UPDATE headwater.webhook_endpoints SET failing_since = NULL WHERE endpoint_id = $1";
-            self.query(sql, &[&id.uuid()]).await?;
+            let sql = "UPDATE headwater.webhook_endpoints SET failing_since = NULL, not_before = NULL
+                       WHERE endpoint_id = $1 AND url = $2 AND failing_since IS NOT NULL";
+            self.query(sql, &[&id, url]).await?;
             return Ok(());
         }
-        let sql = "UPDATE headwater.webhook_endpoints SET failing_since = coalesce(failing_since, clock_timestamp()),
-                          status = CASE WHEN $2::bool OR failing_since < clock_timestamp() - $3::bigint * interval '1 millisecond' THEN 'disabled'
+        let sql = "WITH seen AS (
+                       SELECT clock_timestamp() AS now, CASE WHEN not_before > clock_timestamp() - interval '1 day'
+                              THEN failing_since END AS failing_since
+                       FROM headwater.webhook_endpoints WHERE endpoint_id = $1)
+                   UPDATE headwater.webhook_endpoints e SET failing_since = coalesce(seen.failing_since, seen.now),
+                          not_before = seen.now + least(interval '1 minute', greatest(interval '5 seconds',
+                              (seen.now - coalesce(seen.failing_since, seen.now)) / 8)),
+                          status = CASE WHEN $4::bool OR seen.failing_since < seen.now - $5::bigint * interval '1 millisecond' THEN 'disabled'
                                         ELSE status END
-                   WHERE endpoint_id = $1";
-        self.query(sql, &[&id.uuid(), &(reached == Reached::Gone), &patience_ms]).await?;
+                   FROM seen WHERE endpoint_id = $1 AND url = $2 AND status = $3";
+        self.query(sql, &[&id, url, &was, &(reached == Reached::Gone), &patience_ms]).await?;
         Ok(())
     }
 

@@ -15,3 +15,4 @@ mod simulation;
 mod sub_runs;
 mod support;
 mod wall;
+mod webhooks;

@@ -53,8 +53,9 @@ fn is_signed(request: &ToolRequest, secret: &str) -> bool {
 async fn passed(site: &Site, endpoint: &str) {
     let sql = format!(
         "UPDATE headwater.webhook_deliveries SET next_attempt_at = clock_timestamp() - interval '1 second'
-         WHERE next_attempt_at IS NOT NULL AND endpoint_id = '{}'",
-        endpoint.trim_start_matches("whk_")
+         WHERE next_attempt_at IS NOT NULL AND endpoint_id = '{endpoint}';
+         UPDATE headwater.webhook_endpoints SET not_before = NULL WHERE endpoint_id = '{endpoint}'",
+        endpoint = endpoint.trim_start_matches("whk_")
     );
     site.database.admin().await.execute(&sql).await.expect("time passes");
 }
@@ -123,6 +124,11 @@ async fn whoever_asks_is_told_what_happens_and_can_check_who_says_so() {
     told(&server, "webhook.test").await;
     let test = server.requests().pop().expect("it came");
     assert!(newer != secret && is_signed(&test, newer) && is_signed(&test, &secret));
+    let body = json!({"surprise": true});
+    for act in ["test", "rotate_secret"] {
+        let path = format!("/v1/webhook_endpoints/{}/{act}", id(&made));
+        tenant.api.post(&path, body.clone()).await.blames(422, "unknown_field", "/surprise");
+    }
     assert_eq!(test.json()["data"]["secret"], Value::Null);
     let shown = tenant.api.get(&format!("/v1/webhook_endpoints/{}", id(&made))).await.ok(200);
     assert_eq!((&shown["secret"], &shown["failing_since"]), (&Value::Null, &Value::Null));
@@ -160,8 +166,9 @@ async fn what_fails_is_sent_again_by_whoever_lives() {
     let shown = tenant.api.get(&format!("/v1/webhook_endpoints/{made}")).await.ok(200);
     assert!(shown["failing_since"].is_string(), "{shown}");
     // Who wakes a sleeping server is told when.
-    let ahead =
-        "SELECT must_at = (SELECT min(next_attempt_at) FROM headwater.webhook_deliveries) FROM headwater.work_ahead()";
+    let ahead = "SELECT must_at = (SELECT greatest(d.next_attempt_at, e.not_before)
+                     FROM headwater.webhook_deliveries d JOIN headwater.webhook_endpoints e USING (endpoint_id)
+                     WHERE d.next_attempt_at IS NOT NULL) FROM headwater.work_ahead()";
     assert_eq!(site.database.admin().await.value(ahead).await.expect("asks").as_deref(), Some("t"));
 
     passed(&site, &made).await;
@@ -265,6 +272,7 @@ async fn a_budget_that_is_reached_is_told_once() {
         (&json!(budget), &json!(405_000)),
         "as alice's counter is"
     );
+    assert_eq!(warned["data"]["user"], json!(alice.id), "and it says so");
     // Too little is left for another: nobody may have spent the last of it for the budget to be used up.
     for _ in 0..2 {
         let refused = alice.key.post("/v1/runs", json!({"agent": "assistant", "input": "Go."})).await;
@@ -300,6 +308,14 @@ async fn nobody_is_told_what_it_may_not_read_nor_sent_where_it_may_not_reach() {
     let budgets = id(&few.post("/v1/webhook_endpoints", made(json!(["budget.warning"]), &server.url)).await.ok(201));
     let path = format!("/v1/webhook_endpoints/{budgets}");
     few.patch(&path, json!({"events": ["budget.warning", "approval.requested"]})).await.problem(403, "forbidden");
+    // Who may not read runs may not speak of them in our name either, nor have them sent elsewhere; but can switch off what is amiss.
+    let of_runs = id(&tenant.api.post("/v1/webhook_endpoints", made(json!(["run.failed"]), &server.url)).await.ok(201));
+    let of_runs = format!("/v1/webhook_endpoints/{of_runs}");
+    few.post(&format!("{of_runs}/rotate_secret"), json!({})).await.problem(403, "forbidden");
+    few.patch(&of_runs, json!({"url": format!("{}/elsewhere", server.url)})).await.problem(403, "forbidden");
+    assert_eq!(few.patch(&of_runs, json!({"status": "disabled"})).await.ok(200)["status"], "disabled");
+    few.patch(&of_runs, json!({"status": "enabled"})).await.problem(403, "forbidden");
+    assert_eq!(few.delete(&of_runs).await.status, 204);
     for (events, url, param) in [
         (json!([]), &*server.url, "/events"),
         (json!(["run.completed", "run.completed"]), &server.url, "/events/1"),
@@ -381,4 +397,109 @@ async fn a_tenant_whose_endpoints_hang_holds_up_nobody_else() {
     told(&server, "run.completed").await;
     assert!(hanging.requests().len() <= 16, "four endpoints at a time, and four deliveries to each");
     hold.store(false, Ordering::SeqCst);
+}
+
+#[tokio::test]
+async fn a_budget_tells_of_its_end_whatever_was_refused_before_and_of_a_warning_that_comes_later() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let server = receiver();
+    endpoint(&tenant, &server.url, &["budget.warning", "budget.exhausted"]).await;
+    // A call costs 202,500, whatever was set aside for it: see the tests of budgets.
+    let lane = Lane::always(Reply::text("Some words.").usage(10, 100));
+    let config = json!({"model": "openai/gpt-5-mini", "instructions": lane.mark(), "max_output_tokens": 50, "on_budget": "fail"});
+    assert!(tenant.api.put("/v1/agents/assistant", config).await.status < 300);
+    let go = async |words: &str| alice.key.post("/v1/runs", json!({"agent": "assistant", "input": words})).await;
+    let large = json!({"scope": {"type": "tenant"}, "window": "total", "limit": {"nano_usd": 10_000_000}, "warn_at_percent": 80});
+    let large = id(&tenant.api.post("/v1/budgets", large).await.ok(201));
+    let small =
+        json!({"scope": {"type": "tenant"}, "window": "total", "limit": {"nano_usd": 200_000}, "warn_at_percent": 99});
+    let small = id(&tenant.api.post("/v1/budgets", small).await.ok(201));
+    // Nothing is spent, and one call wants more than there is: twice, and told once.
+    for _ in 0..2 {
+        let refused = go(&"word ".repeat(3000)).await;
+        if refused.status == 201 {
+            assert_eq!(alice.key.ended(&id(&refused.json())).await["status"], "failed");
+        }
+    }
+    let refused = told(&server, "budget.exhausted").await;
+    assert_eq!((&refused["data"]["id"], &refused["data"]["spent"]["nano_usd"]), (&json!(small), &json!(0)));
+    alice.key.ended(&id(&go("Go.").await.ok(201))).await;
+    let spent =
+        eventually("and then it is spent", || async { heard(&server, "budget.exhausted").into_iter().nth(1) }).await;
+    assert_eq!((&spent["data"]["id"], &spent["data"]["spent"]["nano_usd"]), (&json!(small), &json!(202_500)));
+    // Another bound that is passed already is told of with the next that is spent.
+    tenant.api.delete(&format!("/v1/budgets/{small}")).await;
+    tenant.api.patch(&format!("/v1/budgets/{large}"), json!({"warn_at_percent": 1})).await.ok(200);
+    alice.key.ended(&id(&go("Go.").await.ok(201))).await;
+    assert_eq!(told(&server, "budget.warning").await["data"]["id"], json!(large));
+    alice.key.ended(&id(&go("Go.").await.ok(201))).await;
+    assert_eq!((heard(&server, "budget.exhausted").len(), heard(&server, "budget.warning").len()), (2, 1));
+}
+
+/// So many tests that are due, as if somebody had asked for them.
+async fn many(site: &Site, endpoint: &str, kind: &str, count: usize) {
+    let sql = format!(
+        "INSERT INTO headwater.webhook_deliveries (tenant_id, delivery_id, endpoint_id, event_id, type, next_attempt_at, happened_at, created_at)
+         SELECT tenant_id, gen_random_uuid(), endpoint_id, gen_random_uuid(), '{kind}', now() - interval '1 minute', now(), now()
+         FROM headwater.webhook_endpoints, generate_series(1, {count}) WHERE endpoint_id = '{}'",
+        endpoint.trim_start_matches("whk_")
+    );
+    site.database.admin().await.execute(&sql).await.expect("they are due");
+}
+
+#[tokio::test]
+async fn all_endpoints_of_a_tenant_have_their_turn_however_much_is_due_for_some() {
+    const BACKLOG: usize = 300;
+    let site = Site::shared().await;
+    let tenant = site.tenant().await;
+    let servers: Vec<ToolServer> = (0..5).map(|_| receiver()).collect();
+    let mut endpoints = Vec::new();
+    for server in &servers {
+        endpoints.push(id(&endpoint(&tenant, &server.url, &["run.completed"]).await));
+    }
+    for busy in &endpoints[..4] {
+        many(&site, busy, "webhook.test", BACKLOG).await;
+    }
+    tenant.api.post(&format!("/v1/webhook_endpoints/{}/test", endpoints[4]), json!({})).await.ok(202);
+    servers[4].asked(1).await;
+    let left = servers[..4].iter().filter(|server| server.requests().len() < BACKLOG).count();
+    assert!(left > 0, "it came when all others were through");
+}
+
+#[tokio::test]
+async fn what_nobody_can_read_holds_up_nothing() {
+    let site = Site::shared().await;
+    let tenant = site.tenant().await;
+    let server = receiver();
+    let made = id(&endpoint(&tenant, &server.url, &["run.completed"]).await);
+    // As a newer release would have written it.
+    many(&site, &made, "run.exploded", 4).await;
+    many(&site, &made, "webhook.test", 1).await;
+    told(&server, "webhook.test").await;
+    let admin = site.database.admin().await;
+    let tried = format!(
+        "SELECT count(*) FROM headwater.webhook_deliveries WHERE endpoint_id = '{}' AND type = 'run.exploded' AND status = 'pending'
+             AND error = 'an event that this version does not know'",
+        made.trim_start_matches("whk_")
+    );
+    eventually("they are left for one that knows them", || async {
+        (admin.value(&tried).await.expect("counts").as_deref() == Some("4")).then_some(())
+    })
+    .await;
+    // One that was begun too often has killed whoever tried it.
+    many(&site, &made, "webhook.test", 1).await;
+    let begun = format!(
+        "UPDATE headwater.webhook_deliveries SET attempts = 20, next_attempt_at = now() WHERE endpoint_id = '{0}' AND type = 'run.exploded'",
+        made.trim_start_matches("whk_")
+    );
+    admin.execute(&begun).await.expect("begun again and again");
+    tenant.api.post(&format!("/v1/webhook_endpoints/{made}/test"), json!({})).await.ok(202);
+    let given_up = tried
+        .replace("'pending'", "'failed'")
+        .replace("an event that this version does not know", "it was begun again and again, and never came to an end");
+    eventually("and given up", || async {
+        (admin.value(&given_up).await.expect("counts").as_deref() == Some("4")).then_some(())
+    })
+    .await;
 }
