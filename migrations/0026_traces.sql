@@ -1,3 +1,3 @@
--- Traces: of a run that goes on, until when what has ended was told. See docs/adr/0028-traces.md.
-ALTER TABLE headwater.runs ADD COLUMN traced_until timestamptz;
-GRANT SELECT (traced_until), UPDATE (traced_until) ON headwater.runs TO @app@;
+-- Traces: of a run that goes on, which of its calls and approvals were told. See docs/adr/0028-traces.md.
+ALTER TABLE headwater.runs ADD COLUMN traced uuid[] NOT NULL DEFAULT '{}';
+GRANT SELECT (traced), UPDATE (traced) ON headwater.runs TO @app@;

@@ -1,10 +1,11 @@
 //! Quiet: a process that nobody needs sends nothing and holds no connection, so that its host can put it to sleep.
 //!
 //! Owns the way there and back, Active → Quiescing → Quiet → Active. Active: everything that goes on by itself runs
-//! ([`while_awake`](Quiet::while_awake)). Quiescing, when nothing was under way for a while: the door to the database is shut,
-//! what ticks is stopped, and if there is still nothing to do the process takes leave, lets go of its idle connections
-//! ([`sheds`](Quiet::sheds)) and closes those to the database. Quiet: no packet, no socket but the listener, no timer. Active
-//! again: somebody comes through the door, and whoever comes first opens it for all ([`Gate`]).
+//! ([`while_awake`](QuietParts::while_awake)). Quiescing, when nothing was under way for a while: what is left to say is said
+//! ([`before_quiet`](QuietParts::before_quiet)), the door to the database is shut, what ticks is stopped, and if there is still
+//! nothing to do the process takes leave, lets go of its idle connections ([`sheds`](QuietParts::sheds)) and closes those to the
+//! database. Quiet: no packet, no socket but the listener, no timer. Active again: somebody comes through the door, and whoever
+//! comes first opens it for all ([`Gate`]).
 //!
 //! Promises that nothing is lost on the way: what came in meanwhile waits at the door for a moment, and goes on. Whoever adds
 //! something that sends or ticks by itself registers it here; what reaches the database without being registered wakes the
@@ -37,6 +38,7 @@ pub(crate) struct QuietOptions {
 }
 
 type Ticks = Box<dyn Fn(CancellationToken) -> BoxFuture<'static, ()> + Send + Sync>;
+type Says = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 type Sheds = Box<dyn Fn() + Send + Sync>;
 type TakesLeave = Box<dyn Fn(Store) -> BoxFuture<'static, Result<i64, StoreError>> + Send + Sync>;
 type ComesBack = Box<dyn Fn(Store) -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync>;
@@ -50,6 +52,7 @@ struct Inner {
     gate: Arc<Gate>,
     store: Store,
     ticks: Vec<(&'static str, Ticks)>,
+    says: Vec<Says>,
     sheds: Vec<Sheds>,
     takes_leave: TakesLeave,
     comes_back: ComesBack,
@@ -70,6 +73,7 @@ pub(crate) struct QuietParts {
     pub(crate) store: Store,
     pub(crate) hang_up: HangUp,
     ticks: Vec<(&'static str, Ticks)>,
+    says: Vec<Says>,
     sheds: Vec<Sheds>,
 }
 
@@ -86,7 +90,7 @@ enum Stays {
 
 impl QuietParts {
     pub(crate) fn new(options: QuietOptions, store: Store, hang_up: HangUp) -> Self {
-        Self { options, store, hang_up, ticks: Vec::new(), sheds: Vec::new() }
+        Self { options, store, hang_up, ticks: Vec::new(), says: Vec::new(), sheds: Vec::new() }
     }
 
     /// Does this for as long as the process is awake, begun anew with each wake: until its token is cancelled. May be dropped
@@ -99,6 +103,14 @@ impl QuietParts {
         F: Future<Output = ()> + Send + 'static,
     {
         self.ticks.push((name, Box::new(move |stop| Box::pin(ticks(stop)))));
+    }
+
+    /// Says what is left to say, while nobody waits for it: the door is still open. It need not come to quiet after it.
+    pub(crate) fn before_quiet<F>(&mut self, says: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.says.push(Box::new(move || Box::pin(says())));
     }
 
     /// Lets go of connections that nobody uses, on the way to quiet. Opens none.
@@ -117,12 +129,13 @@ impl QuietParts {
         L: Future<Output = Result<i64, StoreError>> + Send + 'static,
         C: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
-        let Self { options, store, hang_up, ticks, sheds } = self;
+        let Self { options, store, hang_up, ticks, says, sheds } = self;
         let quiet = Quiet(Arc::new(Inner {
             options,
             gate: store.gate().clone(),
             store,
             ticks,
+            says,
             sheds,
             takes_leave: Box::new(move |store| Box::pin(takes_leave(store))),
             comes_back: Box::new(move |store| Box::pin(comes_back(store))),
@@ -227,6 +240,9 @@ impl Quiet {
         // Asked before anything is stopped: nearly always it is this that says no.
         if let Some(stays) = self.stays(store).await? {
             return Ok(Some(stays));
+        }
+        for says in self.0.says.iter().filter(|_| gate.busy() == 0) {
+            says().await;
         }
         let Some(shutting) = gate.shutting().await else { return Ok(None) };
         // From here on whoever comes waits at the door. Who came before has been counted, or has not reached it.

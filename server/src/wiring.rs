@@ -332,16 +332,16 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             }
         });
         let (leaving, coming, boot) = (lease.clone(), lease.clone(), boot.clone());
-        let last = otlp.clone();
+        if let Some(otlp) = otlp.clone() {
+            parts.before_quiet(move || {
+                let otlp = otlp.clone();
+                async move { otlp.counters().await }
+            });
+        }
         parts.into_quiet(
             move |inside| {
-                let (lease, otlp) = (leaving.clone(), last.clone());
-                async move {
-                    if let Some(otlp) = otlp {
-                        otlp.last_words(&inside).await;
-                    }
-                    lease.leave(&inside).await
-                }
+                let lease = leaving.clone();
+                async move { lease.leave(&inside).await }
             },
             move |inside| {
                 let (lease, boot) = (coming.clone(), boot.clone());

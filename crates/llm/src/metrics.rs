@@ -89,19 +89,23 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
 });
 
 /// How a call's model is called.
-pub(crate) struct Labels([KeyValue; 2]);
+pub(crate) struct Labels([KeyValue; 3]);
 
 impl Labels {
     /// By its provider, and its entry in the price table.
     pub(crate) fn new(model: &str, entry: Option<&str>) -> Self {
         let provider = model.split('/').next().unwrap_or_default().to_owned();
         let model = entry.map_or_else(|| "other".to_owned(), str::to_owned);
-        Self([KeyValue::new("gen_ai.provider.name", provider), KeyValue::new("gen_ai.request.model", model)])
+        Self([
+            KeyValue::new("gen_ai.operation.name", "chat"),
+            KeyValue::new("gen_ai.provider.name", provider),
+            KeyValue::new("gen_ai.request.model", model),
+        ])
     }
 
-    fn and(&self, more: KeyValue) -> [KeyValue; 3] {
-        let [provider, model] = self.0.clone();
-        [provider, model, more]
+    fn and(&self, more: KeyValue) -> [KeyValue; 4] {
+        let [operation, provider, model] = self.0.clone();
+        [operation, provider, model, more]
     }
 
     /// An attempt that was answered.

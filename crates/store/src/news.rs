@@ -2,6 +2,7 @@
 //!
 //! Promises nothing: what is told here is in the database first, and whoever hears of it looks there. Never holds up who writes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use headwater_protocol::{RunId, TenantId};
@@ -30,6 +31,7 @@ pub struct Rested {
 pub(crate) struct News {
     bell: Notify,
     rested: OnceLock<mpsc::Sender<Rested>>,
+    missed: AtomicU64,
 }
 
 impl News {
@@ -47,8 +49,15 @@ impl News {
     pub(crate) fn rested(&self, gate: &Arc<Gate>, tenant: TenantId, run: RunId, over: bool) {
         if let Some(to) = self.rested.get() {
             // Full: whoever listens does not keep up, and misses some.
-            let _ = to.try_send(Rested { tenant, run, over, busy: gate.begin() });
+            if to.try_send(Rested { tenant, run, over, busy: gate.begin() }).is_err() {
+                self.missed.fetch_add(1, Ordering::Relaxed);
+            }
         }
+    }
+
+    /// Of how many runs nobody has heard since this was last asked.
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed.swap(0, Ordering::Relaxed)
     }
 
     /// Hears of runs that come to rest from here on. `None`: somebody does already.

@@ -190,6 +190,11 @@ impl Store {
         self.gate.news.hear()
     }
 
+    /// How many of them whoever hears has missed since this was last asked: it did not keep up.
+    pub fn runs_not_heard_of(&self) -> u64 {
+        self.gate.news.missed()
+    }
+
     pub(crate) fn ring(&self) {
         self.gate.news.ring();
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use headwater_agent::AgentRuntime;
 use headwater_protocol::Scope;
 use headwater_store::{Busy, Rested, Store, StoreError};
 use http::{Request, Response};
+use opentelemetry::Value;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{MetricExporter, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
@@ -24,8 +25,9 @@ use opentelemetry_sdk::metrics::reader::MetricReader as _;
 use opentelemetry_sdk::metrics::{ManualReader, Temporality};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use secrecy::ExposeSecret as _;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use super::{DROPPED, spans};
 use crate::config::TelemetrySettings;
@@ -36,7 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const GATHER: Duration = Duration::from_millis(500);
 /// Spans sent in one go.
 const BATCH: usize = 512;
-/// What is still to be said before the process is quiet, or ends, is said in this time.
+/// And about so many bytes of them.
+const BATCH_BYTES: usize = 2 << 20;
+/// What is still to be said before the process ends is said in this time.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// What is read of an answer.
 const ANSWER_BYTES: usize = 64 * 1024;
@@ -49,9 +53,26 @@ pub(crate) struct Otlp {
     runtime: AgentRuntime,
     capture_content: bool,
     metrics_every: Option<Duration>,
-    heard: tokio::sync::Mutex<mpsc::Receiver<Rested>>,
+    work: Arc<Mutex<Work>>,
+    /// Each step is a task: one that was begun comes to its end, whoever stops waiting for it.
+    steps: TaskTracker,
+}
+
+/// What there is to do. Whoever holds it does it.
+struct Work {
+    heard: mpsc::Receiver<Rested>,
     /// What is to be sent, and what keeps the process awake until it was.
-    pending: Mutex<(Vec<SpanData>, Vec<Busy>)>,
+    spans: Vec<SpanData>,
+    busy: Vec<Busy>,
+    send_at: Option<Instant>,
+    count_at: Option<Instant>,
+}
+
+/// One step of it.
+enum Due {
+    Heard(Rested),
+    Spans,
+    Counters,
 }
 
 impl Otlp {
@@ -102,99 +123,149 @@ impl Otlp {
             runtime,
             capture_content: settings.capture_content,
             metrics_every: Some(settings.metrics_interval_ms).filter(|ms| *ms > 0).map(Duration::from_millis),
-            heard: tokio::sync::Mutex::new(heard),
-            pending: Mutex::default(),
+            work: Arc::new(Mutex::new(Work {
+                heard,
+                spans: Vec::new(),
+                busy: Vec::new(),
+                send_at: None,
+                count_at: None,
+            })),
+            steps: TaskTracker::new(),
         }))
     }
 
     /// For as long as it is polled, sends what there is.
-    pub(crate) async fn keep(&self, store: Store) {
-        let mut heard = self.heard.lock().await;
-        let mut send_at: Option<Instant> = None;
-        let mut count_at = self.metrics_every.map(|every| Instant::now() + every);
+    pub(crate) async fn keep(self: Arc<Self>, store: Store) {
         let until = |at: Option<Instant>| async move {
             match at {
                 Some(at) => tokio::time::sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };
+        let mut work = self.work.clone().lock_owned().await;
+        work.count_at = self.metrics_every.map(|every| Instant::now() + every);
         loop {
-            tokio::select! {
-                Some(rested) = heard.recv() => {
-                    self.take(&store, rested).await;
-                    let waiting = self.pending.lock().expect("no panic while counting").0.len();
-                    send_at = if waiting >= BATCH { Some(Instant::now()) } else { send_at.or(Some(Instant::now() + GATHER)) };
+            let Work { heard, send_at, count_at, .. } = &mut *work;
+            let due = tokio::select! {
+                Some(rested) = heard.recv() => Due::Heard(rested),
+                () = until(*send_at) => Due::Spans,
+                () = until(*count_at) => Due::Counters,
+            };
+            let (otlp, store) = (self.clone(), store.clone());
+            let step = self.steps.spawn(async move {
+                otlp.step(&store, &mut work, due).await;
+                work
+            });
+            work = match step.await {
+                Ok(work) => work,
+                Err(error) => {
+                    DROPPED.add(1, &[]);
+                    tracing::error!(%error, "something could not be told to the receiver of traces");
+                    self.work.clone().lock_owned().await
                 }
-                () = until(send_at) => {
-                    send_at = None;
-                    self.send_spans().await;
-                }
-                () = until(count_at) => {
-                    count_at = self.metrics_every.map(|every| Instant::now() + every);
-                    self.send_metrics().await;
-                }
+            };
+        }
+    }
+
+    async fn step(&self, store: &Store, work: &mut Work, due: Due) {
+        match due {
+            Due::Heard(rested) => {
+                self.take(store, work, rested).await;
+                let now = Instant::now();
+                work.send_at = if work.spans.len() >= BATCH { Some(now) } else { work.send_at.or(Some(now + GATHER)) };
+            }
+            Due::Spans => {
+                work.send_at = None;
+                self.send_spans(work).await;
+                DROPPED.add(store.runs_not_heard_of(), &[]);
+            }
+            Due::Counters => {
+                work.count_at = self.metrics_every.map(|every| Instant::now() + every);
+                self.send_metrics().await;
             }
         }
     }
 
-    /// Sends all there is to say, in a moment: the process is about to be quiet, or to end. Once [`keep`](Self::keep) is not polled
-    /// any more.
+    /// Sends the counters: the process is about to be quiet. Spans that were not sent keep it from that.
+    pub(crate) async fn counters(&self) {
+        if self.metrics_every.is_some() {
+            self.send_metrics().await;
+        }
+    }
+
+    /// Sends all there is to say, in a moment: the process is about to end. Once [`keep`](Self::keep) is not polled any more.
     pub(crate) async fn last_words(&self, store: &Store) {
         let say = async {
-            let mut heard = self.heard.lock().await;
-            while let Ok(rested) = heard.try_recv() {
-                self.take(store, rested).await;
+            // What was begun comes to its end first.
+            let mut work = self.work.lock().await;
+            while let Ok(rested) = work.heard.try_recv() {
+                self.take(store, &mut work, rested).await;
             }
-            self.send_spans().await;
-            if self.metrics_every.is_some() {
-                self.send_metrics().await;
-            }
+            self.send_spans(&mut work).await;
+            self.counters().await;
         };
-        let _ = tokio::time::timeout(LAST_WORDS, say).await;
+        if tokio::time::timeout(LAST_WORDS, say).await.is_err() {
+            // At least: what a step that still goes on holds is not known.
+            let left = self.work.try_lock().map(|work| work.spans.len() + work.heard.len());
+            let left = left.unwrap_or(1).max(1) as u64;
+            DROPPED.add(left, &[]);
+            tracing::warn!(at_least = left, "the receiver of traces was too slow for what was left to say");
+        }
     }
 
     /// Makes the spans of a run that has come to rest.
-    async fn take(&self, store: &Store, rested: Rested) {
-        match self.spans_of(store, &rested).await {
-            Ok(spans) if spans.is_empty() => {}
-            Ok(spans) => {
-                let mut pending = self.pending.lock().expect("no panic while adding");
-                pending.0.extend(spans);
-                pending.1.push(rested.busy);
-            }
+    async fn take(&self, store: &Store, work: &mut Work, rested: Rested) {
+        let before = work.spans.len();
+        match self.spans_of(store, work, &rested).await {
+            Ok(()) if work.spans.len() == before => {}
+            Ok(()) => work.busy.push(rested.busy),
             Err(error) => {
+                work.spans.truncate(before);
                 DROPPED.add(1, &[]);
                 tracing::debug!(%error, run.id = %rested.run, "a run has no trace");
             }
         }
     }
 
-    async fn spans_of(&self, store: &Store, rested: &Rested) -> Result<Vec<SpanData>, StoreError> {
+    async fn spans_of(&self, store: &Store, work: &mut Work, rested: &Rested) -> Result<(), StoreError> {
         let storage = store.scoped(Scope { tenant: rested.tenant, user: None });
-        let Some(trace) = storage.run_trace(rested.run, self.capture_content).await? else { return Ok(Vec::new()) };
-        let context = self.runtime.trace_of(rested.run, trace.within);
-        if !context.sampled {
-            return Ok(Vec::new());
+        let before = work.spans.len();
+        // Somebody else may tell of it at the same time, having heard of another wait.
+        for _ in 0..3 {
+            let Some(trace) = storage.run_trace(rested.run, self.capture_content).await? else { return Ok(()) };
+            let context = self.runtime.trace_of(rested.run, trace.within);
+            // Whoever hears of the end tells all that is left.
+            if !context.sampled || (!rested.over && trace.run.finished_at.is_some()) {
+                return Ok(());
+            }
+            let (spans, told) = spans::spans(rested.tenant, context, &trace, rested.over);
+            // Kept before it is written down: should this be cut off in between, something is told twice and not never.
+            work.spans.extend(spans);
+            // Of one that goes on it is written down what was told: nobody else tells it again.
+            if rested.over || told.is_empty() || storage.run_traced(rested.run, &told).await? {
+                return Ok(());
+            }
+            work.spans.truncate(before);
         }
-        let (spans, until) = spans::spans(rested.tenant, context, &trace, rested.over);
-        // Of one that goes on it is written down what was told: nobody else tells it again.
-        if let Some(until) = until.filter(|_| !rested.over)
-            && !storage.run_traced(rested.run, until).await?
-        {
-            return Ok(Vec::new());
-        }
-        Ok(spans)
+        Ok(())
     }
 
-    async fn send_spans(&self) {
-        let (spans, _busy) = std::mem::take(&mut *self.pending.lock().expect("no panic while taking"));
-        for batch in spans.chunks(BATCH) {
-            let count = batch.len() as u64;
-            if let Err(error) = self.spans.export(batch.to_vec()).await {
-                DROPPED.add(count, &[]);
+    async fn send_spans(&self, work: &mut Work) {
+        while !work.spans.is_empty() {
+            let mut bytes = 0;
+            let fits = work.spans.iter().take(BATCH).take_while(|span| {
+                bytes += about_bytes(span);
+                bytes <= BATCH_BYTES
+            });
+            let count = fits.count().max(1);
+            if let Err(error) = self.spans.export(work.spans[..count].to_vec()).await {
+                DROPPED.add(count as u64, &[]);
                 tracing::warn!(%error, spans = count, "traces were not taken by their receiver");
             }
+            // Until here it is there for whoever counts what was not sent.
+            work.spans.drain(..count);
         }
+        work.busy.clear();
     }
 
     async fn send_metrics(&self) {
@@ -207,6 +278,12 @@ impl Otlp {
             tracing::warn!(%error, "counters were not taken by their receiver");
         }
     }
+}
+
+/// About how large a span is when it is sent.
+fn about_bytes(span: &SpanData) -> usize {
+    let value = |value: &Value| if let Value::String(text) = value { text.as_str().len() } else { 16 };
+    200 + span.attributes.iter().map(|pair| pair.key.as_str().len() + value(&pair.value)).sum::<usize>()
 }
 
 /// Sends, and keeps no connection: one that nobody uses would be a packet when it is closed.

@@ -25,13 +25,16 @@ struct Kit {
     whose: Vec<KeyValue>,
 }
 
-/// The spans of a run that have not been told, and until when they go. `over`: it has ended, and so has its own span.
+/// What is said once for a run is not repeated for a text of any length.
+const TEXT: usize = 4096;
+
+/// The spans of a run that have not been told, and what those are of that lie below its own. `over`: it has ended, and so has its own.
 pub(super) fn spans(
     tenant: TenantId,
     context: TraceContext,
     trace: &RunTrace,
     over: bool,
-) -> (Vec<SpanData>, Option<Timestamp>) {
+) -> (Vec<SpanData>, Vec<Uuid>) {
     let run = &trace.run;
     let kit = Kit {
         context,
@@ -45,33 +48,30 @@ pub(super) fn spans(
         ],
     };
     let ended = run.finished_at.filter(|_| over);
-    let is_new = |end: jiff::Timestamp| trace.told_until.is_none_or(|told| end > told.0);
-    let mut spans = Vec::new();
-    let mut until = trace.told_until;
-    let mut tell = |end: jiff::Timestamp, span: SpanData| {
-        if is_new(end) {
-            until = until.max(Some(Timestamp(end)));
-            spans.push(span);
-        }
+    let is_new = |of: Uuid| !trace.told.contains(&of);
+    let (mut spans, mut told) = (Vec::new(), Vec::new());
+    let mut tell = |of: Uuid, span: SpanData| {
+        told.push(of);
+        spans.push(span);
     };
-    for call in &trace.model_calls {
-        tell(call.settled_at, kit.model_call(call));
+    for call in trace.model_calls.iter().filter(|call| is_new(call.model_call)) {
+        tell(call.model_call, kit.model_call(call));
     }
-    for call in &trace.tool_calls {
-        // One that nobody has answered ends with its run.
+    // What nobody has answered or decided ends with its run.
+    for call in trace.tool_calls.iter().filter(|call| is_new(call.call_id)) {
         if let Some(end) = call.answered_at.or(ended.map(|at| at.0)) {
-            tell(end, kit.tool_call(call, end));
+            tell(call.call_id, kit.tool_call(call, end));
         }
     }
-    for approval in &trace.approvals {
+    for approval in trace.approvals.iter().filter(|approval| is_new(approval.approval_id)) {
         if let Some(end) = approval.decided_at.or(ended.map(|at| at.0)) {
-            tell(end, kit.approval(approval, end));
+            tell(approval.approval_id, kit.approval(approval, end));
         }
     }
     if let Some(end) = ended {
         spans.push(kit.run(trace, end));
     }
-    (spans, until)
+    (spans, told)
 }
 
 fn clock(at: jiff::Timestamp) -> SystemTime {
@@ -202,7 +202,8 @@ impl Kit {
             let reason = serde_json::to_value(result.finish_reason).unwrap_or_default();
             attributes.push(finish_reasons(reason.as_str().unwrap_or_default()));
             if trace.asked.is_some() {
-                let text = json!([{"type": "text", "text": result.text}]);
+                let text: String = result.text.chars().take(TEXT).collect();
+                let text = json!([{"type": "text", "text": text}]);
                 attributes.push(KeyValue::new(
                     "gen_ai.output.messages",
                     message("assistant", &text, reason.as_str()).to_string(),

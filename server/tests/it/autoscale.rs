@@ -95,6 +95,29 @@ async fn replicas_follow_what_there_is_to_do() {
     look(&[]).await;
     assert_eq!(now(), 1);
 
+    // What waits because its tenant's plan allows one at a time would wait with any number of processes.
+    let plan = json!({"max_active_runs": 1});
+    assert!(site.operator().put("/v1/plans/one", plan).await.status < 300);
+    site.operator().patch(&format!("/v1/tenants/{}", tenant.id), json!({"plan": "one"})).await.ok(200);
+    let (reply, gate) = Reply::tokens(2).gate();
+    let lane = Lane::always(reply);
+    tenant.agent(&lane).await;
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        runs.push(id(&alice.key.run("x").await));
+    }
+    eventually("one is under way", || async {
+        let found = alice.key.get("/v1/runs?status=running").await.ok(200);
+        (found["data"].as_array().expect("a list").len() == 1).then_some(())
+    })
+    .await;
+    let (fine, words) = look(&["--dry-run"]).await;
+    assert!(fine && words.contains("1 runs under way, 0 waiting"), "{words}");
+    gate.open();
+    for run in &runs {
+        alice.key.ended(run).await;
+    }
+
     let (fine, words) = autoscale(&site, &api.url, "of-somebody-else", &[]).await;
     assert!(!fine && words.contains("Not Authorized") && !words.contains("of-somebody-else"), "{words}");
     let (fine, words) = autoscale(&site, "http://127.0.0.1:1/", "of-the-project", &[]).await;
