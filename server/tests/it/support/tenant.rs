@@ -96,11 +96,17 @@ impl Api {
         self.post(&format!("/v1/threads/{thread}/runs"), json!({"agent": "assistant", "input": input})).await.ok(201)
     }
 
-    /// The run's snapshot when it has ended. One that does not is shown as it is then.
+    /// The run's snapshot when it has ended. One that does not is shown as it is then. A process with a short lease loses it where
+    /// it gets no CPU, and says 503 until it has another: whoever reads asks again, as the SDK does.
     pub(crate) async fn ended(&self, run: &str) -> Value {
         let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
         loop {
-            let found = self.get(&format!("/v1/runs/{run}?wait_ms=20000")).await.ok(200);
+            let answer = self.get(&format!("/v1/runs/{run}?wait_ms=20000")).await;
+            if answer.status == 503 && std::time::Instant::now() < patience {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
+            }
+            let found = answer.ok(200);
             if ["completed", "failed", "cancelled"].contains(&found["status"].as_str().expect("a status")) {
                 return found;
             }
