@@ -56,9 +56,13 @@ CREATE INDEX webhook_deliveries_of_budget ON headwater.webhook_deliveries (tenan
 CREATE INDEX webhook_deliveries_not_taken ON headwater.webhook_deliveries (tenant_id, endpoint_id, delivery_id) WHERE status <> 'delivered';
 CREATE INDEX webhook_deliveries_by_lane ON headwater.webhook_deliveries (tenant_id, endpoint_id, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_ended ON headwater.webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_tests ON headwater.webhook_deliveries (tenant_id, endpoint_id, next_attempt_at)
+    WHERE type = 'webhook.test' AND next_attempt_at IS NOT NULL;
 SELECT headwater_sys.wall('headwater.webhook_deliveries');
 GRANT SELECT, INSERT, UPDATE (status, attempts, response_status, error, next_attempt_at, ended_at), DELETE ON headwater.webhook_deliveries TO @app@;
-GRANT SELECT (tenant_id, delivery_id, endpoint_id, next_attempt_at, ended_at), INSERT, DELETE ON headwater.webhook_deliveries TO @dispatch@;
+-- UPDATE for the lock with which what is old is stepped over that somebody holds.
+GRANT SELECT (tenant_id, delivery_id, endpoint_id, next_attempt_at, ended_at), INSERT, DELETE, UPDATE (ended_at) ON headwater.webhook_deliveries
+    TO @dispatch@;
 CREATE POLICY dispatch_tells ON headwater.webhook_deliveries TO @dispatch@ USING (true) WITH CHECK (true);
 
 -- For which limit a counter has told that it is used up, for which that a call was refused, and for which amount that it warns: once
@@ -152,6 +156,8 @@ BEGIN
                               AND k.holder = p_holder AND k.period = v_period AND v_limit IN (k.told_nano_usd, k.refused_nano_usd)) THEN
         RETURN;
     END IF;
+    -- What calls have cost that were settled before counts, and may itself be what there is to tell.
+    PERFORM headwater.fold_calls(v_tenant);
     INSERT INTO headwater.budget_counters AS k (tenant_id, budget_id, holder, period, refused_nano_usd)
     VALUES (v_tenant, p_budget, p_holder, v_period, v_limit)
     ON CONFLICT (tenant_id, budget_id, holder, period) DO UPDATE SET refused_nano_usd = v_limit,
@@ -232,10 +238,12 @@ CREATE FUNCTION headwater.sweep_webhooks(p_limit int) RETURNS bigint LANGUAGE pl
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v_count bigint;
+    -- Asked once: a condition that changes within a statement is none of an index.
+    v_until timestamptz := clock_timestamp() - interval '30 days';
 BEGIN
     WITH old AS MATERIALIZED (
         SELECT o.tenant_id, o.delivery_id FROM headwater.webhook_deliveries o
-        WHERE o.ended_at < clock_timestamp() - interval '30 days' ORDER BY o.ended_at LIMIT p_limit FOR UPDATE SKIP LOCKED)
+        WHERE o.ended_at < v_until ORDER BY o.ended_at LIMIT p_limit FOR UPDATE SKIP LOCKED)
     DELETE FROM headwater.webhook_deliveries d USING old WHERE d.tenant_id = old.tenant_id AND d.delivery_id = old.delivery_id;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     RETURN v_count;

@@ -17,7 +17,8 @@ CREATE FUNCTION headwater.autoscale_look(OUT busy bigint, OUT waiting bigint, OU
 LANGUAGE plpgsql SECURITY DEFINER STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     seen_at := clock_timestamp();
-    SELECT coalesce(sum(o.busy), 0), coalesce(sum(least(o.waiting, greatest((p.terms->>'max_active_runs')::bigint - o.busy, 0))), 0)
+    SELECT coalesce(sum(o.busy), 0), coalesce(sum(CASE WHEN p.terms->>'max_active_runs' IS NULL THEN o.waiting
+        ELSE least(o.waiting, greatest((p.terms->>'max_active_runs')::bigint - o.busy, 0)) END), 0)
     INTO busy, waiting
     FROM (SELECT r.tenant_id, count(*) FILTER (WHERE r.status = 'running') AS busy, count(*) FILTER (WHERE r.status <> 'running') AS waiting
           FROM headwater.runs r

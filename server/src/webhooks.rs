@@ -107,10 +107,11 @@ pub(crate) async fn keep(state: AppState) {
         tokio::select! {
             () = tokio::time::sleep(pause.saturating_sub(AT_LEAST)) => {}
             () = state.store.rung() => {}
-            Some(ended) = lanes.under_way.join_next_with_id() => {
-                let task = ended.map_or_else(|panicked| panicked.id(), |(task, ())| task);
-                lanes.busy.remove(&task);
-            }
+            Some(ended) = lanes.under_way.join_next_with_id() => lanes.ended(ended),
+        }
+        // All that have: whoever waits for them waits for one look, and not for one of each.
+        while let Some(ended) = lanes.under_way.try_join_next_with_id() {
+            lanes.ended(ended);
         }
     }
 }
@@ -128,6 +129,11 @@ struct Lanes {
 }
 
 impl Lanes {
+    fn ended(&mut self, ended: Result<(task::Id, ()), task::JoinError>) {
+        let task = ended.map_or_else(|panicked| panicked.id(), |(task, ())| task);
+        self.busy.remove(&task);
+    }
+
     /// Begins to serve endpoints that something is due for, as far as there is room. When to look again.
     async fn fill(&mut self) -> Result<Duration, StoreError> {
         let unscoped = self.state.store.unscoped("webhooks that are due are of any tenant");
@@ -136,7 +142,8 @@ impl Lanes {
             *of_tenant.entry(*tenant).or_default() += 1;
         }
         let due = unscoped.webhooks_due(self.behind, LOOK_AT).await?;
-        let mut crowded = due.len() >= LOOK_AT as usize;
+        let full = due.len() >= LOOK_AT as usize;
+        let (mut crowded, before) = (full, self.under_way.len());
         self.turns.retain(|tenant, _| due.iter().any(|(of, _)| of == tenant));
         for lanes in due.chunk_by(|one, next| one.0 == next.0) {
             let tenant = lanes[0].0;
@@ -154,6 +161,10 @@ impl Lanes {
                 let task = self.under_way.spawn(serve(self.state.clone(), lane));
                 self.busy.insert(task.id(), lane);
             }
+        }
+        if full && self.under_way.len() == before {
+            // However much one tenant has, the look after this one is at those behind it.
+            self.behind = due.last().map(|(tenant, _)| *tenant);
         }
         if crowded {
             return Ok(CROWDED);

@@ -332,6 +332,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
             }
         });
         let (leaving, coming, boot) = (lease.clone(), lease.clone(), boot.clone());
+        let last = otlp.clone();
         if let Some(otlp) = otlp.clone() {
             parts.before_quiet(move || {
                 let otlp = otlp.clone();
@@ -340,8 +341,13 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         }
         parts.into_quiet(
             move |inside| {
-                let lease = leaving.clone();
-                async move { lease.leave(&inside).await }
+                let (lease, otlp) = (leaving.clone(), last.clone());
+                async move {
+                    if let Some(otlp) = otlp {
+                        otlp.settled().await;
+                    }
+                    lease.leave(&inside).await
+                }
             },
             move |inside| {
                 let (lease, boot) = (coming.clone(), boot.clone());

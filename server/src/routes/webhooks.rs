@@ -158,7 +158,7 @@ pub async fn webhook_endpoints_update(
             description: change.description.unwrap_or(found.description),
             metadata: Some(change.metadata.unwrap_or(found.metadata)),
         };
-        let status = change.status.unwrap_or(found.status);
+        let changes = (update.events.is_some(), update.status);
         // Who sends nobody anything new may do that without reading it: whoever finds an endpoint amiss can switch it off.
         let leads_elsewhere =
             update.url.is_some() || update.events.is_some() || update.status == Some(WebhookStatus::Enabled);
@@ -167,7 +167,7 @@ pub async fn webhook_endpoints_update(
         } else {
             params.check()?;
         }
-        let changed = storage.webhook_update(found.id, &params, status, found.updated_at, Timestamp::now()).await?;
+        let changed = storage.webhook_update(found.id, &params, changes, found.updated_at, Timestamp::now()).await?;
         if let Some(endpoint) = changed {
             return Ok(Json(endpoint));
         }

@@ -161,7 +161,9 @@ impl Otlp {
                 Err(error) => {
                     DROPPED.add(1, &[]);
                     tracing::error!(%error, "something could not be told to the receiver of traces");
-                    self.work.clone().lock_owned().await
+                    let mut work = self.work.clone().lock_owned().await;
+                    work.send_at = Some(Instant::now() + GATHER);
+                    work
                 }
             };
         }
@@ -184,6 +186,11 @@ impl Otlp {
                 self.send_metrics().await;
             }
         }
+    }
+
+    /// Waits for what was begun: a process that is quiet sends nothing. Once [`keep`](Self::keep) is not polled any more.
+    pub(crate) async fn settled(&self) {
+        drop(self.work.lock().await);
     }
 
     /// Sends the counters: the process is about to be quiet. Spans that were not sent keep it from that.

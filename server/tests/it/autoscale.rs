@@ -50,7 +50,8 @@ async fn autoscale(site: &Site, api: &str, token: &str, more: &[&str]) -> (bool,
 
 #[tokio::test]
 async fn replicas_follow_what_there_is_to_do() {
-    let site = Site::start(&[]).await;
+    // One process has room for five of a tenant's runs at a time.
+    let site = Site::start(&[("HEADWATER__RUNS__MAX_ACTIVE_PER_TENANT", "5")]).await;
     let tenant = site.tenant().await;
     let alice = tenant.user("alice").await;
     let (api, set) = railway();
@@ -65,7 +66,7 @@ async fn replicas_follow_what_there_is_to_do() {
     let (reply, gate) = Reply::tokens(2).gate();
     tenant.agent(&Lane::always(reply)).await;
     let mut runs = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..6 {
         runs.push(id(&alice.key.run("x").await));
     }
     eventually("they are under way", || async {
@@ -76,7 +77,7 @@ async fn replicas_follow_what_there_is_to_do() {
     let (fine, words) = look(&["--dry-run"]).await;
     assert!(fine && words.contains("would set 3") && now() == 1, "{words}");
     let (fine, words) = look(&[]).await;
-    assert!(fine && words.contains("5 runs under way") && words.contains("set 3"), "{words}");
+    assert!(fine && words.contains("5 runs under way, 1 waiting") && words.contains("set 3"), "{words}");
     assert_eq!(now(), 3, "up at once");
     gate.open();
     for run in &runs {

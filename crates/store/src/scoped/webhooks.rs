@@ -92,7 +92,8 @@ fn endpoint(row: &Row) -> Result<WebhookEndpoint, StoreError> {
         id: WebhookEndpointId::from_uuid(row.try_get("endpoint_id")?),
         object: "webhook_endpoint".into(),
         url: row.try_get("url")?,
-        events: events.into_iter().map(event).collect::<Result<_, _>>()?,
+        // What a newer release knows besides is that one's to tell.
+        events: events.into_iter().filter_map(|text| event(text).ok()).collect(),
         status: word(row, "status")?,
         failing_since: maybe_time(row, "failing_since")?,
         secret: None,
@@ -195,25 +196,28 @@ impl UserScopedStorage {
         self.query(&sql, &[&page.after, &page.limit]).await?.iter().map(endpoint).collect()
     }
 
-    /// Changes an endpoint that was `read` as it was then changed last. One that is enabled has not failed yet. `None`: there is no such
-    /// one, or somebody has changed it meanwhile.
+    /// Changes an endpoint that was `read` as it was then changed last. One that is enabled has not failed yet. `changes`: whether its
+    /// events are, which a newer release may know more of, and its status, which an answer may have changed since. `None`: there is no
+    /// such one, or somebody has changed it meanwhile.
     pub async fn webhook_update(
         &self,
         id: WebhookEndpointId,
         params: &WebhookEndpointParams,
-        is: WebhookStatus,
+        changes: (bool, Option<WebhookStatus>),
         read: Timestamp,
         at: Timestamp,
     ) -> Result<Option<WebhookEndpoint>, StoreError> {
         let sql = format!(
-            "UPDATE headwater.webhook_endpoints SET url = $2, events = $3, status = $4, description = $5, metadata = $6, updated_at = $7,
-                    failing_since = CASE WHEN status = $4 AND url = $2 THEN failing_since END,
-                    not_before = CASE WHEN status = $4 AND url = $2 THEN not_before END
+            "UPDATE headwater.webhook_endpoints SET url = $2, events = CASE WHEN $9 THEN $3 ELSE events END, status = coalesce($4, status),
+                    description = $5, metadata = $6, updated_at = $7,
+                    failing_since = CASE WHEN status = coalesce($4, status) AND url = $2 THEN failing_since END,
+                    not_before = CASE WHEN status = coalesce($4, status) AND url = $2 THEN not_before END
              WHERE endpoint_id = $1 AND date_trunc('milliseconds', updated_at) = $8 RETURNING {ENDPOINT}"
         );
         let metadata = Json(params.metadata.clone().unwrap_or_default());
-        let (uuid, events, is) = (id.uuid(), words(&params.events), status(is));
-        let values: Params<'_> = &[&uuid, &params.url, &events, &is, &params.description, &metadata, &at.0, &read.0];
+        let (uuid, events, is) = (id.uuid(), words(&params.events), changes.1.map(status));
+        let values: Params<'_> =
+            &[&uuid, &params.url, &events, &is, &params.description, &metadata, &at.0, &read.0, &changes.0];
         self.query(&sql, values).await?.first().map(endpoint).transpose()
     }
 
@@ -273,7 +277,8 @@ impl UserScopedStorage {
     ) -> Result<Once<Option<WebhookDelivery>>, StoreError> {
         let sql = format!(
             "WITH tried AS (
-                 UPDATE headwater.webhook_endpoints SET not_before = NULL WHERE endpoint_id = $1 AND not_before IS NOT NULL)
+                 UPDATE headwater.webhook_endpoints SET not_before = clock_timestamp()
+                 WHERE endpoint_id = $1 AND not_before > clock_timestamp())
              INSERT INTO headwater.webhook_deliveries (tenant_id, delivery_id, endpoint_id, event_id, type, next_attempt_at, happened_at, created_at)
              SELECT headwater.tenant_id(), $2, $1, $3, 'webhook.test', clock_timestamp(), clock_timestamp(), clock_timestamp()
              WHERE EXISTS (SELECT 1 FROM headwater.webhook_endpoints WHERE endpoint_id = $1) RETURNING {DELIVERY}"
@@ -361,7 +366,7 @@ impl UserScopedStorage {
         let sql = format!(
             "WITH due AS MATERIALIZED (
                  SELECT o.tenant_id, o.delivery_id FROM headwater.webhook_deliveries o
-                 WHERE o.endpoint_id = $1 AND o.next_attempt_at <= clock_timestamp() AND {which}
+                 WHERE o.endpoint_id = $1 AND o.next_attempt_at <= (SELECT clock_timestamp()) AND {which}
                  ORDER BY o.next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
              UPDATE headwater.webhook_deliveries d
              SET attempts = d.attempts + 1, next_attempt_at = clock_timestamp() + $3::bigint * interval '1 millisecond'
@@ -375,7 +380,7 @@ impl UserScopedStorage {
     pub async fn deliveries_give_up(&self, endpoint: WebhookEndpointId, at_most: i64) -> Result<usize, StoreError> {
         let sql = "WITH due AS MATERIALIZED (
                        SELECT o.tenant_id, o.delivery_id FROM headwater.webhook_deliveries o
-                       WHERE o.endpoint_id = $1 AND o.next_attempt_at <= clock_timestamp() AND o.type <> 'webhook.test'
+                       WHERE o.endpoint_id = $1 AND o.next_attempt_at <= (SELECT clock_timestamp()) AND o.type <> 'webhook.test'
                        ORDER BY o.next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
                    UPDATE headwater.webhook_deliveries d
                    SET status = 'failed', next_attempt_at = NULL, ended_at = clock_timestamp(), error = 'the endpoint is disabled'
@@ -409,7 +414,7 @@ impl UserScopedStorage {
     }
 
     /// Notes whether an endpoint takes anything, as it was when that was seen: an answer of its URL before says nothing of it. One that
-    /// takes nothing is left alone for a while, an eighth of the time since it began to fail, 5 s to a minute. One that has taken
+    /// takes nothing is left alone for a while, an eighth of the time since it began to fail, 5 s to 15 min. One that has taken
     /// nothing for `patience_ms`, or is gone, is disabled; where nothing was sent for a day, that time begins anew.
     pub async fn webhook_reached(
         &self,
@@ -429,7 +434,7 @@ impl UserScopedStorage {
                               THEN failing_since END AS failing_since
                        FROM headwater.webhook_endpoints WHERE endpoint_id = $1)
                    UPDATE headwater.webhook_endpoints e SET failing_since = coalesce(seen.failing_since, seen.now),
-                          not_before = seen.now + least(interval '1 minute', greatest(interval '5 seconds',
+                          not_before = seen.now + least(interval '15 minutes', greatest(interval '5 seconds',
                               (seen.now - coalesce(seen.failing_since, seen.now)) / 8)),
                           status = CASE WHEN $4::bool OR seen.failing_since < seen.now - $5::bigint * interval '1 millisecond' THEN 'disabled'
                                         ELSE status END

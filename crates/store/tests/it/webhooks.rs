@@ -130,6 +130,37 @@ async fn one_that_takes_nothing_is_left_alone_for_a_while_and_then_disabled() {
 }
 
 #[tokio::test]
+async fn what_is_old_is_forgotten() {
+    let world = World::new().await;
+    let made = endpoint(&of(&world, world.acme.id)).await.id;
+    due(&world, world.acme.id, made, 5, "1 minute").await;
+    let ended = "UPDATE headwater.webhook_deliveries SET status = 'delivered', next_attempt_at = NULL, ended_at = now() - interval '29 days'";
+    let admin = world.database.admin().await;
+    admin.execute(ended).await.expect("they are sent");
+    assert_eq!(world.unscoped().sweep_webhooks().await.expect("sweeps"), 0);
+    admin.execute(&ended.replace("29", "31")).await.expect("time passes");
+    assert_eq!(world.unscoped().sweep_webhooks().await.expect("sweeps"), 5);
+}
+
+#[tokio::test]
+async fn whoever_tries_one_that_is_left_alone_does_not_make_it_new() {
+    let world = World::new().await;
+    let storage = of(&world, world.acme.id);
+    let made = endpoint(&storage).await;
+    storage.webhook_reached(&made, Reached::Not, PATIENCE_MS).await.expect("notes");
+    let admin = world.database.admin().await;
+    let age = "UPDATE headwater.webhook_endpoints SET failing_since = now() - interval '4 days', not_before = now() + interval '5 minutes'";
+    admin.execute(age).await.expect("time passes");
+    storage.webhook_test(made.id, DeliveryId::new(), None).await.expect("tries it");
+    let unscoped = world.unscoped();
+    assert_eq!(unscoped.webhooks_due(None, 10).await.expect("asks").len(), 1, "at once");
+    assert_eq!(storage.deliveries_claim(made.id, 1, 60_000, true).await.expect("takes").len(), 1);
+    let failing = found(&storage, made.id).await;
+    storage.webhook_reached(&failing, Reached::Not, PATIENCE_MS).await.expect("notes");
+    assert_eq!(found(&storage, made.id).await.failing_since, failing.failing_since);
+}
+
+#[tokio::test]
 async fn secrets_before_sign_along_however_often_it_is_changed() {
     let world = World::new().await;
     let storage = of(&world, world.acme.id);

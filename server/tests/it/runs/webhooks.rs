@@ -437,6 +437,27 @@ async fn a_budget_tells_of_its_end_whatever_was_refused_before_and_of_a_warning_
     assert_eq!((heard(&server, "budget.exhausted").len(), heard(&server, "budget.warning").len()), (2, 1));
 }
 
+#[tokio::test]
+async fn a_refusal_in_the_middle_of_a_run_is_told_after_the_warning() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let server = receiver();
+    endpoint(&tenant, &server.url, &["budget.warning", "budget.exhausted"]).await;
+    // The first step costs 202,500, and nothing that is of use can be had for what is left.
+    let lane = Lane::always(Reply::text("").tool_call("time", "{}").usage(10, 100));
+    let config = json!({"model": "openai/gpt-5-mini", "instructions": lane.mark(), "max_output_tokens": 100, "on_budget": "fail",
+        "tools": [{"type": "builtin", "name": "time"}]});
+    assert!(tenant.api.put("/v1/agents/assistant", config).await.status < 300);
+    let budget =
+        json!({"scope": {"type": "tenant"}, "window": "total", "limit": {"nano_usd": 250_000}, "warn_at_percent": 60});
+    tenant.api.post("/v1/budgets", budget).await.ok(201);
+    assert_eq!(alice.key.ended(&id(&alice.key.run("Go.").await)).await["error"]["code"], "budget_exhausted");
+    let exhausted = told(&server, "budget.exhausted").await;
+    let warned = told(&server, "budget.warning").await;
+    assert!(warned["created_at"].as_str() <= exhausted["created_at"].as_str(), "{warned} {exhausted}");
+    assert_eq!(exhausted["data"]["spent"]["nano_usd"], 202_500);
+}
+
 /// So many tests that are due, as if somebody had asked for them.
 async fn many(site: &Site, endpoint: &str, kind: &str, count: usize) {
     let sql = format!(
