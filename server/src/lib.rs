@@ -23,6 +23,7 @@ pub mod cli;
 pub mod config;
 pub mod dev;
 pub mod error;
+mod faces;
 pub mod http;
 pub mod keys;
 mod lease;

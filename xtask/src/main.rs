@@ -11,10 +11,12 @@
 //! | `openapi` | the checked-in document against the code |
 //! | `load` | release builds and the load test |
 //! | `prices` | the prices of models against a public table |
+//! | `clients` | clients that others wrote against the server |
 //! | `providers` | the gateway against the LiteLLM proxy and aimock |
 //! | `mcp` | the protocol's own tests of the MCP client |
 
 mod cargo;
+mod clients;
 mod load;
 mod mcp;
 mod openapi;
@@ -76,6 +78,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         arguments: Vec<OsString>,
     },
+    /// Clients that others wrote (`useChat`), against a server: needs npm. Once fetched, `test` asks them too
+    Clients {
+        /// Only fetch their packages
+        #[arg(long)]
+        fetch: bool,
+    },
     /// The LiteLLM proxy and aimock, asked by the gateway: needs Python and npm
     Providers {
         /// Packages that cannot be fetched are no failure, and said
@@ -122,6 +130,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Prices { table, write, add } => prices::run(&table, write, &add),
         Command::Load { arguments } => load::run(&arguments),
+        Command::Clients { fetch } => clients::clients(!fetch),
         Command::Providers { if_there } => providers::providers(if_there),
         Command::Quiet { seconds } => test::quiet(seconds),
         Command::Mcp => mcp::mcp(),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use crate::cargo::{self, run};
+use crate::clients::npm;
 
 const LITELLM: &str = "litellm[proxy]==1.108.7";
 const AIMOCK: &str = "@copilotkit/aimock@1.43.0";
@@ -18,7 +19,6 @@ const LITELLM_PORT: u16 = 39_418;
 const AIMOCK_PORT: u16 = 39_419;
 /// Long enough for the proxy, which wants no short one; good for nothing but this.
 const KEY: &str = "sk-headwater-tests-0123456789abcdef";
-const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// By when they have to listen.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How often each is started: the proxy has been seen to end at its start for no reason of ours.
@@ -75,12 +75,7 @@ fn fetch(dir: &Path) -> anyhow::Result<()> {
         "10",
         LITELLM,
     ]))?;
-    let mut npm = Command::new("npm");
-    if Path::new(CERTIFICATES).exists() && std::env::var_os("NODE_EXTRA_CA_CERTS").is_none() {
-        // Node brings its own, and does not know those that this machine trusts beside them.
-        npm.env("NODE_EXTRA_CA_CERTS", CERTIFICATES);
-    }
-    run(npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(dir).arg(AIMOCK))
+    run(npm().args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(dir).arg(AIMOCK))
 }
 
 fn ask(dir: &Path) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use headwater_agent::{args_hash, check_args};
 use headwater_protocol::api::{Approval, ApprovalStatus, Decider, Decision, List};
 use headwater_protocol::event::{ActorKind, Visibility};
-use headwater_protocol::{ApprovalId, ErrorCode, Problem};
+use headwater_protocol::{ApprovalId, ErrorCode, Problem, RunId};
 use headwater_store::scoped::{ApprovalFilter, Decided, Ruling};
 use serde::Deserialize;
 
@@ -89,8 +89,18 @@ pub async fn approvals_decide(
     body: ApiBody,
 ) -> Result<Json<Approval>, ApiError> {
     caller.require("approvals:write")?;
-    let run = id(&run, "run")?;
-    let approval: ApprovalId = id(&approval, "approval")?;
+    let (run, approval) = (id(&run, "run")?, id(&approval, "approval")?);
+    Ok(Json(decide(&state, &caller, run, approval, || body.parse()).await?))
+}
+
+/// Has a caller decide what it may. `decision`: read when it is known that it may.
+pub(super) async fn decide(
+    state: &AppState,
+    caller: &Caller,
+    run: RunId,
+    approval: ApprovalId,
+    decision: impl FnOnce() -> Result<Decision, ApiError>,
+) -> Result<Approval, ApiError> {
     let storage = state.store.scoped(caller.scope());
     let (found, visibility) =
         storage.approval_get(approval).await?.filter(|(found, _)| found.run == run).ok_or_else(gone)?;
@@ -100,7 +110,7 @@ pub async fn approvals_decide(
     if !found.deciders.contains(&decider) {
         return Err(Problem::new(ErrorCode::Forbidden, "this is not for you to decide").into());
     }
-    let decision: Decision = body.parse()?;
+    let decision = decision()?;
     decision.check(found.kind)?;
     let hash = match &decision.edited_args {
         None => None,
@@ -133,7 +143,7 @@ pub async fn approvals_decide(
         }
     }
     let found = storage.approval_get(approval).await?.ok_or_else(gone)?;
-    Ok(Json(seen(&caller, found)))
+    Ok(seen(caller, found))
 }
 
 fn gone() -> ApiError {

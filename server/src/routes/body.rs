@@ -115,6 +115,17 @@ impl Once {
         Ok(Self { key: Some(Idempotency { actor, key, fingerprint }), _running: Some(running) })
     }
 
+    /// Of a request that names itself by what it asks for, where its client sends no key.
+    ///
+    /// # Errors
+    /// As [`ApiBody::idempotency`].
+    pub fn named(state: &AppState, caller: &Caller, key: String, asked: &[u8]) -> Result<Self, ApiError> {
+        let actor = caller.actor_id();
+        let running = state.in_progress.enter(actor, &key)?;
+        let fingerprint = fingerprint(&Method::POST, &key, asked).to_vec();
+        Ok(Self { key: Some(Idempotency { actor, key, fingerprint }), _running: Some(running) })
+    }
+
     /// What to remember in the transaction of the effect.
     pub fn key(&self) -> Option<&Idempotency> {
         self.key.as_ref()

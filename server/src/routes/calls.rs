@@ -39,7 +39,7 @@ pub async fn runs_tool_outputs(
     }
     let answers: Result<Vec<_>, _> =
         tool_outputs.into_iter().enumerate().map(|(i, it)| checked(it, &format!("/tool_outputs/{i}"))).collect();
-    answer(&state, &caller, run, &answers?).await
+    Ok(Json(answer(&state, &caller, run, &answers?).await?))
 }
 
 /// Answers one call.
@@ -56,11 +56,11 @@ pub async fn runs_call_result(
     let call: CallId = id(&call, "call")?;
     let CallResult { output, error } = body.parse()?;
     let answers = [checked(ToolOutput { call, output, error }, "")?];
-    answer(&state, &caller, run, &answers).await
+    Ok(Json(answer(&state, &caller, run, &answers).await?))
 }
 
 /// An answer as it is stored. `at`: where it stands in the body.
-fn checked(output: ToolOutput, at: &str) -> Result<CallAnswer, Problem> {
+pub(super) fn checked(output: ToolOutput, at: &str) -> Result<CallAnswer, Problem> {
     let ToolOutput { call, output, error } = output;
     if output.is_some() && error.is_some() {
         return Err(Problem::invalid(format!("{at}/error"), "must be null beside an output"));
@@ -83,7 +83,13 @@ fn checked(output: ToolOutput, at: &str) -> Result<CallAnswer, Problem> {
     Ok(CallAnswer { call_id: call.uuid(), status, output, error })
 }
 
-async fn answer(state: &AppState, caller: &Caller, run: RunId, answers: &[CallAnswer]) -> Result<Json<Run>, ApiError> {
+/// Answers calls: all of them, or none.
+pub(super) async fn answer(
+    state: &AppState,
+    caller: &Caller,
+    run: RunId,
+    answers: &[CallAnswer],
+) -> Result<Run, ApiError> {
     let storage = state.store.scoped(caller.scope());
     match storage.calls_answer(run, answers).await? {
         Answered::Yes { woken: false } => {}
@@ -101,5 +107,5 @@ async fn answer(state: &AppState, caller: &Caller, run: RunId, answers: &[CallAn
         }
     }
     let (run, visibility) = storage.run_get(run).await?.ok_or_else(|| missing("run"))?;
-    Ok(Json(view::run_for(run, audience(caller.sees_as_user(), visibility))))
+    Ok(view::run_for(run, audience(caller.sees_as_user(), visibility)))
 }

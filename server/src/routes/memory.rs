@@ -6,14 +6,14 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use headwater_protocol::api::{List, MAX_MEMORY_BYTES, MemoryEntry, MemoryParams, check_memory_key, holds_nul};
-use headwater_protocol::{ErrorCode, Problem, Timestamp, UserId};
+use headwater_protocol::{ErrorCode, Problem, Timestamp};
 use headwater_store::scoped::Page;
 use serde::Deserialize;
 
 use super::body::ApiBody;
 use super::lists::ListQuery;
-use super::{missing, no_content};
-use crate::auth::{Caller, UserRef};
+use super::{missing, no_content, whose};
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::http::ApiQuery;
 use crate::wiring::AppState;
@@ -29,17 +29,6 @@ pub struct MemoryQuery {
     pub limit: Option<i64>,
     /// The page before's `next_cursor`.
     pub after: Option<String>,
-}
-
-/// Whose memory it is. `None`: of a user that does not exist, and so remembers nothing.
-fn whose(caller: &Caller) -> Result<Option<UserId>, ApiError> {
-    match &caller.user {
-        UserRef::None => {
-            let detail = "say for which user: send the header Headwater-User with a tenant's key";
-            Err(Problem::new(ErrorCode::UserRequired, detail).into())
-        }
-        user => Ok(user.known()),
-    }
 }
 
 /// Lists what is remembered of a user, in the order of the keys.

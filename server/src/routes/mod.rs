@@ -10,6 +10,7 @@ pub mod attachments;
 pub mod body;
 pub mod budgets;
 pub mod calls;
+pub mod chat;
 pub mod dev;
 pub mod docs;
 pub mod health;
@@ -32,9 +33,10 @@ pub mod webhooks;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use headwater_protocol::{ErrorCode, Problem};
+use headwater_protocol::{ErrorCode, Problem, UserId};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::auth::{Caller, UserRef};
 use crate::error::ApiError;
 
 /// The header that says an answer is that of an earlier request.
@@ -43,6 +45,20 @@ pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// An id in a path. What is malformed does not exist.
 pub fn id<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, ApiError> {
     text.parse().map_err(|_| missing(what))
+}
+
+/// The user that this caller is, or acts for. `None`: one that does not exist, and so has nothing.
+///
+/// # Errors
+/// `user_required` for a key that acts for nobody.
+pub fn whose(caller: &Caller) -> Result<Option<UserId>, ApiError> {
+    match &caller.user {
+        UserRef::None => {
+            let detail = "say for which user: send the header Headwater-User with a tenant's key";
+            Err(Problem::new(ErrorCode::UserRequired, detail).into())
+        }
+        user => Ok(user.known()),
+    }
 }
 
 /// 404: it does not exist, or not for this caller.

@@ -11,7 +11,7 @@ use headwater_llm::Shown;
 use headwater_protocol::api::{
     Agent, CancelParams, EventPage, InlineThread, List, Run, RunBudget, RunExplanation, RunParams, RunSnapshot, Ticket,
 };
-use headwater_protocol::event::{Actor, Event, problem_for_user, render_for};
+use headwater_protocol::event::{Actor, Event, Visibility, problem_for_user, render_for};
 use headwater_protocol::message::{Content, InputPart, Part};
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, ThreadId, Timestamp, UserId};
 use headwater_store::pool::{Idempotency, Once};
@@ -137,19 +137,7 @@ async fn create(
     let caller = caller.into_user(&state).await?;
     let user = caller.user.known().ok_or_else(|| missing("user"))?;
     let once = body.idempotency(&state, &caller)?;
-    // What is shown is kept before the run is: not again for a request that was carried out before.
-    let before = if shows(&params) { earlier(&state, &caller, once.key()).await? } else { None };
-    let accepting = async {
-        match before {
-            Some(before) => Ok(before),
-            None => accept(&state, &caller, user, &params, thread, once.key()).await,
-        }
-    };
-    let accepted = match accepting.await {
-        Ok(accepted) => accepted,
-        // The first request may have been carried out before whatever refuses this one came about.
-        Err(refused) => earlier(&state, &caller, once.key()).await?.ok_or(refused)?,
-    };
+    let accepted = accept_once(&state, &caller, user, &params, thread, once.key()).await?;
     let scope = Scope { tenant: caller.tenant, user: Some(user) };
     let (run, visibility, grace, how) = match accepted {
         Accepted::New { run, visibility, grace } => (*run, visibility, grace, How::New),
@@ -222,6 +210,28 @@ enum How {
 fn shows(params: &RunParams) -> bool {
     let Content::Parts(parts) = &params.input else { return false };
     parts.iter().any(|part| !matches!(part, InputPart::Text { .. }))
+}
+
+/// Has an agent run, once for each request: what an earlier one with its key has made is found again.
+pub(super) async fn accept_once(
+    state: &AppState,
+    caller: &Caller,
+    user: UserId,
+    params: &RunParams,
+    thread: Option<(ThreadId, UserId)>,
+    once: Option<&Idempotency>,
+) -> Result<Accepted, ApiError> {
+    // What is shown is kept before the run is: not again for a request that was carried out before.
+    if shows(params)
+        && let Some(before) = earlier(state, caller, once).await?
+    {
+        return Ok(before);
+    }
+    match accept(state, caller, user, params, thread, once).await {
+        Ok(accepted) => Ok(accepted),
+        // The first request may have been carried out before whatever refuses this one came about.
+        Err(refused) => earlier(state, caller, once).await?.ok_or(refused),
+    }
 }
 
 async fn accept(
@@ -605,7 +615,7 @@ async fn events_page(
 }
 
 /// The position after which to read: `Last-Event-ID`, else `after`, else the beginning.
-fn cursor(last_event_id: Option<&HeaderValue>, after: Option<&str>) -> Result<Cursor, ApiError> {
+pub(super) fn cursor(last_event_id: Option<&HeaderValue>, after: Option<&str>) -> Result<Cursor, ApiError> {
     let bad = || Problem::new(ErrorCode::InvalidCursor, "the cursor must be the id of an event, or now");
     // A browser sends an empty header when it has seen nothing yet.
     let text = match last_event_id {
@@ -623,7 +633,13 @@ fn cursor(last_event_id: Option<&HeaderValue>, after: Option<&str>) -> Result<Cu
     }
 }
 
-fn reader(state: &AppState, caller: &Caller, scope: Scope, cursor: Cursor, room: Option<Room>) -> ReaderParams {
+pub(super) fn reader(
+    state: &AppState,
+    caller: &Caller,
+    scope: Scope,
+    cursor: Cursor,
+    room: Option<Room>,
+) -> ReaderParams {
     let (auth, who) = (state.auth.clone(), caller.clone());
     let recheck: Recheck = Arc::new(move || {
         let (auth, who) = (auth.clone(), who.clone());
@@ -652,12 +668,18 @@ pub async fn runs_cancel(
     body: ApiBody,
 ) -> Result<Json<Run>, ApiError> {
     let run = to_change(&state, &caller, &run).await?;
-    let storage = state.store.scoped(caller.scope());
     let params: CancelParams = body.parse()?;
     if let Some(Some(reason)) = &params.reason {
         headwater_protocol::api::check_name("/reason", reason, 256)?;
         tracing::info!(run.id = %run, %reason, "a run is cancelled");
     }
+    let (run, visibility) = cancelled(&state, &caller, run).await?;
+    Ok(Json(view::run_for(run, audience(caller.sees_as_user(), visibility))))
+}
+
+/// Ends a run, as this caller wants it, and what has become of it by then.
+pub(super) async fn cancelled(state: &AppState, caller: &Caller, run: RunId) -> Result<(Run, Visibility), ApiError> {
+    let storage = state.store.scoped(caller.scope());
     if !state.runtime.cancel(caller.scope(), run, caller.actor()).await? {
         return Err(missing("run"));
     }
@@ -668,7 +690,7 @@ pub async fn runs_cancel(
         storage.run_ask_cancel(run.id, &caller.actor()).await?;
         (run, visibility) = storage.run_get(run.id).await?.ok_or_else(|| missing("run"))?;
     }
-    Ok(Json(view::run_for(run, audience(caller.sees_as_user(), visibility))))
+    Ok((run, visibility))
 }
 
 /// A run that the caller may do something to, before the body is read.

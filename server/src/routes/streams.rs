@@ -81,7 +81,7 @@ pub fn stream(status: StatusCode, opened: Result<Opened, Trouble>) -> Response {
     stream_of(status, body, compacted)
 }
 
-fn stream_of(status: StatusCode, body: Body, compacted: bool) -> Response {
+pub(super) fn stream_of(status: StatusCode, body: Body, compacted: bool) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -4,6 +4,7 @@ mod alone;
 mod api;
 mod autoscale;
 mod crash;
+mod faces;
 mod layering;
 mod limits;
 mod quiet;

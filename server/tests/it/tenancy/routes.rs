@@ -120,6 +120,8 @@ pub(super) fn routes() -> Vec<Route> {
     let agent_of_tenant = [403, 200, 200, 200, 404, 200, 200, 404, 404, 404, 401, 401, 401];
     let schedule =
         json!({"name": "{alice-private}", "agent": "{agent}", "input": "{alice-private}", "cron": "0 7 1 1 *"});
+    let said = json!({"id": "{unique}", "agent": "{agent}",
+        "messages": [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "{alice-private}"}]}]});
     vec![
         with("POST", "/v1/tenants", json!({"name": "{unique}"}), operator(201)),
         route("GET", "/v1/tenants", operator(200)),
@@ -231,6 +233,10 @@ pub(super) fn routes() -> Vec<Route> {
         with("PATCH", "/v1/schedules/{schedule}", json!({"input": "{alice-private}"}), all_on_alices(200)),
         with("POST", "/v1/schedules/{schedule}/trigger", json!({}), all_on_alices(201)),
         route("DELETE", "/v1/schedules/{schedule}", all_on_alices(204)),
+        with("POST", "/api/chat", said, run_for_a_user.map(|status| if status == 201 { 200 } else { status })),
+        // Whether somebody else's chat is there is not told.
+        route("GET", "/api/chat/{chat}/stream", [403, 400, 200, 204, 404, 200, 204, 400, 204, 204, 401, 401, 401]),
+        route("POST", "/api/chat/{chat}/stop", user_on_alices(204)),
         with(
             "POST",
             "/v1/webhook_endpoints",

@@ -228,6 +228,7 @@ impl World {
             .replace("{agent}", &agent)
             .replace("{version}", "1")
             .replace("{thread}", &thread)
+            .replace("{chat}", &thread)
             .replace("{message}", &self.message)
             .replace("{call}", &self.run.replace("run_", "call_"))
             .replace("{run}", run)

@@ -1,0 +1,154 @@
+//! Faces: a run's log as clients read it that were written for somebody else's protocol.
+//!
+//! Each face is a pure function of the events of one run, in their order: the same events give the same bytes at every process, at any
+//! time. So whoever comes back reads the same answer from its beginning, or goes on behind a place. Owns how events look to such a client
+//! and how a stream of ours becomes one of theirs. Never decides what somebody may see (that was decided when the events were rendered),
+//! and nothing in the loop, the store or the stream knows of it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ai_sdk`] | Vercel's AI SDK: UI message stream, version 1 |
+
+pub(crate) mod ai_sdk;
+
+use std::io;
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream, StreamExt as _};
+use headwater_protocol::event::Event;
+use serde::Serialize;
+
+/// A protocol's view of a run.
+pub(crate) trait Face: Send + 'static {
+    /// Tells what has happened.
+    fn event(&mut self, event: &Event, out: &mut Frames);
+
+    /// There is nothing more for now: what has been told stands until somebody does something.
+    fn caught_up(&mut self, out: &mut Frames);
+
+    /// Whether the answer is whole: nothing follows for this client.
+    fn is_over(&self) -> bool;
+}
+
+/// Frames of server-sent events that are being written.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    bytes: Vec<u8>,
+    /// Where the last frame begins: it bears the event's number, so that a client that knows of cursors comes back behind it.
+    last: Option<usize>,
+}
+
+impl Frames {
+    /// A frame whose data is this, as JSON.
+    pub(crate) fn push(&mut self, data: &impl Serialize) {
+        self.last = Some(self.bytes.len());
+        self.bytes.extend_from_slice(b"data: ");
+        serde_json::to_writer(&mut self.bytes, data).expect("what we write serialises");
+        self.bytes.extend_from_slice(b"\n\n");
+    }
+
+    /// A frame whose data is these words.
+    pub(crate) fn word(&mut self, word: &str) {
+        self.bytes.extend_from_slice(format!("data: {word}\n\n").as_bytes());
+    }
+
+    /// Marks the frames since the last mark as those of this event.
+    fn number(&mut self, seq: u64) {
+        if let Some(at) = self.last.take() {
+            let line = format!("id: {seq:016}\n");
+            self.bytes.splice(at..at, line.into_bytes());
+        }
+    }
+}
+
+/// A stream of ours as this face tells it, from behind a place on: events up to it are known to the client, and told to the face alone. A
+/// stream that ends before the answer does ends with an error, so that no client takes what it has for the whole.
+pub(crate) fn worn(
+    face: impl Face,
+    blocks: BoxStream<'static, Bytes>,
+    after: u64,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let state = Some((face, blocks));
+    futures_util::stream::unfold(state, move |state| async move {
+        let (mut face, mut blocks) = state?;
+        loop {
+            let Some(block) = blocks.next().await else {
+                let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "the stream was ended before the answer");
+                return Some((Err(cut), None));
+            };
+            let mut out = Frames::default();
+            tell(&mut face, &block, after, &mut out);
+            if face.is_over() {
+                return Some((Ok(out.bytes.into()), None));
+            }
+            if !out.bytes.is_empty() {
+                return Some((Ok(out.bytes.into()), Some((face, blocks))));
+            }
+        }
+    })
+}
+
+/// Tells a face a block of our frames.
+fn tell(face: &mut impl Face, block: &[u8], after: u64, out: &mut Frames) {
+    let text = std::str::from_utf8(block).unwrap_or_default();
+    let mut kind = "";
+    for line in text.lines() {
+        if face.is_over() {
+            return;
+        }
+        if let Some(name) = line.strip_prefix("event: ") {
+            kind = name;
+        } else if line.starts_with(": hb") {
+            out.bytes.extend_from_slice(b": hb\n\n");
+        } else if let Some(data) = line.strip_prefix("data: ") {
+            if kind == "stream.caught_up" {
+                face.caught_up(out);
+            } else if !kind.starts_with("stream.")
+                && let Ok(event) = serde_json::from_str::<Event>(data)
+            {
+                let known = event.seq <= after;
+                let mut silent = Frames::default();
+                let out = if known { &mut silent } else { &mut *out };
+                face.event(&event, out);
+                out.number(event.seq);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use headwater_protocol::event::render;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What a face tells of a log, as a client reads it that has it up to `after`; `tail`: where the stream catches up. A word that is no
+    /// JSON is a string.
+    pub(crate) fn told(face: impl Face, log: &[Event], after: u64, tail: Option<u64>) -> Vec<Value> {
+        let mut blocks = vec![Bytes::from_static(b"retry: 2000\n")];
+        for event in log {
+            let mut line = Vec::new();
+            render(&mut line, event.seq, event.ts, event.run, &event.body);
+            let line = String::from_utf8(line).expect("JSON is UTF-8");
+            blocks.push(format!("id: {:016}\nevent: x\ndata: {line}\n\n", event.seq).into());
+            if tail == Some(event.seq) {
+                blocks.push(Bytes::from_static(b"event: stream.caught_up\ndata: {}\n\n"));
+            }
+        }
+        let told = worn(face, futures_util::stream::iter(blocks).boxed(), after).collect::<Vec<_>>();
+        let told = futures_util::FutureExt::now_or_never(told).expect("nothing is waited for");
+        let bytes = told.into_iter().map(|block| block.expect("a whole answer")).collect::<Vec<_>>().concat();
+        let text = String::from_utf8(bytes).expect("UTF-8");
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| Value::String(data.into()))).collect()
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_is_not_taken_for_whole() {
+        let blocks = futures_util::stream::iter([Bytes::from_static(b": hb\n\n")]).boxed();
+        let told = worn(ai_sdk::AiSdk::new(), blocks, 0).collect::<Vec<_>>();
+        let told = futures_util::FutureExt::now_or_never(told).expect("nothing is waited for");
+        assert!(matches!(&told[..], [Ok(_), Err(_)]), "{told:?}");
+    }
+}

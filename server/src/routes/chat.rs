@@ -1,0 +1,345 @@
+//! `/api/chat`: what `useChat` of Vercel's AI SDK talks to, as it is.
+//!
+//! A chat is a thread: its id is the thread's `external_id` (or the id of one of ours). Of the messages that such a client sends along, the
+//! last one counts: the thread remembers the others. Its answer is the run's log, told by [`crate::faces::ai_sdk`].
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use headwater_agent::Accepted;
+use headwater_protocol::api::{Decision, RunParams, RunStatus, Thread, ToolOutput};
+use headwater_protocol::{ErrorCode, Problem, RunId, Scope, Timestamp};
+use headwater_store::scoped::{Page, RunFilter, ThreadFilter};
+use headwater_stream::{Cursor, Opened, ReaderParams, Trouble};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::body::{ApiBody, Once, from_value};
+use super::runs::{accept_once, cancelled, cursor, reader};
+use super::streams::{AnswerTo, stream_of};
+use super::{approvals, calls, missing, no_content, whose};
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::faces::ai_sdk::AiSdk;
+use crate::faces::worn;
+use crate::http::ApiQuery;
+use crate::keys::hex;
+use crate::wiring::AppState;
+
+/// Who comes back so soon after the end is told the answer once more: it may have been cut right before.
+const GRACE_MS: i64 = 60_000;
+
+/// A message as the AI SDK writes it.
+#[derive(Debug, Clone, Deserialize, serde::Serialize, utoipa::ToSchema)]
+pub struct UiMessage {
+    /// The client's own id; that of an answer is the run's.
+    pub id: String,
+    /// `user`, `assistant` or `system`.
+    pub role: String,
+    /// Its parts.
+    pub parts: Vec<Value>,
+}
+
+/// What `useChat` sends. What else its `body` holds is let go by.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+pub struct ChatParams {
+    /// The chat.
+    pub id: String,
+    /// Its messages. The last one is what is said, or is an answer of ours with what was decided and found out since.
+    pub messages: Vec<UiMessage>,
+    /// `submit-message` or `regenerate-message`.
+    #[serde(default)]
+    pub trigger: Option<String>,
+    /// Which agent, by name or id: to be set in the transport's `body`. A user's token for a single agent need not.
+    #[serde(default)]
+    pub agent: Option<String>,
+}
+
+/// Which agent, where the body does not say so.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ChatQuery {
+    /// By name or id.
+    pub agent: Option<String>,
+}
+
+/// Says something in a chat, or goes on with an answer that waits, as `useChat` does. The answer is a UI message stream.
+#[utoipa::path(post, path = "/api/chat", tag = "ai_sdk", params(ChatQuery), request_body = ChatParams,
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = "default", body = Problem)))]
+pub async fn chat_create(
+    State(state): State<AppState>,
+    caller: Caller,
+    to: AnswerTo,
+    ApiQuery(query): ApiQuery<ChatQuery>,
+    body: ApiBody,
+) -> Result<Response, ApiError> {
+    caller.require("runs:write")?;
+    let params: ChatParams = body.parse()?;
+    let at = params.messages.len().saturating_sub(1);
+    let Some(last) = params.messages.last().cloned() else {
+        return Err(Problem::invalid("/messages", "must hold what is said").into());
+    };
+    match last.role.as_str() {
+        "user" => say(state, caller, to, query, body, params, last).await,
+        "assistant" => go_on(state, caller, to, params, last).await,
+        _ => {
+            Err(Problem::invalid(format!("/messages/{at}/role"), "the last message must be a user's, or an answer")
+                .into())
+        }
+    }
+}
+
+/// The thread that a chat is, if it is there yet.
+async fn thread_of(state: &AppState, scope: Scope, chat: &str) -> Result<Option<Thread>, ApiError> {
+    let storage = state.store.scoped(scope);
+    if let Ok(thread) = chat.parse() {
+        return Ok(storage.thread_get(thread).await?);
+    }
+    let filter = ThreadFilter { external_id: Some(chat.to_owned()), ..ThreadFilter::default() };
+    Ok(storage.thread_list(&filter, Page { after: None, ascending: true, limit: 1 }).await?.into_iter().next())
+}
+
+/// A chat of the user that this caller is, or acts for.
+async fn chat_of(state: &AppState, caller: &Caller, chat: &str) -> Result<Option<Thread>, ApiError> {
+    match whose(caller)? {
+        Some(user) => thread_of(state, Scope { tenant: caller.tenant, user: Some(user) }, chat).await,
+        None => Ok(None),
+    }
+}
+
+/// Parts of a message as ours: words and files. Others are for the client itself.
+fn input(message: &UiMessage, at: usize) -> Result<Vec<Value>, Problem> {
+    let mut input = Vec::new();
+    for (part, nth) in message.parts.iter().zip(0..) {
+        let text = |field: &str| part[field].as_str();
+        match text("type") {
+            Some("text") => input.push(json!({"type": "text", "text": text("text").unwrap_or_default()})),
+            Some("file") => {
+                let bad = |words: &str| Problem::invalid(format!("/messages/{at}/parts/{nth}/url"), words);
+                let url = text("url").ok_or_else(|| bad("must be a URL"))?;
+                let source = match url.strip_prefix("data:") {
+                    None => json!({"type": "url", "url": url}),
+                    Some(data) => {
+                        let (kind, data) = data.split_once(";base64,").ok_or_else(|| bad("must be Base64"))?;
+                        json!({"type": "base64", "media_type": kind, "data": data})
+                    }
+                };
+                let is_image = text("mediaType").is_some_and(|kind| kind.starts_with("image/"));
+                input.push(if is_image {
+                    json!({"type": "image", "source": source})
+                } else {
+                    json!({"type": "file", "source": source, "filename": text("filename")})
+                });
+            }
+            _ => {}
+        }
+    }
+    if input.is_empty() {
+        return Err(Problem::invalid(format!("/messages/{at}/parts"), "must hold words or files"));
+    }
+    Ok(input)
+}
+
+/// A new message: a run.
+async fn say(
+    state: AppState,
+    caller: Caller,
+    to: AnswerTo,
+    query: ChatQuery,
+    body: ApiBody,
+    params: ChatParams,
+    last: UiMessage,
+) -> Result<Response, ApiError> {
+    let at = params.messages.len() - 1;
+    let only = caller.agents.as_deref().and_then(|agents| if let [one] = agents { Some(one.clone()) } else { None });
+    let agent = params.agent.or(query.agent).or(only);
+    let agent =
+        agent.ok_or_else(|| Problem::invalid("/agent", "must name the agent: set it in the transport's body"))?;
+    let caller = caller.into_user(&state).await?;
+    let user = caller.user.known().ok_or_else(|| missing("user"))?;
+    let scope = Scope { tenant: caller.tenant, user: Some(user) };
+    let run = json!({"agent": agent, "input": input(&last, at)?});
+    let mut run: RunParams = from_value(run, "")?;
+    let mut once = body.idempotency(&state, &caller)?;
+    if once.key().is_none() && params.trigger.as_deref() != Some("regenerate-message") {
+        // A request that is sent again, by whatever stands in between, is told the answer that there is.
+        let said = serde_json::to_vec(&json!([params.id, last])).map_err(ApiError::internal)?;
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &said);
+        once = Once::named(&state, &caller, format!("chat-{}", hex(digest.as_ref())), &said)?;
+    }
+    let mut thread = thread_of(&state, scope, &params.id).await?;
+    let accepted = loop {
+        run.thread = match &thread {
+            Some(thread) => {
+                super::threads::check_own(thread)?;
+                None
+            }
+            None => Some(from_value(json!({"external_id": params.id}), "/id")?),
+        };
+        run.check()?;
+        let on = thread.as_ref().map(|thread| (thread.id, user));
+        match accept_once(&state, &caller, user, &run, on, once.key()).await {
+            // Somebody else has begun this chat in the same moment.
+            Err(error) if error.code() == ErrorCode::AlreadyExists && thread.is_none() => {
+                thread = thread_of(&state, scope, &params.id).await?;
+                if thread.is_none() {
+                    return Err(error);
+                }
+            }
+            accepted => break accepted?,
+        }
+    };
+    let reader = unrotated(&state, &caller, scope, to);
+    let (run, opened) = match accepted {
+        Accepted::New { run, visibility, grace } => {
+            (run.id, state.streams.open_created(run.id, user, reader, visibility, grace).await?)
+        }
+        Accepted::Replay { run, .. } | Accepted::Steered(run) => (run, state.streams.open(run, reader).await?),
+    };
+    drop(once);
+    answer(run, opened, AiSdk::new(), 0)
+}
+
+/// An answer that waits, with what was decided and found out since: it goes on.
+async fn go_on(
+    state: AppState,
+    caller: Caller,
+    to: AnswerTo,
+    params: ChatParams,
+    last: UiMessage,
+) -> Result<Response, ApiError> {
+    let at = params.messages.len() - 1;
+    let found = match (chat_of(&state, &caller, &params.id).await?, last.id.parse::<RunId>()) {
+        (Some(thread), Ok(run)) => {
+            let scope = Scope { tenant: caller.tenant, user: Some(thread.user) };
+            let snapshot = state.store.scoped(scope).run_snapshot(run).await?;
+            snapshot.filter(|snapshot| snapshot.run.thread == thread.id).map(|snapshot| (scope, snapshot))
+        }
+        _ => None,
+    };
+    let (scope, snapshot) =
+        found.ok_or_else(|| Problem::invalid(format!("/messages/{at}/id"), "must be an answer of this chat"))?;
+    let (run, until) = (snapshot.run.id, snapshot.run.as_of_seq);
+    let (mut outputs, mut decided) = (Vec::new(), false);
+    for (part, nth) in last.parts.iter().zip(0..) {
+        let at = format!("/messages/{at}/parts/{nth}");
+        let call = part["toolCallId"].as_str();
+        let pending = snapshot
+            .pending
+            .iter()
+            .find(|pending| call.is_some_and(|call| pending.call.is_some_and(|it| it.to_string() == call)));
+        let Some(pending) = pending else { continue };
+        match (part["state"].as_str(), pending.approval, pending.call) {
+            (Some("approval-responded"), Some(approval), _) => {
+                caller.require("approvals:write")?;
+                let verdict = if part["approval"]["approved"] == true { "approved" } else { "denied" };
+                let decision = json!({"decision": verdict, "comment": part["approval"]["reason"]});
+                let decision = from_value::<Decision>(decision, &format!("{at}/approval"))?;
+                approvals::decide(&state, &caller, run, approval, || Ok(decision)).await?;
+                decided = true;
+            }
+            (Some("output-available"), None, Some(call)) if pending.kind == "input" => {
+                let output = ToolOutput { call, output: Some(part["output"].clone()), error: None };
+                outputs.push(calls::checked(output, &at)?);
+            }
+            (Some("output-error"), None, Some(call)) if pending.kind == "input" => {
+                let words = part["errorText"].as_str().unwrap_or("it failed").to_owned();
+                outputs.push(calls::checked(ToolOutput { call, output: None, error: Some(words) }, &at)?);
+            }
+            _ => {}
+        }
+    }
+    if !outputs.is_empty() {
+        calls::answer(&state, &caller, run, &outputs).await?;
+    }
+    let waits = match snapshot.run.status {
+        RunStatus::Suspended if decided || !outputs.is_empty() => {
+            let now = state.store.scoped(scope).run_snapshot(run).await?.ok_or_else(|| missing("run"))?;
+            now.run.status == RunStatus::Suspended && !now.pending.is_empty()
+        }
+        RunStatus::Suspended => true,
+        _ => false,
+    };
+    let opened = state.streams.open(run, unrotated(&state, &caller, scope, to)).await?;
+    answer(run, opened, AiSdk::goes_on(until, waits), until)
+}
+
+/// Whoever reads this does not come back by itself, but from the beginning.
+fn unrotated(state: &AppState, caller: &Caller, scope: Scope, to: AnswerTo) -> ReaderParams {
+    ReaderParams { rotates: false, ..reader(state, caller, scope, Cursor::After(0), to.room) }
+}
+
+/// The answer of a chat that is being written, or was a moment ago, from its beginning or behind an event. 204: there is none.
+#[utoipa::path(get, path = "/api/chat/{chat}/stream", tag = "ai_sdk", params(("chat" = String, Path)),
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = 204), (status = "default", body = Problem)))]
+pub async fn chat_stream(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(chat): Path<String>,
+    to: AnswerTo,
+) -> Result<Response, ApiError> {
+    caller.require("runs:read")?;
+    let Cursor::After(after) = cursor(to.headers.get("last-event-id"), None)? else {
+        return Err(Problem::new(ErrorCode::InvalidCursor, "the cursor must be the id of an event").into());
+    };
+    let Some(thread) = chat_of(&state, &caller, &chat).await? else { return Ok(no_content()) };
+    let Some(run) = latest(&state, &thread, caller.tenant).await? else { return Ok(no_content()) };
+    let scope = Scope { tenant: caller.tenant, user: Some(thread.user) };
+    let opened = state.streams.open(run, unrotated(&state, &caller, scope, to)).await?;
+    let face = if after == 0 { AiSdk::new() } else { AiSdk::goes_on(after, false) };
+    answer(run, opened, face, after)
+}
+
+/// The run that is under way on a thread, or has ended a moment ago.
+async fn latest(
+    state: &AppState,
+    thread: &Thread,
+    tenant: headwater_protocol::TenantId,
+) -> Result<Option<RunId>, ApiError> {
+    if let Some(run) = thread.active_run {
+        return Ok(Some(run));
+    }
+    let filter = RunFilter { thread: Some(thread.id), ..RunFilter::default() };
+    let storage = state.store.scoped(Scope { tenant, user: Some(thread.user) });
+    let last = storage.run_list(&filter, Page { after: None, ascending: false, limit: 1 }).await?;
+    let now = Timestamp::now().ms();
+    let recent = |at: Timestamp| now.saturating_sub(at.ms()) < GRACE_MS;
+    Ok(last.first().filter(|(run, _)| run.finished_at.is_some_and(recent)).map(|(run, _)| run.id))
+}
+
+/// Ends the answer that is being written. What was said stays. Leaving the stream, as `stop()` does, ends nothing.
+#[utoipa::path(post, path = "/api/chat/{chat}/stop", tag = "ai_sdk", params(("chat" = String, Path)),
+    responses((status = 204), (status = "default", body = Problem)))]
+pub async fn chat_stop(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(chat): Path<String>,
+) -> Result<Response, ApiError> {
+    caller.require("runs:write")?;
+    let thread = chat_of(&state, &caller, &chat).await?.ok_or_else(|| missing("chat"))?;
+    if let Some(run) = thread.active_run {
+        cancelled(&state, &caller, run).await?;
+    }
+    Ok(no_content())
+}
+
+/// A stream of ours as this client reads it.
+fn answer(run: RunId, opened: Result<Opened, Trouble>, face: AiSdk, after: u64) -> Result<Response, ApiError> {
+    let blocks = match opened {
+        Ok(Opened::Stream { blocks, .. }) => blocks,
+        Ok(Opened::NothingLeft | Opened::NotFound) => return Err(missing("run")),
+        Err(Trouble::TooManyStreams(limit)) => {
+            let problem = Problem::new(ErrorCode::TooManyStreams, "too many streams are open");
+            return Err(problem.with("limit", limit).into());
+        }
+    };
+    let mut response = stream_of(StatusCode::OK, Body::from_stream(worn(face, blocks, after)), false).into_response();
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("x-vercel-ai-ui-message-stream"), HeaderValue::from_static("v1"));
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/runs/{run}")) {
+        headers.insert(http::header::LOCATION, location);
+    }
+    Ok(response)
+}

@@ -1,0 +1,112 @@
+//! Clients of others, as they are, from `clients/`: where their packages are there (`cargo xtask clients` fetches them).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use headwater_testkit::ToolServer;
+use headwater_testkit::model::Reply;
+use headwater_testkit::tools::ToolAnswer;
+use serde_json::json;
+
+use crate::support::{Lane, Site};
+
+const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients");
+
+/// Whether they are there. Said, where they are not.
+fn are_there() -> bool {
+    let there = Path::new(CLIENTS).join("node_modules").exists();
+    assert!(
+        there || std::env::var_os("HEADWATER_TEST_REQUIRE_CLIENTS").is_none(),
+        "`cargo xtask clients` fetches them"
+    );
+    if !there {
+        println!("NOT ASKED: clients of others, whose packages are not there; `cargo xtask clients` fetches them");
+    }
+    there
+}
+
+/// Runs one of the scripts there to its end.
+async fn node(script: &str, variables: &BTreeMap<&str, String>) {
+    let mut command = tokio::process::Command::new("node");
+    command.arg(script).current_dir(CLIENTS).envs(variables).kill_on_drop(true);
+    let done = tokio::time::timeout(std::time::Duration::from_secs(120), command.output()).await;
+    let done = done.unwrap_or_else(|_| panic!("{script} {variables:?} has no end")).expect("node runs");
+    let words = [done.stdout, done.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    let which = ["SCENARIO", "VERSION"].map(|name| variables.get(name));
+    assert!(done.status.success(), "{script} {which:?}: {words}");
+}
+
+async fn use_chat(version: &str, scenario: &str) {
+    if !are_there() {
+        return;
+    }
+    let site = Site::shared().await;
+    let tenant = site.tenant().await;
+    let (counted, gate) = Reply::tokens(4).gate();
+    let lane = match scenario {
+        "talk" => Lane::sequence([Reply::text("Well.").usage(10, 5), Reply::text("Better.").usage(10, 5)]),
+        "resume" | "cut" => Lane::sequence([counted]),
+        "approve" => {
+            Lane::sequence([Reply::text("").tool_call("pay", json!({"amount": 7}).to_string()), Reply::text("Paid.")])
+        }
+        "client_tool" => Lane::sequence([Reply::text("").tool_call("pick", "{}"), Reply::text("Red it is.")]),
+        _ => Lane::sequence([Reply::status(400)]),
+    };
+    gate.pass(1);
+    let shop = ToolServer::start(|_| ToolAnswer::json(&json!({"paid": true})));
+    let opener = ToolServer::start(move |_| {
+        gate.open();
+        ToolAnswer::text("")
+    });
+    let request = json!({"method": "POST", "url": shop.url, "body": "{{args}}"});
+    let tools = json!([
+        {"type": "http", "name": "pay", "effect": "idempotent", "policy": "ask", "request": request,
+         "parameters": {"type": "object", "properties": {"amount": {"type": "number"}}}},
+        {"type": "client", "name": "pick", "parameters": {"type": "object"}}]);
+    tenant.agent_with(&lane, json!({"tools": tools})).await;
+    let minted = tenant.api.post("/v1/user_tokens", json!({"user": "alice"})).await.ok(201);
+    let variables = BTreeMap::from([
+        ("BASE", site.url.clone()),
+        ("TOKEN", minted["token"].as_str().expect("a token").to_owned()),
+        ("GATE", opener.url.clone()),
+        ("VERSION", version.to_owned()),
+        ("SCENARIO", scenario.to_owned()),
+    ]);
+    node("ai-sdk.mjs", &variables).await;
+}
+
+#[tokio::test]
+async fn use_chat_talks() {
+    use_chat("6", "talk").await;
+    use_chat("7", "talk").await;
+}
+
+#[tokio::test]
+async fn use_chat_stops_and_another_page_reads_on() {
+    use_chat("6", "resume").await;
+    use_chat("7", "resume").await;
+}
+
+#[tokio::test]
+async fn use_chat_survives_a_cut() {
+    use_chat("6", "cut").await;
+    use_chat("7", "cut").await;
+}
+
+#[tokio::test]
+async fn use_chat_asks_a_person() {
+    use_chat("6", "approve").await;
+    use_chat("7", "approve").await;
+}
+
+#[tokio::test]
+async fn use_chat_has_tools_of_its_own() {
+    use_chat("6", "client_tool").await;
+    use_chat("7", "client_tool").await;
+}
+
+#[tokio::test]
+async fn use_chat_is_told_what_goes_wrong() {
+    use_chat("6", "fail").await;
+    use_chat("7", "fail").await;
+}
