@@ -70,6 +70,36 @@ const scenarios = {
     page.unmount();
   },
 
+  /** Opened anew: what was said is there, as the library takes it. */
+  async reload() {
+    const page = mount('reload', {
+      chat: { sendAutomaticallyWhen: ai.lastAssistantMessageIsCompleteWithApprovalResponses },
+    });
+    await until('it is there', () => page.chat);
+    await page.chat.sendMessage({ text: 'Pay.' });
+    await until('it asks', () => page.chat.status === 'ready' && answer(page));
+    page.unmount();
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const load = async () => {
+      const { messages } = await (await native(`${BASE}/api/chat/reload`, { headers })).json();
+      return await ai.validateUIMessages({ messages });
+    };
+    const messages = await load();
+    assert.deepEqual(messages.map((message) => message.role), ['user', 'assistant']);
+    const other = mount('reload', {
+      chat: { messages, sendAutomaticallyWhen: ai.lastAssistantMessageIsCompleteWithApprovalResponses },
+    });
+    await until('it is there', () => other.chat);
+    const part = answer(other).parts.find((part) => part.type === 'tool-pay');
+    assert.equal(part.state, 'approval-requested', JSON.stringify(messages));
+    await other.chat.addToolApprovalResponse({ id: part.approval.id, approved: true });
+    await until('it goes on', () => other.chat.status === 'ready' && text(answer(other)).includes('Paid.'));
+    const after = await load();
+    assert.equal(text(after.at(-1)), 'Paid.');
+    assert.equal(after.at(-1).parts.find((part) => part.type === 'tool-pay').state, 'output-available');
+    other.unmount();
+  },
+
   /** Left in the middle of an answer, and found again by another page, whole and once. */
   async resume() {
     const page = mount('resume');

@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::{
-    agents, approvals, artifacts, budgets, calls, chat, dev, docs, health, mcp, memory, metrics, plans, provider_keys,
-    runs, schedules, secrets, streams, tenants, threads, tokens, usage, users, webhooks,
+    agents, approvals, artifacts, budgets, calls, chat, dev, docs, durable, health, mcp, memory, metrics, plans,
+    provider_keys, runs, schedules, secrets, streams, tenants, threads, tokens, usage, users, webhooks,
 };
 use crate::wiring::AppState;
 
@@ -79,8 +79,10 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(calls::runs_call_result))
         // The same log for clients that others wrote
         .routes(routes!(chat::chat_create))
+        .routes(routes!(chat::chat_get))
         .routes(routes!(chat::chat_stream))
         .routes(routes!(chat::chat_stop))
+        .routes(routes!(durable::streams_runs_get, durable::streams_runs_head))
         // Runs that begin by themselves
         .routes(routes!(schedules::schedules_create, schedules::schedules_list))
         .routes(routes!(schedules::schedules_get, schedules::schedules_update, schedules::schedules_delete))

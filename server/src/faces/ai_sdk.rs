@@ -13,6 +13,8 @@
 //! | `data-artifact`, `data-sub-run` | the artifact's, the call's | what was made, which run carries a call out |
 //! | `data-throttled`, `data-tool-progress`, `data-budget-warning` | none | for the moment only (transient) |
 
+mod messages;
+
 use std::collections::{HashMap, HashSet};
 
 use headwater_protocol::api::Decider;
@@ -20,6 +22,7 @@ use headwater_protocol::event::{Event, EventBody, FinishReason, Pending, Role};
 use headwater_protocol::{CallId, MessageId, Problem};
 use serde_json::{Value, json};
 
+pub(crate) use self::messages::messages;
 use super::{Face, Frames};
 
 /// See the [module](self).
@@ -183,7 +186,7 @@ fn finish_reason(reason: FinishReason) -> &'static str {
 }
 
 impl Face for AiSdk {
-    fn event(&mut self, event: &Event, out: &mut Frames) {
+    fn event(&mut self, event: &Event, _: &str, out: &mut Frames) {
         use EventBody as E;
         if event.seq > self.goes_on_after && !self.began && !matches!(event.body, E::RunQueued { .. }) {
             self.begin(event, None, out);

@@ -8,8 +8,10 @@
 //! | module | holds |
 //! |---|---|
 //! | [`ai_sdk`] | Vercel's AI SDK: UI message stream, version 1 |
+//! | [`durable`] | Durable Streams, read side, over server-sent events |
 
 pub(crate) mod ai_sdk;
+pub(crate) mod durable;
 
 use std::io;
 
@@ -20,14 +22,19 @@ use serde::Serialize;
 
 /// A protocol's view of a run.
 pub(crate) trait Face: Send + 'static {
-    /// Tells what has happened.
-    fn event(&mut self, event: &Event, out: &mut Frames);
+    /// Tells what has happened. `line`: the same as it was rendered for this reader.
+    fn event(&mut self, event: &Event, line: &str, out: &mut Frames);
 
     /// There is nothing more for now: what has been told stands until somebody does something.
     fn caught_up(&mut self, out: &mut Frames);
 
     /// Whether the answer is whole: nothing follows for this client.
     fn is_over(&self) -> bool;
+
+    /// Whether its clients come back by themselves where a stream ends early.
+    fn comes_back(&self) -> bool {
+        false
+    }
 }
 
 /// Frames of server-sent events that are being written.
@@ -47,6 +54,17 @@ impl Frames {
         self.bytes.extend_from_slice(b"\n\n");
     }
 
+    /// A frame of this name, whose data is this one line.
+    pub(crate) fn named(&mut self, name: &str, data: &str) {
+        self.last = Some(self.bytes.len());
+        self.bytes.extend_from_slice(format!("event: {name}\ndata: {data}\n\n").as_bytes());
+    }
+
+    /// What was written.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.bytes.into()
+    }
+
     /// A frame whose data is these words.
     pub(crate) fn word(&mut self, word: &str) {
         self.bytes.extend_from_slice(format!("data: {word}\n\n").as_bytes());
@@ -62,7 +80,8 @@ impl Frames {
 }
 
 /// A stream of ours as this face tells it, from behind a place on: events up to it are known to the client, and told to the face alone. A
-/// stream that ends before the answer does ends with an error, so that no client takes what it has for the whole.
+/// stream that ends before the answer does ends with an error, so that no client takes what it has for the whole, but for those that
+/// know how to come back.
 pub(crate) fn worn(
     face: impl Face,
     blocks: BoxStream<'static, Bytes>,
@@ -73,6 +92,9 @@ pub(crate) fn worn(
         let (mut face, mut blocks) = state?;
         loop {
             let Some(block) = blocks.next().await else {
+                if face.comes_back() {
+                    return None;
+                }
                 let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "the stream was ended before the answer");
                 return Some((Err(cut), None));
             };
@@ -109,7 +131,7 @@ fn tell(face: &mut impl Face, block: &[u8], after: u64, out: &mut Frames) {
                 let known = event.seq <= after;
                 let mut silent = Frames::default();
                 let out = if known { &mut silent } else { &mut *out };
-                face.event(&event, out);
+                face.event(&event, data, out);
                 out.number(event.seq);
             }
         }

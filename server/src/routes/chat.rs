@@ -3,11 +3,14 @@
 //! A chat is a thread: its id is the thread's `external_id` (or the id of one of ours). Of the messages that such a client sends along, the
 //! last one counts: the thread remembers the others. Its answer is the run's log, told by [`crate::faces::ai_sdk`].
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_agent::Accepted;
 use headwater_protocol::api::{Decision, RunParams, RunStatus, Thread, ToolOutput};
+use headwater_protocol::event::message_for_user;
+use headwater_protocol::message::Message;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, Timestamp};
 use headwater_store::scoped::{Page, RunFilter, ThreadFilter};
 use headwater_stream::{Cursor, Opened, ReaderParams, Trouble};
@@ -21,7 +24,7 @@ use super::streams::{AnswerTo, stream_of};
 use super::{approvals, calls, missing, no_content, whose};
 use crate::auth::Caller;
 use crate::error::ApiError;
-use crate::faces::ai_sdk::AiSdk;
+use crate::faces::ai_sdk::{AiSdk, messages};
 use crate::faces::worn;
 use crate::http::ApiQuery;
 use crate::keys::hex;
@@ -269,6 +272,41 @@ async fn go_on(
 /// Whoever reads this does not come back by itself, but from the beginning.
 fn unrotated(state: &AppState, caller: &Caller, scope: Scope, to: AnswerTo) -> ReaderParams {
     ReaderParams { rotates: false, ..reader(state, caller, scope, Cursor::After(0), to.room) }
+}
+
+/// What was said in a chat, oldest first: the last hundred of its thread's messages.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Chat {
+    /// Always `chat`.
+    pub object: String,
+    /// As `useChat` takes them.
+    pub messages: Vec<Value>,
+}
+
+/// What was said in a chat, for a page that is opened anew. A chat of which nothing is known is empty.
+#[utoipa::path(get, path = "/api/chat/{chat}", tag = "ai_sdk", params(("chat" = String, Path)),
+    responses((status = 200, body = Chat), (status = "default", body = Problem)))]
+pub async fn chat_get(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(chat): Path<String>,
+) -> Result<Json<Chat>, ApiError> {
+    caller.require("threads:read")?;
+    let Some(thread) = chat_of(&state, &caller, &chat).await? else {
+        return Ok(Json(Chat { object: "chat".into(), messages: Vec::new() }));
+    };
+    let storage = state.store.scoped(Scope { tenant: caller.tenant, user: Some(thread.user) });
+    let last = Page { after: None, ascending: false, limit: 100 };
+    let mut said: Vec<Message> = Vec::new();
+    for (message, visibility) in storage.message_list(thread.id, None, None, last).await? {
+        said.push(if caller.sees_as_user() { message_for_user(message, visibility) } else { message });
+    }
+    said.reverse();
+    let waits = match thread.active_run {
+        Some(run) => storage.run_snapshot(run).await?.map(|snapshot| snapshot.pending).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    Ok(Json(Chat { object: "chat".into(), messages: messages(&said, &waits) }))
 }
 
 /// The answer of a chat that is being written, or was a moment ago, from its beginning or behind an event. 204: there is none.

@@ -13,6 +13,7 @@ pub mod calls;
 pub mod chat;
 pub mod dev;
 pub mod docs;
+pub mod durable;
 pub mod health;
 pub mod lists;
 pub mod mcp;

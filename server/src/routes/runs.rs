@@ -11,11 +11,11 @@ use headwater_llm::Shown;
 use headwater_protocol::api::{
     Agent, CancelParams, EventPage, InlineThread, List, Run, RunBudget, RunExplanation, RunParams, RunSnapshot, Ticket,
 };
-use headwater_protocol::event::{Actor, Event, Visibility, problem_for_user, render_for};
+use headwater_protocol::event::{Actor, Audience, Event, Visibility, problem_for_user, render_for};
 use headwater_protocol::message::{Content, InputPart, Part};
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope, ThreadId, Timestamp, UserId};
 use headwater_store::pool::{Idempotency, Once};
-use headwater_store::scoped::{EventRange, RunFilter};
+use headwater_store::scoped::{EventRange, LogPage, RunFilter};
 use headwater_stream::reader::{Recheck, audience};
 use headwater_stream::{Cursor, Opened, ReaderParams, Room, view};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -574,28 +574,8 @@ async fn events_page(
         limit @ 1..=1000 => limit as usize,
         _ => return Err(ApiError::invalid_request("query:limit", "must be 1 to 1000")),
     };
-    let storage = state.store.scoped(caller.scope());
-    let after = match cursor {
-        Cursor::After(seq) => seq,
-        Cursor::Now => i64::MAX as u64,
-    };
     // A segment holds one event or more, so as many segments as events are asked for are enough.
-    let page = storage.events_read(run, EventRange { after, segments: limit as i64 }).await?;
-    let page = page.ok_or_else(|| missing("run"))?;
-    let after = if cursor == Cursor::Now { page.tail } else { after };
-    let audience = audience(caller.sees_as_user(), page.visibility);
-    let trimmed = after > 0 && after + 1 < page.earliest;
-    if after > page.tail || trimmed {
-        let code = if trimmed { ErrorCode::HistoryTrimmed } else { ErrorCode::CursorAhead };
-        let snapshot = storage.run_snapshot(run).await?.ok_or_else(|| missing("run"))?;
-        let snapshot = serde_json::to_value(view::snapshot_for(snapshot, audience)).map_err(ApiError::internal)?;
-        let problem = Problem::new(code, format!("the log holds events {} to {}", page.earliest, page.tail));
-        return Err(problem.with("earliest", page.earliest).with("tail", page.tail).with("snapshot", snapshot).into());
-    }
-    if !state.streams.count_replay(caller.tenant, page.user, page.lines.len()) {
-        let problem = Problem::new(ErrorCode::RateLimited, "too many bytes of events were read in a minute");
-        return Err(problem.with("policy", "replay").with("retry_after_ms", 10_000).into());
-    }
+    let (page, after, audience) = page_of(state, caller, run, cursor, limit as i64).await?;
     let mut data: Vec<Event> = Vec::new();
     for line in page.lines.lines().take(limit) {
         data.push(serde_json::from_str(&render_for(line, audience)).map_err(ApiError::internal)?);
@@ -612,6 +592,45 @@ async fn events_page(
         status: page.status,
     };
     Ok(Json(page).into_response())
+}
+
+/// A stretch of a log behind a cursor, where that is, and for whom it is to be rendered.
+///
+/// # Errors
+/// 410 where the cursor leads nowhere; `rate_limited` for who has read too much.
+pub(super) async fn page_of(
+    state: &AppState,
+    caller: &Caller,
+    run: RunId,
+    cursor: Cursor,
+    segments: i64,
+) -> Result<(LogPage, u64, Audience), ApiError> {
+    let storage = state.store.scoped(caller.scope());
+    let after = match cursor {
+        Cursor::After(seq) => seq,
+        Cursor::Now => i64::MAX as u64,
+    };
+    let page = storage.events_read(run, EventRange { after, segments }).await?;
+    let mut page = page.ok_or_else(|| missing("run"))?;
+    if cursor == Cursor::Now {
+        // Of an empty page, as read from "now", it is no position.
+        page.last = page.tail;
+    }
+    let after = if cursor == Cursor::Now { page.tail } else { after };
+    let audience = audience(caller.sees_as_user(), page.visibility);
+    let trimmed = after > 0 && after + 1 < page.earliest;
+    if after > page.tail || trimmed {
+        let code = if trimmed { ErrorCode::HistoryTrimmed } else { ErrorCode::CursorAhead };
+        let snapshot = storage.run_snapshot(run).await?.ok_or_else(|| missing("run"))?;
+        let snapshot = serde_json::to_value(view::snapshot_for(snapshot, audience)).map_err(ApiError::internal)?;
+        let problem = Problem::new(code, format!("the log holds events {} to {}", page.earliest, page.tail));
+        return Err(problem.with("earliest", page.earliest).with("tail", page.tail).with("snapshot", snapshot).into());
+    }
+    if !state.streams.count_replay(caller.tenant, page.user, page.lines.len()) {
+        let problem = Problem::new(ErrorCode::RateLimited, "too many bytes of events were read in a minute");
+        return Err(problem.with("policy", "replay").with("retry_after_ms", 10_000).into());
+    }
+    Ok((page, after, audience))
 }
 
 /// The position after which to read: `Last-Event-ID`, else `after`, else the beginning.

@@ -46,7 +46,7 @@ async fn use_chat(version: &str, scenario: &str) {
     let lane = match scenario {
         "talk" => Lane::sequence([Reply::text("Well.").usage(10, 5), Reply::text("Better.").usage(10, 5)]),
         "resume" | "cut" => Lane::sequence([counted]),
-        "approve" => {
+        "approve" | "reload" => {
             Lane::sequence([Reply::text("").tool_call("pay", json!({"amount": 7}).to_string()), Reply::text("Paid.")])
         }
         "client_tool" => Lane::sequence([Reply::text("").tool_call("pick", "{}"), Reply::text("Red it is.")]),
@@ -76,6 +76,34 @@ async fn use_chat(version: &str, scenario: &str) {
 }
 
 #[tokio::test]
+async fn durable_streams_reads_on_whatever_it_is_given() {
+    if !are_there() {
+        return;
+    }
+    let site = Site::shared().await;
+    let tenant = site.tenant().await;
+    let alice = tenant.user("alice").await;
+    for live in ["true", "long-poll", "sse"] {
+        let (counted, gate) = Reply::tokens(8).gate();
+        tenant.agent(&Lane::sequence([counted])).await;
+        let run = crate::support::tenant::id(&alice.key.run("Count.").await);
+        gate.pass(1);
+        let opener = ToolServer::start(move |_| {
+            gate.open();
+            ToolAnswer::text("")
+        });
+        let minted = tenant.api.post("/v1/user_tokens", json!({"user": "alice"})).await.ok(201);
+        let variables = BTreeMap::from([
+            ("STREAM", format!("{}/v1/streams/runs/{run}", site.url)),
+            ("TOKEN", minted["token"].as_str().expect("a token").to_owned()),
+            ("GATE", opener.url.clone()),
+            ("SCENARIO", live.to_owned()),
+        ]);
+        node("durable-streams.mjs", &variables).await;
+    }
+}
+
+#[tokio::test]
 async fn use_chat_talks() {
     use_chat("6", "talk").await;
     use_chat("7", "talk").await;
@@ -97,6 +125,12 @@ async fn use_chat_survives_a_cut() {
 async fn use_chat_asks_a_person() {
     use_chat("6", "approve").await;
     use_chat("7", "approve").await;
+}
+
+#[tokio::test]
+async fn use_chat_is_opened_anew() {
+    use_chat("6", "reload").await;
+    use_chat("7", "reload").await;
 }
 
 #[tokio::test]

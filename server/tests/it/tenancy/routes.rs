@@ -234,7 +234,10 @@ pub(super) fn routes() -> Vec<Route> {
         with("POST", "/v1/schedules/{schedule}/trigger", json!({}), all_on_alices(201)),
         route("DELETE", "/v1/schedules/{schedule}", all_on_alices(204)),
         with("POST", "/api/chat", said, run_for_a_user.map(|status| if status == 201 { 200 } else { status })),
+        route("GET", "/v1/streams/runs/{run}", all_on_alices(200)),
+        route("HEAD", "/v1/streams/runs/{run}", all_on_alices(200)),
         // Whether somebody else's chat is there is not told.
+        route("GET", "/api/chat/{chat}", user_on_own(200)),
         route("GET", "/api/chat/{chat}/stream", [403, 400, 200, 204, 404, 200, 204, 400, 204, 204, 401, 401, 401]),
         route("POST", "/api/chat/{chat}/stop", user_on_alices(204)),
         with(
