@@ -12,6 +12,7 @@ use headwater_store::scoped::LogPage;
 use headwater_stream::{Cursor, Opened, ReaderParams, Trouble};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::runs::{cursor, page_of, reader};
 use super::streams::{AnswerTo, stream_of};
@@ -27,6 +28,8 @@ use crate::wiring::AppState;
 const SEGMENTS: i64 = 32;
 /// How long nobody is answered while nothing happens.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks at a run whose readers were sent away.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Where to begin, and whether to wait.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -143,16 +146,23 @@ async fn long_poll(
         return Ok(place(StatusCode::NO_CONTENT, &page, after, Body::empty()));
     }
     // The next that is told to anybody; then what there is by then.
+    let until = Instant::now() + PATIENCE;
     let mut blocks = opened(state, caller, run, Cursor::After(after), to).await?;
     let next = async { while blocks.next().await.is_some_and(|block| !block.windows(4).any(|at| at == b"id: ")) {} };
     // Whether anything came is seen below.
-    tokio::time::timeout(PATIENCE, next).await.ok();
+    tokio::time::timeout_at(until, next).await.ok();
     drop(blocks);
-    let (page, after, audience) = page_of(state, caller, run, Cursor::After(after), SEGMENTS).await?;
-    if page.last > after {
-        return Ok(messages(&page, after, audience));
+    loop {
+        let (page, after, audience) = page_of(state, caller, run, Cursor::After(after), SEGMENTS).await?;
+        if page.last > after {
+            return Ok(messages(&page, after, audience));
+        }
+        // A stream that was sent away (the run waits for somebody) is no answer: its client would ask again at once.
+        if page.status.is_terminal() || Instant::now() >= until || state.draining.is_cancelled() {
+            return Ok(place(StatusCode::NO_CONTENT, &page, after, Body::empty()));
+        }
+        tokio::time::sleep_until(until.min(Instant::now() + LOOK)).await;
     }
-    Ok(place(StatusCode::NO_CONTENT, &page, after, Body::empty()))
 }
 
 async fn sse(state: &AppState, caller: &Caller, run: RunId, from: Cursor, to: AnswerTo) -> Result<Response, ApiError> {

@@ -3,6 +3,7 @@
 use headwater_testkit::model::Reply;
 use serde_json::{Value, json};
 
+use crate::runs::suspended;
 use crate::support::sse::Stream;
 use crate::support::tenant::id;
 use crate::support::{Lane, Site};
@@ -78,4 +79,25 @@ async fn what_happens_is_waited_for() {
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "each once, in order");
     assert_eq!(events.last().expect("one")["type"], "run.completed");
     assert!(told.trim_end().ends_with(r#""upToDate":true}"#) && told.contains(r#""streamClosed":true"#), "{told}");
+}
+
+#[tokio::test]
+async fn whoever_polls_a_run_that_waits_for_somebody_is_told_when_it_goes_on_and_does_not_spin() {
+    let quiet = [("HEADWATER__QUIET__ENABLED", "true"), ("HEADWATER__QUIET__IDLE_AFTER_MS", "60000")];
+    let site = Site::start(&quiet).await;
+    let tenant = site.tenant().await;
+    let alice = tenant.user("alice").await;
+    let lane = Lane::sequence([Reply::text("").tool_call("pick", "{}"), Reply::text("Picked.")]);
+    let tool = json!({"type": "client", "name": "pick", "parameters": {"type": "object"}});
+    tenant.agent_with(&lane, json!({"tools": [tool]})).await;
+    let run = id(&alice.key.run("x").await);
+    let waits = suspended(&alice, &run).await;
+    let path = format!("/v1/streams/runs/{run}");
+    let tail = alice.token.get(&path).await.header("stream-next-offset").expect("an offset").to_owned();
+    let outputs = json!({"tool_outputs": [{"call": waits["pending"][0]["call"], "output": "red"}]});
+    let poll = format!("{path}?live=long-poll&offset={tail}");
+    let answers = format!("/v1/runs/{run}/tool_outputs");
+    let (polled, answered) = tokio::join!(alice.token.get(&poll), alice.key.post(&answers, outputs));
+    answered.ok(200);
+    assert_eq!(polled.ok(200)[0]["type"], "run.resumed", "its stream was sent away, and it was not");
 }
