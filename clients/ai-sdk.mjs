@@ -187,6 +187,63 @@ const scenarios = {
     page.unmount();
   },
 
+  /** A tool of the page that a person has to permit: carried out then, and not before. */
+  async asked_client_tool() {
+    const called = [];
+    let posts = 0;
+    const page = mount('asked', {
+      fetch: (url, init) => {
+        posts += init.method === 'POST' ? 1 : 0;
+        return native(url, init);
+      },
+      chat: {
+        sendAutomaticallyWhen: (now) =>
+          ai.lastAssistantMessageIsCompleteWithToolCalls(now) || ai.lastAssistantMessageIsCompleteWithApprovalResponses(now),
+        onToolCall({ toolCall }) {
+          called.push(toolCall.toolName);
+          page.chat.addToolOutput({ tool: 'choose', toolCallId: toolCall.toolCallId, output: { colour: 'red' } });
+        },
+      },
+    });
+    await until('it is there', () => page.chat);
+    await page.chat.sendMessage({ text: 'Choose.' });
+    const part = await until('it asks', () =>
+      page.chat.status === 'ready' && answer(page)?.parts.find((part) => part.state === 'approval-requested'));
+    assert.deepEqual(called, []);
+    await page.chat.addToolApprovalResponse({ id: part.approval.id, approved: true });
+    await until('it goes on', () => page.chat.status === 'ready' && text(answer(page)).includes('Red it is.'));
+    assert.deepEqual(called, ['choose']);
+    await new Promise((done) => setTimeout(done, 300));
+    assert.equal(posts, 3, 'what is said, what is permitted, what came of it');
+    page.unmount();
+  },
+
+  /** Somebody else was faster: the page is told what has come of it, once. */
+  async decided_elsewhere() {
+    let posts = 0;
+    const page = mount('elsewhere', {
+      fetch: (url, init) => {
+        posts += init.method === 'POST' ? 1 : 0;
+        return native(url, init);
+      },
+      chat: { sendAutomaticallyWhen: ai.lastAssistantMessageIsCompleteWithApprovalResponses },
+    });
+    await until('it is there', () => page.chat);
+    await page.chat.sendMessage({ text: 'Pay.' });
+    const part = await until('it asks', () =>
+      page.chat.status === 'ready' && answer(page)?.parts.find((part) => part.state === 'approval-requested'));
+    const run = answer(page).id;
+    const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
+    const decision = { method: 'POST', headers, body: JSON.stringify({ decision: 'approved' }) };
+    assert.equal((await native(`${BASE}/v1/runs/${run}/approvals/${part.approval.id}`, decision)).status, 200);
+    await native(`${BASE}/v1/runs/${run}?wait_ms=20000`, { headers });
+    await page.chat.addToolApprovalResponse({ id: part.approval.id, approved: false });
+    await until('it is told', () => page.chat.status === 'ready' && text(answer(page)).includes('Paid.'));
+    await new Promise((done) => setTimeout(done, 300));
+    assert.equal(posts, 2);
+    page.unmount();
+  },
+
   /** What goes wrong is an error of the page. */
   async fail() {
     const page = mount('fail');

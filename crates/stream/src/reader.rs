@@ -67,6 +67,9 @@ pub struct ReaderParams {
     pub expires_at: Option<Timestamp>,
     /// Whether the client comes back by itself when the stream is rotated.
     pub rotates: bool,
+    /// Whether the stream ends where the run waits for somebody, wherever the service may not go quiet too: for who has all that there
+    /// is then. It counts as being there.
+    pub ends_suspended: bool,
     /// Asked now and then.
     pub recheck: Option<Recheck>,
     /// Asked before more is read. Without it there always is.
@@ -451,7 +454,7 @@ impl Reader {
     fn at_tail(&mut self, tail: u64, waits: Option<Duration>) -> Next {
         let is_new = !std::mem::replace(&mut self.caught_up, true);
         let caught_up = if is_new { frame::caught_up(self.run, tail) } else { String::new() };
-        if let Some(waited) = waits.filter(|_| self.manager.options.ends_suspended) {
+        if let Some(waited) = waits.filter(|_| self.manager.options.ends_suspended || self.params.ends_suspended) {
             // For as long again as it has waited, or until it begins: a tab that is left open learns of what somebody else decides, and keeps
             // nobody awake.
             let retry = waited.clamp(SUSPENDED_RETRY.0, SUSPENDED_RETRY.1);

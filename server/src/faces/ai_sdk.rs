@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `data-approval` | the approval's | what is asked, and then what was decided |
 //! | `data-cost` | `cost` | what the run has cost so far; where the reader may see it |
-//! | `data-suspended` | `suspended` | what the run waits for, when the stream ends with that |
+//! | `data-suspended` | `suspended` | what the run waits for, and behind which event (`seq`), when the stream ends with that |
 //! | `data-reset` | the step's number | ids of texts and calls that are void: the step is done again |
 //! | `data-artifact`, `data-sub-run` | the artifact's, the call's | what was made, which run carries a call out |
 //! | `data-throttled`, `data-tool-progress`, `data-budget-warning` | none | for the moment only (transient) |
@@ -19,7 +19,7 @@ use std::collections::{HashMap, HashSet};
 
 use headwater_protocol::api::Decider;
 use headwater_protocol::event::{Event, EventBody, FinishReason, Pending, Role};
-use headwater_protocol::{CallId, MessageId, Problem};
+use headwater_protocol::{CallId, MessageId, Problem, RunId};
 use serde_json::{Value, json};
 
 pub(crate) use self::messages::messages;
@@ -28,8 +28,13 @@ use super::{Face, Frames};
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(crate) struct AiSdk {
-    /// The client has this message already, up to there: it is told where it goes on, and not where it stands.
+    /// The client has this message already, up to there.
     goes_on_after: u64,
+    /// What it has answered, and is waited for no more.
+    taken: Vec<(String, Value)>,
+    /// The event that was seen last.
+    seq: u64,
+    run: Option<RunId>,
     began: bool,
     in_step: bool,
     /// What is being written.
@@ -41,16 +46,15 @@ pub(crate) struct AiSdk {
     /// Calls, and whether we carry them out.
     calls: HashMap<CallId, Call>,
     waits: Option<(String, Vec<Pending>)>,
-    /// It waits where the client has it.
-    rests: bool,
-    at_tail: bool,
     is_over: bool,
 }
 
 #[derive(Debug)]
 struct Call {
     name: String,
-    ours: bool,
+    args: Option<Value>,
+    /// It was begun before where the client goes on.
+    before: bool,
     answered: bool,
 }
 
@@ -60,10 +64,9 @@ impl AiSdk {
         Self::default()
     }
 
-    /// Of a run whose beginning, up to this event, its client has. `waits`: for something else than what it waited for there and is being
-    /// seen to.
-    pub(crate) fn goes_on(after: u64, waits: bool) -> Self {
-        Self { goes_on_after: after, rests: waits, ..Self::default() }
+    /// Of a run whose beginning, up to this event, its client has. `taken`: outputs of its calls that it has sent with that.
+    pub(crate) fn goes_on(after: u64, taken: Vec<(String, Value)>) -> Self {
+        Self { goes_on_after: after, taken, ..Self::default() }
     }
 
     fn close_text(&mut self, out: &mut Frames) {
@@ -110,17 +113,18 @@ impl AiSdk {
         let mut chunk = json!({"type": kind, "toolCallId": call});
         if let (Some(chunk), Value::Object(fields)) = (chunk.as_object_mut(), fields) {
             chunk.extend(fields);
-            // So that no client takes it for one that it has to carry out.
-            if self.calls.get(&call).is_some_and(|call| call.ours) {
-                chunk.insert("providerExecuted".into(), true.into());
-            }
+            // So that no client carries out what is not its own, or what nobody has permitted yet: see `rest`.
+            chunk.entry("providerExecuted").or_insert(true.into());
         }
         out.push(&chunk);
     }
 
-    fn input(&self, call: CallId, args: Option<&Value>, out: &mut Frames) {
+    fn input(&mut self, call: CallId, args: Option<&Value>, out: &mut Frames) {
         let name = self.calls.get(&call).map_or("", |call| &call.name);
         self.call("tool-input-available", call, json!({"toolName": name, "input": args}), out);
+        if let Some(call) = self.calls.get_mut(&call) {
+            call.args = args.cloned();
+        }
     }
 
     fn answer(&mut self, kind: &str, call: CallId, fields: Value, out: &mut Frames) {
@@ -149,24 +153,20 @@ impl AiSdk {
         self.is_over = true;
     }
 
-    /// The run waits, and its client is to do something about that.
-    fn rest(&mut self, out: &mut Frames) {
-        if let Some((reason, pending)) = self.waits.take() {
-            let data = json!({"reason": reason, "pending": pending});
-            out.push(&json!({"type": "data-suspended", "id": "suspended", "data": data}));
-            self.close_step(out);
-            out.push(&json!({"type": "finish", "finishReason": "tool-calls"}));
-            self.done(out);
-        }
-    }
-
-    fn begin(&mut self, event: &Event, metadata: Option<Value>, out: &mut Frames) {
+    fn begin(&mut self, metadata: Option<Value>, out: &mut Frames) {
         self.began = true;
-        let mut start = json!({"type": "start", "messageId": event.run});
+        let mut start = json!({"type": "start", "messageId": self.run});
         if let Some(metadata) = metadata {
             start["messageMetadata"] = metadata;
         }
         out.push(&start);
+        // What was being written where it goes on is written on in a part of its own.
+        if let Some(message) = self.reasoning {
+            out.push(&json!({"type": "reasoning-start", "id": message}));
+        }
+        if let Some(message) = self.text {
+            out.push(&json!({"type": "text-start", "id": message}));
+        }
     }
 }
 
@@ -188,13 +188,14 @@ fn finish_reason(reason: FinishReason) -> &'static str {
 impl Face for AiSdk {
     fn event(&mut self, event: &Event, _: &str, out: &mut Frames) {
         use EventBody as E;
+        (self.seq, self.run) = (event.seq, Some(event.run));
         if event.seq > self.goes_on_after && !self.began && !matches!(event.body, E::RunQueued { .. }) {
-            self.begin(event, None, out);
+            self.begin(None, out);
         }
         match &event.body {
             E::RunQueued { thread, agent, .. } => {
                 let metadata = json!({"run": event.run, "thread": thread, "agent": agent});
-                self.begin(event, Some(metadata), out);
+                self.begin(Some(metadata), out);
                 // Whoever goes on is told once more, where that begins.
                 self.began = self.goes_on_after == 0;
             }
@@ -217,12 +218,13 @@ impl Face for AiSdk {
                 }
                 self.close_reasoning(out);
             }
-            E::ToolStarted { call, name, kind, .. } => {
-                let ours = kind.as_deref() != Some("client");
-                self.calls.insert(*call, Call { name: name.clone(), ours, answered: false });
+            E::ToolStarted { call, name, .. } => {
+                let before = event.seq <= self.goes_on_after;
+                self.calls.insert(*call, Call { name: name.clone(), args: None, before, answered: false });
                 self.call("tool-input-start", *call, json!({"toolName": name}), out);
             }
-            E::ToolArgsDelta { call, delta } => {
+            // Whoever goes on in the middle of them is told all of them together.
+            E::ToolArgsDelta { call, delta } if self.calls.get(call).is_some_and(|call| !call.before) => {
                 out.push(&json!({"type": "tool-input-delta", "toolCallId": call, "inputTextDelta": delta}));
             }
             E::ToolArgs { call, args } => self.input(*call, args.as_ref(), out),
@@ -286,13 +288,7 @@ impl Face for AiSdk {
             E::StepFinished { .. } => self.close_step(out),
             E::StepReset { step, messages, calls, reason } => self.reset(*step, messages, calls, reason, out),
             E::RunSuspended { reason, pending } => {
-                // For another run it waits by itself.
-                if event.seq > self.goes_on_after && pending.iter().any(|pending| pending.kind != "sub_run") {
-                    self.waits = Some((reason.clone(), pending.clone()));
-                    if self.at_tail {
-                        self.rest(out);
-                    }
-                }
+                self.waits = Some((reason.clone(), pending.clone()));
             }
             E::RunResumed { .. } => self.waits = None,
             E::RunCompleted { result, usage, cost } => {
@@ -309,6 +305,8 @@ impl Face for AiSdk {
             }
             E::RunCancelled { by, .. } => {
                 self.close_step(out);
+                // A step without calls: a client that sends by itself what its calls have come to would send it again and again.
+                out.push(&json!({"type": "start-step"}));
                 out.push(&json!({"type": "abort", "reason": by.reason.as_deref().unwrap_or("cancelled")}));
                 self.done(out);
             }
@@ -316,6 +314,7 @@ impl Face for AiSdk {
             | E::MessageStarted { .. }
             | E::MessageCompleted { .. }
             | E::ReasoningStarted { .. }
+            | E::ToolArgsDelta { .. }
             | E::CostEstimated { .. }
             | E::ModelStarted { .. }
             | E::Hidden {}
@@ -323,13 +322,32 @@ impl Face for AiSdk {
         }
     }
 
-    fn caught_up(&mut self, out: &mut Frames) {
-        self.at_tail = true;
-        if self.rests {
-            out.push(&json!({"type": "finish", "finishReason": "tool-calls"}));
-            self.done(out);
+    /// Its client is to do something about that: only now is it told which calls are its own to carry out.
+    fn suspended(&mut self, out: &mut Frames) {
+        if !self.began {
+            self.begin(None, out);
         }
-        self.rest(out);
+        let (reason, pending) = self.waits.take().unwrap_or_default();
+        for call in pending.iter().filter(|pending| pending.kind == "input").filter_map(|pending| pending.call) {
+            let taken = self.taken.iter().find(|(taken, _)| *taken == call.to_string());
+            if let Some((_, output)) = taken {
+                // It waits for something else too; until that comes, nothing is whole, and nothing is to be sent.
+                let fields = json!({"output": output, "preliminary": true, "providerExecuted": false});
+                self.call("tool-output-available", call, fields, out);
+            } else if let Some(found) = self.calls.get(&call) {
+                let fields = json!({"toolName": found.name, "input": found.args, "providerExecuted": false});
+                self.call("tool-input-available", call, fields, out);
+            }
+        }
+        let data = json!({"reason": reason, "pending": pending, "seq": self.seq});
+        out.push(&json!({"type": "data-suspended", "id": "suspended", "data": data}));
+        self.close_step(out);
+        if pending.iter().any(|pending| pending.kind == "budget") {
+            // What is waited for is none of a call's: see the end of a run that is cancelled.
+            out.push(&json!({"type": "start-step"}));
+        }
+        out.push(&json!({"type": "finish", "finishReason": "tool-calls"}));
+        self.done(out);
     }
 
     fn is_over(&self) -> bool {
@@ -340,7 +358,7 @@ impl Face for AiSdk {
 #[cfg(test)]
 mod tests {
     use headwater_protocol::event::{Actor, ActorKind, RunResult};
-    use headwater_protocol::{AgentId, ErrorCode, RunId, ThreadId, Timestamp, Usage, UserId};
+    use headwater_protocol::{AgentId, ErrorCode, ThreadId, Timestamp, Usage, UserId};
 
     use super::*;
     use crate::faces::tests::told;
@@ -477,7 +495,7 @@ mod tests {
         let replay = told(AiSdk::new(), &all, 0, None);
         assert_eq!(types(&replay), [&want[..], &["tool-output-available", "finish-step", "finish", "[DONE]"]].concat());
         // Whoever has the beginning is told the rest, within the same message.
-        let rest = told(AiSdk::goes_on(until, false), &all, until, Some(until));
+        let rest = told(AiSdk::goes_on(until, Vec::new()), &all, until, None);
         assert_eq!(types(&rest), ["start", "tool-output-available", "finish-step", "finish", "[DONE]"]);
         assert_eq!(rest[0]["messageId"], json!(all[0].run));
     }
@@ -509,7 +527,7 @@ mod tests {
         let by = Actor { kind: ActorKind::User, id: None, reason: None };
         let cancelled = EventBody::RunCancelled { by, usage: Usage::default(), cost: None };
         let chunks = told(AiSdk::new(), &log(vec![queued(), step(1), cancelled]), 0, None);
-        assert_eq!(types(&chunks), ["start", "start-step", "finish-step", "abort", "[DONE]"]);
+        assert_eq!(types(&chunks), ["start", "start-step", "finish-step", "start-step", "abort", "[DONE]"]);
         let error = Problem::new(ErrorCode::ProviderTimeout, "it took too long");
         let failed = EventBody::RunFailed {
             code: error.code,

@@ -17,6 +17,7 @@ use std::io;
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
+use headwater_protocol::RunId;
 use headwater_protocol::event::Event;
 use serde::Serialize;
 
@@ -25,8 +26,11 @@ pub(crate) trait Face: Send + 'static {
     /// Tells what has happened. `line`: the same as it was rendered for this reader.
     fn event(&mut self, event: &Event, line: &str, out: &mut Frames);
 
-    /// There is nothing more for now: what has been told stands until somebody does something.
-    fn caught_up(&mut self, out: &mut Frames);
+    /// There is nothing more for now.
+    fn caught_up(&mut self, _: &mut Frames) {}
+
+    /// The run waits for somebody, and the stream ends with that.
+    fn suspended(&mut self, _: &mut Frames) {}
 
     /// Whether the answer is whole: nothing follows for this client.
     fn is_over(&self) -> bool;
@@ -71,12 +75,23 @@ impl Frames {
     }
 
     /// Marks the frames since the last mark as those of this event.
-    fn number(&mut self, seq: u64) {
+    fn number(&mut self, event: &Event) {
         if let Some(at) = self.last.take() {
-            let line = format!("id: {seq:016}\n");
+            let line = format!("id: {}\n", place(event.run, event.seq));
             self.bytes.splice(at..at, line.into_bytes());
         }
     }
+}
+
+/// A place in the answers of a client that reads one run after the other: which of them, and how far.
+pub(crate) fn place(run: RunId, seq: u64) -> String {
+    format!("{run}:{seq:016}")
+}
+
+/// The same, read.
+pub(crate) fn place_of(text: &str) -> Option<(RunId, u64)> {
+    let (run, seq) = text.split_once(':')?;
+    Some((run.parse().ok()?, seq.parse().ok()?))
 }
 
 /// A stream of ours as this face tells it, from behind a place on: events up to it are known to the client, and told to the face alone. A
@@ -125,6 +140,8 @@ fn tell(face: &mut impl Face, block: &[u8], after: u64, out: &mut Frames) {
         } else if let Some(data) = line.strip_prefix("data: ") {
             if kind == "stream.caught_up" {
                 face.caught_up(out);
+            } else if kind == "stream.closing" && data.contains(r#""reason":"suspended""#) {
+                face.suspended(out);
             } else if !kind.starts_with("stream.")
                 && let Ok(event) = serde_json::from_str::<Event>(data)
             {
@@ -132,7 +149,7 @@ fn tell(face: &mut impl Face, block: &[u8], after: u64, out: &mut Frames) {
                 let mut silent = Frames::default();
                 let out = if known { &mut silent } else { &mut *out };
                 face.event(&event, data, out);
-                out.number(event.seq);
+                out.number(&event);
             }
         }
     }
@@ -145,17 +162,19 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// What a face tells of a log, as a client reads it that has it up to `after`; `tail`: where the stream catches up. A word that is no
-    /// JSON is a string.
-    pub(crate) fn told(face: impl Face, log: &[Event], after: u64, tail: Option<u64>) -> Vec<Value> {
+    /// What a face tells of a log, as a client reads it that has it up to `after`; `rests`: behind this event it waits for somebody. A word
+    /// that is no JSON is a string.
+    pub(crate) fn told(face: impl Face, log: &[Event], after: u64, rests: Option<u64>) -> Vec<Value> {
         let mut blocks = vec![Bytes::from_static(b"retry: 2000\n")];
         for event in log {
             let mut line = Vec::new();
             render(&mut line, event.seq, event.ts, event.run, &event.body);
             let line = String::from_utf8(line).expect("JSON is UTF-8");
             blocks.push(format!("id: {:016}\nevent: x\ndata: {line}\n\n", event.seq).into());
-            if tail == Some(event.seq) {
-                blocks.push(Bytes::from_static(b"event: stream.caught_up\ndata: {}\n\n"));
+            if rests == Some(event.seq) {
+                let closing = b"event: stream.closing\ndata: {\"reason\":\"suspended\",\"retry_ms\":30000}\n\n";
+                blocks.push(Bytes::from_static(closing));
+                break;
             }
         }
         let told = worn(face, futures_util::stream::iter(blocks).boxed(), after).collect::<Vec<_>>();

@@ -8,24 +8,24 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_agent::Accepted;
-use headwater_protocol::api::{Decision, RunParams, RunStatus, Thread, ToolOutput};
-use headwater_protocol::event::message_for_user;
+use headwater_protocol::api::{Decider, Decision, RunParams, RunStatus, Thread, ToolOutput};
+use headwater_protocol::event::{Pending, message_for_user};
 use headwater_protocol::message::Message;
-use headwater_protocol::{ErrorCode, Problem, RunId, Scope, Timestamp};
-use headwater_store::scoped::{Page, RunFilter, ThreadFilter};
+use headwater_protocol::{ApprovalId, ErrorCode, Problem, RunId, Scope, Timestamp};
+use headwater_store::scoped::{CallAnswer, Page, RunFilter, ThreadFilter};
 use headwater_stream::{Cursor, Opened, ReaderParams, Trouble};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::{ApiBody, Once, from_value};
-use super::runs::{accept_once, cancelled, cursor, reader};
+use super::runs::{accept_once, cancelled, reader};
 use super::streams::{AnswerTo, stream_of};
 use super::{approvals, calls, missing, no_content, whose};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::faces::ai_sdk::{AiSdk, messages};
-use crate::faces::worn;
+use crate::faces::{place_of, worn};
 use crate::http::ApiQuery;
 use crate::keys::hex;
 use crate::wiring::AppState;
@@ -168,7 +168,7 @@ async fn say(
     let mut once = body.idempotency(&state, &caller)?;
     if once.key().is_none() && params.trigger.as_deref() != Some("regenerate-message") {
         // A request that is sent again, by whatever stands in between, is told the answer that there is.
-        let said = serde_json::to_vec(&json!([params.id, last])).map_err(ApiError::internal)?;
+        let said = serde_json::to_vec(&json!([params.id, agent, last])).map_err(ApiError::internal)?;
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &said);
         once = Once::named(&state, &caller, format!("chat-{}", hex(digest.as_ref())), &said)?;
     }
@@ -194,7 +194,7 @@ async fn say(
             accepted => break accepted?,
         }
     };
-    let reader = unrotated(&state, &caller, scope, to);
+    let reader = to_rest(&state, &caller, scope, to);
     let (run, opened) = match accepted {
         Accepted::New { run, visibility, grace } => {
             (run.id, state.streams.open_created(run.id, user, reader, visibility, grace).await?)
@@ -224,54 +224,88 @@ async fn go_on(
     };
     let (scope, snapshot) =
         found.ok_or_else(|| Problem::invalid(format!("/messages/{at}/id"), "must be an answer of this chat"))?;
-    let (run, until) = (snapshot.run.id, snapshot.run.as_of_seq);
-    let (mut outputs, mut decided) = (Vec::new(), false);
+    let run = snapshot.run.id;
+    let (decisions, outputs) = given(&last, &snapshot.pending, at)?;
+    if !decisions.is_empty() {
+        caller.require("approvals:write")?;
+    }
+    let has_given = !decisions.is_empty() || !outputs.is_empty();
+    let taken = outputs.iter().map(|(output, _)| (output.call.to_string(), json!(output.output))).collect();
+    for (approval, decision) in decisions {
+        stands(approvals::decide(&state, &caller, run, approval, || Ok(decision)).await)?;
+    }
+    let answers: Vec<CallAnswer> = outputs.into_iter().map(|(_, answer)| answer).collect();
+    if !answers.is_empty() {
+        stands(calls::answer(&state, &caller, run, &answers).await)?;
+    }
+    // Where the client has come to rest; one that has not kept that has it as it is.
+    let rested = last.parts.iter().rev().find(|part| part["type"] == "data-suspended");
+    let rested = rested.and_then(|part| part["data"]["seq"].as_u64());
+    let until = rested.unwrap_or(snapshot.run.as_of_seq).min(snapshot.run.as_of_seq);
+    if !has_given && until == snapshot.run.as_of_seq && snapshot.run.status != RunStatus::Running {
+        // An answer without anything in it would be asked for again and again by a client that sends by itself.
+        let words = "holds nothing that this answer waits for";
+        return Err(Problem::invalid(format!("/messages/{at}/parts"), words).into());
+    }
+    let opened = state.streams.open(run, to_rest(&state, &caller, scope, to)).await?;
+    answer(run, opened, AiSdk::goes_on(until, taken), until)
+}
+
+/// What an answer has been given by its client: decisions, and outputs of its own calls, each with where it goes.
+type Given = (Vec<(ApprovalId, Decision)>, Vec<(ToolOutput, CallAnswer)>);
+
+/// What of an answer's parts the run waits for. All of it is looked at before any of it counts.
+fn given(last: &UiMessage, pending: &[Pending], at: usize) -> Result<Given, ApiError> {
+    let (mut decisions, mut outputs) = (Vec::new(), Vec::new());
     for (part, nth) in last.parts.iter().zip(0..) {
         let at = format!("/messages/{at}/parts/{nth}");
-        let call = part["toolCallId"].as_str();
-        let pending = snapshot
-            .pending
-            .iter()
-            .find(|pending| call.is_some_and(|call| pending.call.is_some_and(|it| it.to_string() == call)));
-        let Some(pending) = pending else { continue };
-        match (part["state"].as_str(), pending.approval, pending.call) {
-            (Some("approval-responded"), Some(approval), _) => {
-                caller.require("approvals:write")?;
+        let Some(call) = part["toolCallId"].as_str() else { continue };
+        let is_of = |pending: &&Pending| pending.call.is_some_and(|it| it.to_string() == call);
+        let Some(pending) = pending.iter().find(is_of) else { continue };
+        let output = match (part["state"].as_str(), pending.approval, pending.call) {
+            // What was decided was this question: the same call may be asked about once more.
+            (Some("approval-responded"), Some(approval), _) if part["approval"]["id"] == approval.to_string() => {
                 let verdict = if part["approval"]["approved"] == true { "approved" } else { "denied" };
                 let decision = json!({"decision": verdict, "comment": part["approval"]["reason"]});
-                let decision = from_value::<Decision>(decision, &format!("{at}/approval"))?;
-                approvals::decide(&state, &caller, run, approval, || Ok(decision)).await?;
-                decided = true;
+                decisions.push((approval, from_value::<Decision>(decision, &format!("{at}/approval"))?));
+                continue;
             }
-            (Some("output-available"), None, Some(call)) if pending.kind == "input" => {
-                let output = ToolOutput { call, output: Some(part["output"].clone()), error: None };
-                outputs.push(calls::checked(output, &at)?);
+            (Some("output-available"), None, Some(call)) if pending.kind == "input" && part["preliminary"] != true => {
+                ToolOutput { call, output: Some(part["output"].clone()), error: None }
             }
             (Some("output-error"), None, Some(call)) if pending.kind == "input" => {
                 let words = part["errorText"].as_str().unwrap_or("it failed").to_owned();
-                outputs.push(calls::checked(ToolOutput { call, output: None, error: Some(words) }, &at)?);
+                ToolOutput { call, output: None, error: Some(words) }
             }
-            _ => {}
-        }
+            _ => continue,
+        };
+        outputs.push((output.clone(), calls::checked(output, &at)?));
     }
-    if !outputs.is_empty() {
-        calls::answer(&state, &caller, run, &outputs).await?;
-    }
-    let waits = match snapshot.run.status {
-        RunStatus::Suspended if decided || !outputs.is_empty() => {
-            let now = state.store.scoped(scope).run_snapshot(run).await?.ok_or_else(|| missing("run"))?;
-            now.run.status == RunStatus::Suspended && !now.pending.is_empty()
-        }
-        RunStatus::Suspended => true,
-        _ => false,
-    };
-    let opened = state.streams.open(run, unrotated(&state, &caller, scope, to)).await?;
-    answer(run, opened, AiSdk::goes_on(until, waits), until)
+    Ok((decisions, outputs))
 }
 
-/// Whoever reads this does not come back by itself, but from the beginning.
-fn unrotated(state: &AppState, caller: &Caller, scope: Scope, to: AnswerTo) -> ReaderParams {
-    ReaderParams { rotates: false, ..reader(state, caller, scope, Cursor::After(0), to.room) }
+/// What somebody else was faster with stands, and the answer tells of it.
+fn stands<T>(done: Result<T, ApiError>) -> Result<(), ApiError> {
+    match done {
+        Err(error)
+            if !matches!(
+                error.code(),
+                ErrorCode::AlreadyDecided
+                    | ErrorCode::ApprovalExpired
+                    | ErrorCode::RunFinished
+                    | ErrorCode::AlreadySubmitted
+                    | ErrorCode::InputExpired
+            ) =>
+        {
+            Err(error)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whoever reads this does not come back by itself, and has all there is where the run waits for somebody.
+fn to_rest(state: &AppState, caller: &Caller, scope: Scope, to: AnswerTo) -> ReaderParams {
+    ReaderParams { rotates: false, ends_suspended: true, ..reader(state, caller, scope, Cursor::After(0), to.room) }
 }
 
 /// What was said in a chat, oldest first: the last hundred of its thread's messages.
@@ -302,11 +336,19 @@ pub async fn chat_get(
         said.push(if caller.sees_as_user() { message_for_user(message, visibility) } else { message });
     }
     said.reverse();
-    let waits = match thread.active_run {
-        Some(run) => storage.run_snapshot(run).await?.map(|snapshot| snapshot.pending).unwrap_or_default(),
-        None => Vec::new(),
+    let active = match thread.active_run {
+        Some(run) => storage.run_snapshot(run).await?,
+        None => None,
     };
-    Ok(Json(Chat { object: "chat".into(), messages: messages(&said, &waits) }))
+    let so_far = active.as_ref().map(|active| (active.run.id, active.run.as_of_seq));
+    let mut waits = active.map(|active| active.pending).unwrap_or_default();
+    for wait in waits.iter_mut().filter(|wait| wait.approval.is_some()) {
+        // Who may not decide is not asked.
+        let Some(approval) = wait.approval else { continue };
+        let found = storage.approval_get(approval).await?;
+        wait.approval = wait.approval.filter(|_| found.is_some_and(|(it, _)| it.deciders.contains(&Decider::User)));
+    }
+    Ok(Json(Chat { object: "chat".into(), messages: messages(&said, &waits, so_far) }))
 }
 
 /// The answer of a chat that is being written, or was a moment ago, from its beginning or behind an event. 204: there is none.
@@ -319,14 +361,14 @@ pub async fn chat_stream(
     to: AnswerTo,
 ) -> Result<Response, ApiError> {
     caller.require("runs:read")?;
-    let Cursor::After(after) = cursor(to.headers.get("last-event-id"), None)? else {
-        return Err(Problem::new(ErrorCode::InvalidCursor, "the cursor must be the id of an event").into());
-    };
+    let seen = to.headers.get("last-event-id").and_then(|id| place_of(id.to_str().ok()?));
     let Some(thread) = chat_of(&state, &caller, &chat).await? else { return Ok(no_content()) };
     let Some(run) = latest(&state, &thread, caller.tenant).await? else { return Ok(no_content()) };
     let scope = Scope { tenant: caller.tenant, user: Some(thread.user) };
-    let opened = state.streams.open(run, unrotated(&state, &caller, scope, to)).await?;
-    let face = if after == 0 { AiSdk::new() } else { AiSdk::goes_on(after, false) };
+    let opened = state.streams.open(run, to_rest(&state, &caller, scope, to)).await?;
+    // Of another answer it says nothing.
+    let after = seen.filter(|(of, _)| *of == run).map_or(0, |(_, seq)| seq);
+    let face = if after == 0 { AiSdk::new() } else { AiSdk::goes_on(after, Vec::new()) };
     answer(run, opened, face, after)
 }
 

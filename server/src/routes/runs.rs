@@ -670,6 +670,7 @@ pub(super) fn reader(
         cursor,
         expires_at: caller.expires_at,
         rotates: true,
+        ends_suspended: false,
         recheck: Some(recheck),
         room,
     }

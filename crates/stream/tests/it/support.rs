@@ -176,6 +176,7 @@ impl World {
             cursor,
             expires_at: None,
             rotates: false,
+            ends_suspended: false,
             recheck: None,
             room: None,
         }

@@ -1,15 +1,15 @@
 //! What was said on a thread, as UI messages: for a page that is opened anew.
 
-use headwater_protocol::CallId;
 use headwater_protocol::event::{Pending, Role};
 use headwater_protocol::message::{Message, Part, Source};
+use headwater_protocol::{CallId, RunId};
 use serde_json::{Value, json};
 
 use super::words;
 
 /// Messages, oldest first, as `useChat` takes them: what a run has said and done is one of them, under the run's id. `waits`: for what
-/// the run waits that is under way.
-pub(crate) fn messages(said: &[Message], waits: &[Pending]) -> Vec<Value> {
+/// the run waits that is under way, which has come so far.
+pub(crate) fn messages(said: &[Message], waits: &[Pending], so_far: Option<(RunId, u64)>) -> Vec<Value> {
     let mut told = Vec::<Value>::new();
     for message in said {
         let run = message.run.filter(|_| message.role != Role::User);
@@ -27,6 +27,13 @@ pub(crate) fn messages(said: &[Message], waits: &[Pending]) -> Vec<Value> {
         for part in &message.content {
             add(parts, part, waits);
         }
+    }
+    if let Some((run, seq)) = so_far.filter(|_| !waits.is_empty())
+        && let Some(told) = told.iter_mut().find(|told| told["id"] == run.to_string())
+        && let Some(parts) = told["parts"].as_array_mut()
+    {
+        let data = json!({"pending": waits, "seq": seq});
+        parts.push(json!({"type": "data-suspended", "id": "suspended", "data": data}));
     }
     told.retain(|told| told["parts"] != json!([]));
     told

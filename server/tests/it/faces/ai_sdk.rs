@@ -88,10 +88,18 @@ async fn an_answer_is_read_again_from_its_beginning_or_behind_an_event() {
     // Right after the end it is there still.
     assert_eq!(alice.token.get("/api/chat/c/stream").await.text(), whole);
     let at = whole.find("tok1").expect("it is there");
-    let id = whole[..at].rfind("id: ").map(|at| &whole[at + 4..at + 20]).expect("an id");
+    let id = whole[..at].rfind("id: ").and_then(|at| whole[at + 4..].lines().next()).expect("an id");
     let rest = alice.token.with("last-event-id", id).get("/api/chat/c/stream").await.text();
-    assert_eq!(types(&chunks(&rest))[0], "start", "it says which message goes on");
-    assert!(!rest.contains("tok1") && whole.ends_with(rest.split_once("\n\n").expect("more").1), "{rest}\nof\n{whole}");
+    assert_eq!(
+        types(&chunks(&rest))[..2],
+        ["start", "text-start"],
+        "which message goes on, and what was being written"
+    );
+    let behind = rest.splitn(3, "\n\n").nth(2).expect("more");
+    assert!(!rest.contains("tok1") && whole.ends_with(behind), "{rest}\nof\n{whole}");
+    // Of another answer a place says nothing.
+    let other = format!("{}:{:016}", headwater_protocol::RunId::new(), 7);
+    assert_eq!(alice.token.with("last-event-id", &other).get("/api/chat/c/stream").await.text(), whole);
     let passed = "UPDATE headwater.runs SET finished_at = finished_at - interval '2 minutes' WHERE finished_at IS NOT NULL AND thread_id = ";
     let thread = thread["id"].as_str().expect("an id").trim_start_matches("thr_").to_owned();
     let admin = Site::shared().await.database.admin().await;
@@ -137,6 +145,36 @@ async fn a_decision_goes_on_where_the_message_stands() {
     let output = rest.iter().find(|chunk| chunk["type"] == "tool-output-available").expect("it was answered");
     assert_eq!(output["output"], "red");
     assert!(rest.iter().any(|chunk| chunk["delta"] == "Well."));
+}
+
+/// An answer that waits for a person is over for its reader, who has not left the run for that.
+#[tokio::test]
+async fn whoever_rests_has_not_gone() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let lane = Lane::sequence([Reply::text("").tool_call("pick", "{}"), Reply::text("Well.")]);
+    let tool = json!({"type": "client", "name": "pick", "parameters": {"type": "object"}});
+    tenant.agent_with(&lane, json!({"tools": [tool], "on_disconnect": "cancel"})).await;
+    let told = chunks(&alice.token.post("/api/chat", said("c", "m1", "Pick.")).await.text());
+    let run = told[0]["messageId"].as_str().expect("a run").to_owned();
+    let call = told.iter().find(|chunk| chunk["type"] == "tool-input-start").expect("a call")["toolCallId"].clone();
+    let asks: Vec<&Value> = told.iter().filter(|chunk| chunk["type"] == "tool-input-available").collect();
+    assert_eq!(
+        (asks.len(), &asks[1]["providerExecuted"]),
+        (2, &json!(false)),
+        "it is the client's, now that it is asked"
+    );
+    // Nothing of it is given: that is no answer, which would be asked for again and again.
+    let send = |parts: Value| json!({"id": "c", "messages": [{"id": run, "role": "assistant", "parts": parts}]});
+    alice.token.post("/api/chat", send(json!([]))).await.blames(422, "invalid_value", "/messages/0/parts");
+    assert_eq!(alice.key.get(&format!("/v1/runs/{run}")).await.ok(200)["status"], "suspended");
+    let seq = told.iter().find(|chunk| chunk["type"] == "data-suspended").expect("it rests")["data"]["seq"].clone();
+    let given = json!([{"type": "tool-pick", "toolCallId": call, "state": "output-available", "output": "red"},
+        {"type": "data-suspended", "id": "suspended", "data": {"seq": seq}}]);
+    let rest = alice.token.post("/api/chat", send(given.clone())).await.text();
+    assert!(rest.contains("Well."), "{rest}");
+    // Sent again, when all is over: what has come of it is told again, from where it stood.
+    assert_eq!(types(&chunks(&alice.token.post("/api/chat", send(given)).await.text())), types(&chunks(&rest)));
 }
 
 #[tokio::test]

@@ -46,10 +46,11 @@ async fn use_chat(version: &str, scenario: &str) {
     let lane = match scenario {
         "talk" => Lane::sequence([Reply::text("Well.").usage(10, 5), Reply::text("Better.").usage(10, 5)]),
         "resume" | "cut" => Lane::sequence([counted]),
-        "approve" | "reload" => {
+        "approve" | "reload" | "decided_elsewhere" => {
             Lane::sequence([Reply::text("").tool_call("pay", json!({"amount": 7}).to_string()), Reply::text("Paid.")])
         }
         "client_tool" => Lane::sequence([Reply::text("").tool_call("pick", "{}"), Reply::text("Red it is.")]),
+        "asked_client_tool" => Lane::sequence([Reply::text("").tool_call("choose", "{}"), Reply::text("Red it is.")]),
         _ => Lane::sequence([Reply::status(400)]),
     };
     gate.pass(1);
@@ -62,7 +63,8 @@ async fn use_chat(version: &str, scenario: &str) {
     let tools = json!([
         {"type": "http", "name": "pay", "effect": "idempotent", "policy": "ask", "request": request,
          "parameters": {"type": "object", "properties": {"amount": {"type": "number"}}}},
-        {"type": "client", "name": "pick", "parameters": {"type": "object"}}]);
+        {"type": "client", "name": "pick", "parameters": {"type": "object"}},
+        {"type": "client", "name": "choose", "parameters": {"type": "object"}, "policy": "ask"}]);
     tenant.agent_with(&lane, json!({"tools": tools})).await;
     let minted = tenant.api.post("/v1/user_tokens", json!({"user": "alice"})).await.ok(201);
     let variables = BTreeMap::from([
@@ -137,6 +139,18 @@ async fn use_chat_is_opened_anew() {
 async fn use_chat_has_tools_of_its_own() {
     use_chat("6", "client_tool").await;
     use_chat("7", "client_tool").await;
+}
+
+#[tokio::test]
+async fn use_chat_carries_out_what_is_permitted_and_only_then() {
+    use_chat("6", "asked_client_tool").await;
+    use_chat("7", "asked_client_tool").await;
+}
+
+#[tokio::test]
+async fn use_chat_is_told_of_what_others_have_decided() {
+    use_chat("6", "decided_elsewhere").await;
+    use_chat("7", "decided_elsewhere").await;
 }
 
 #[tokio::test]
