@@ -215,10 +215,7 @@ impl Guard {
     pub async fn call(&self, ask: Ask) -> Result<Answer, GuardError> {
         self.check(&ask.url)?;
         let Ask { method, url, headers, body, timeout, mut max_bytes, beyond } = ask;
-        let mut request = self.client().request(method, url).headers(headers);
-        if let Some(body) = body {
-            request = request.body(body);
-        }
+        let request = self.request(method, url, headers, body);
         let talk = async {
             let mut response = request.send().await.map_err(unreachable)?;
             let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
@@ -244,6 +241,14 @@ impl Guard {
         tokio::time::timeout(timeout, talk).await.unwrap_or(Err(GuardError::TimedOut(timeout)))
     }
 
+    fn request(&self, method: Method, url: Url, headers: HeaderMap, body: Option<Bytes>) -> reqwest::RequestBuilder {
+        let request = self.client().request(method, url).headers(headers);
+        match body {
+            Some(body) => request.body(body),
+            None => request,
+        }
+    }
+
     /// Calls a URL for the sake of calling it: how it went is said by the answer's head, which has `timeout` to come. What follows is let
     /// go by for a moment, so that the connection can be used again; however long it is, and however it ends, changes nothing.
     ///
@@ -253,11 +258,7 @@ impl Guard {
         const MOMENT: Duration = Duration::from_millis(500);
         self.check(&ask.url)?;
         let Ask { method, url, headers, body, timeout, max_bytes, beyond: _ } = ask;
-        let mut request = self.client().request(method, url).headers(headers);
-        if let Some(body) = body {
-            request = request.body(body);
-        }
-        let head = tokio::time::timeout(timeout, request.send()).await;
+        let head = tokio::time::timeout(timeout, self.request(method, url, headers, body).send()).await;
         let mut response = head.map_err(|_| GuardError::TimedOut(timeout))?.map_err(unreachable)?;
         let status = response.status();
         let rest = async {

@@ -43,7 +43,7 @@ pub(crate) struct AiSdk {
     /// Texts that were told whole.
     told: HashSet<MessageId>,
     thought: HashSet<MessageId>,
-    /// Calls, and whether we carry them out.
+    /// Calls of tools, answered or not.
     calls: HashMap<CallId, Call>,
     waits: Option<(String, Vec<Pending>)>,
     is_over: bool,
@@ -113,7 +113,7 @@ impl AiSdk {
         let mut chunk = json!({"type": kind, "toolCallId": call});
         if let (Some(chunk), Value::Object(fields)) = (chunk.as_object_mut(), fields) {
             chunk.extend(fields);
-            // So that no client carries out what is not its own, or what nobody has permitted yet: see `rest`.
+            // So that no client carries out what is not its own, or what nobody has permitted yet: see `suspended`.
             chunk.entry("providerExecuted").or_insert(true.into());
         }
         out.push(&chunk);

@@ -3,6 +3,7 @@
 //! An offset is the number of an event, as everywhere here. Of the protocol (read in the sources of `@durable-streams/client` 0.2.7) this is
 //! what goes over server-sent events: what happened, and after each such message where to go on.
 
+use bytes::Bytes;
 use headwater_protocol::event::Event;
 use serde_json::json;
 
@@ -29,6 +30,13 @@ impl Durable {
     /// Behind this event.
     pub(crate) fn after(seq: u64) -> Self {
         Self { next: seq, is_over: false }
+    }
+
+    /// All that is told behind the last event of a run that has ended.
+    pub(crate) fn closed(seq: u64) -> Bytes {
+        let mut out = Frames::default();
+        Self { next: seq, is_over: true }.control(true, &mut out);
+        out.bytes.into()
     }
 
     fn control(&self, up_to_date: bool, out: &mut Frames) {

@@ -64,11 +64,6 @@ impl Frames {
         self.bytes.extend_from_slice(format!("event: {name}\ndata: {data}\n\n").as_bytes());
     }
 
-    /// What was written.
-    pub(crate) fn into_bytes(self) -> Bytes {
-        self.bytes.into()
-    }
-
     /// A frame whose data is these words.
     pub(crate) fn word(&mut self, word: &str) {
         self.bytes.extend_from_slice(format!("data: {word}\n\n").as_bytes());

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::body::{ApiBody, Once, from_value};
 use super::runs::{accept_once, cancelled, reader};
-use super::streams::{AnswerTo, stream_of};
+use super::streams::{AnswerTo, blocks_of, stream_of};
 use super::{approvals, calls, missing, no_content, whose};
 use crate::auth::Caller;
 use crate::error::ApiError;
@@ -342,11 +342,13 @@ pub async fn chat_get(
     };
     let so_far = active.as_ref().map(|active| (active.run.id, active.run.as_of_seq));
     let mut waits = active.map(|active| active.pending).unwrap_or_default();
-    for wait in waits.iter_mut().filter(|wait| wait.approval.is_some()) {
-        // Who may not decide is not asked.
+    for wait in &mut waits {
         let Some(approval) = wait.approval else { continue };
+        // Who may not decide is not asked.
         let found = storage.approval_get(approval).await?;
-        wait.approval = wait.approval.filter(|_| found.is_some_and(|(it, _)| it.deciders.contains(&Decider::User)));
+        if !found.is_some_and(|(it, _)| it.deciders.contains(&Decider::User)) {
+            wait.approval = None;
+        }
     }
     Ok(Json(Chat { object: "chat".into(), messages: messages(&said, &waits, so_far) }))
 }
@@ -407,14 +409,7 @@ pub async fn chat_stop(
 
 /// A stream of ours as this client reads it.
 fn answer(run: RunId, opened: Result<Opened, Trouble>, face: AiSdk, after: u64) -> Result<Response, ApiError> {
-    let blocks = match opened {
-        Ok(Opened::Stream { blocks, .. }) => blocks,
-        Ok(Opened::NothingLeft | Opened::NotFound) => return Err(missing("run")),
-        Err(Trouble::TooManyStreams(limit)) => {
-            let problem = Problem::new(ErrorCode::TooManyStreams, "too many streams are open");
-            return Err(problem.with("limit", limit).into());
-        }
-    };
+    let blocks = blocks_of(opened)?.ok_or_else(|| missing("run"))?;
     let mut response = stream_of(StatusCode::OK, Body::from_stream(worn(face, blocks, after)), false).into_response();
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-vercel-ai-ui-message-stream"), HeaderValue::from_static("v1"));

@@ -7,16 +7,16 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use headwater_protocol::event::render_for;
-use headwater_protocol::{ErrorCode, Problem, RunId};
+use headwater_protocol::{Problem, RunId};
 use headwater_store::scoped::LogPage;
-use headwater_stream::{Cursor, Opened, ReaderParams, Trouble};
+use headwater_stream::{Cursor, ReaderParams};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::id;
 use super::runs::{cursor, page_of, reader};
-use super::streams::{AnswerTo, stream_of};
-use super::{id, missing};
+use super::streams::{AnswerTo, blocks_of, stream_of};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::faces::durable::{self, Durable};
@@ -169,13 +169,7 @@ async fn sse(state: &AppState, caller: &Caller, run: RunId, from: Cursor, to: An
     // What cannot be read is told by a status, before the stream.
     let (page, after, _) = page_of(state, caller, run, from, 1).await?;
     if page.status.is_terminal() && after >= page.tail {
-        let mut end = crate::faces::Frames::default();
-        end.named(
-            "control",
-            &serde_json::json!({"streamNextOffset": durable::offset(after), "streamClosed": true, "upToDate": true})
-                .to_string(),
-        );
-        return Ok(stream_of(StatusCode::OK, end.into_bytes().into(), false));
+        return Ok(stream_of(StatusCode::OK, Durable::closed(after).into(), false));
     }
     let blocks = opened(state, caller, run, Cursor::After(after), to).await?;
     Ok(stream_of(StatusCode::OK, Body::from_stream(worn(Durable::after(after), blocks, 0)), false))
@@ -189,13 +183,7 @@ async fn opened(
     to: AnswerTo,
 ) -> Result<futures_util::stream::BoxStream<'static, bytes::Bytes>, ApiError> {
     let params: ReaderParams = reader(state, caller, caller.scope(), cursor, to.room);
-    match state.streams.open(run, params).await? {
-        Ok(Opened::Stream { blocks, .. }) => Ok(blocks),
-        // It has ended since it was looked at: nothing comes, and the next look says so.
-        Ok(Opened::NothingLeft) => Ok(futures_util::stream::empty().boxed()),
-        Ok(Opened::NotFound) => Err(missing("run")),
-        Err(Trouble::TooManyStreams(limit)) => {
-            Err(Problem::new(ErrorCode::TooManyStreams, "too many streams are open").with("limit", limit).into())
-        }
-    }
+    let blocks = blocks_of(state.streams.open(run, params).await?)?;
+    // It may have ended since it was looked at: nothing comes, and the next look says so.
+    Ok(blocks.unwrap_or_else(|| futures_util::stream::empty().boxed()))
 }

@@ -4,7 +4,9 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt as _};
+use headwater_protocol::{ErrorCode, Problem};
 use headwater_stream::{Opened, Room, Trouble};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::convert::Infallible;
@@ -13,6 +15,8 @@ use std::sync::Arc;
 use headwater_stream::frame;
 use http::request::Parts;
 
+use super::missing;
+use crate::error::ApiError;
 use crate::http::Outlet;
 use crate::http::fallback::not_acceptable;
 
@@ -70,6 +74,21 @@ fn accepts(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .map(|kind| kind.split(';').next().unwrap_or_default().trim())
 }
 
+/// The blocks of a stream for a client that takes a refusal as a status. `None`: all of it was seen.
+///
+/// # Errors
+/// `not_found`, and `too_many_streams`.
+pub fn blocks_of(opened: Result<Opened, Trouble>) -> Result<Option<BoxStream<'static, Bytes>>, ApiError> {
+    match opened {
+        Ok(Opened::Stream { blocks, .. }) => Ok(Some(blocks)),
+        Ok(Opened::NothingLeft) => Ok(None),
+        Ok(Opened::NotFound) => Err(missing("run")),
+        Err(Trouble::TooManyStreams(limit)) => {
+            Err(Problem::new(ErrorCode::TooManyStreams, "too many streams are open").with("limit", limit).into())
+        }
+    }
+}
+
 /// An answer that is this stream.
 pub fn stream(status: StatusCode, opened: Result<Opened, Trouble>) -> Response {
     let (body, compacted) = match opened {
@@ -111,7 +130,7 @@ pub fn come_back(reason: &str) -> Response {
 }
 
 /// An error as this request can take it: trouble that will pass is told inside a stream.
-pub fn told_inside(request: &http::request::Parts, error: crate::error::ApiError) -> Response {
+pub fn told_inside(request: &http::request::Parts, error: ApiError) -> Response {
     use axum::response::IntoResponse as _;
     if error.problem().status == 503 && must_not_end(request) {
         return come_back("the database is away");

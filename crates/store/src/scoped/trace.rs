@@ -101,13 +101,13 @@ pub struct TracedApproval {
 impl UserScopedStorage {
     /// A run and what it has done. `content`: also what was said and answered, as far as it is short.
     pub async fn run_trace(&self, id: RunId, content: bool) -> Result<Option<RunTrace>, StoreError> {
-        // One statement, and so one instant.
         let cut = |of: &str| {
             format!(
                 "CASE WHEN octet_length(({of})::text) > $4::int THEN to_jsonb(left(({of})::text, $4 / 4) || '…') ELSE ({of}) END"
             )
         };
         let (said, args, output) = (cut("m.content"), cut("t.args"), cut("t.output"));
+        // One statement, and so one instant.
         let sql = format!(
             "SELECT {}, r.overrides->>'traceparent' AS traceparent, a.name AS agent_name, r.deaths, r.traced,
                 (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'tenant_id' || jsonb_build_object('finish_reason', s.finish_reason, 'said',
