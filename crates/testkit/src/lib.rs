@@ -5,6 +5,7 @@
 
 pub mod alone;
 pub mod database;
+pub mod faults;
 pub mod keeping;
 pub mod model;
 pub mod pooler;
@@ -15,6 +16,7 @@ pub mod tools;
 
 pub use alone::Alone;
 pub use database::Database;
+pub use faults::Faults;
 pub use keeping::KeepingModel;
 pub use model::ModelServer;
 pub use pooler::Pooler;
