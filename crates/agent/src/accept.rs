@@ -139,6 +139,8 @@ pub fn effective(mut config: AgentConfig, overrides: &Overrides) -> AgentConfig 
     if let Some(priority) = o.priority {
         config.priority = priority;
     }
+    config.tools.extend(o.tools.unwrap_or_default());
+    config.tool_choice = o.tool_choice.unwrap_or(config.tool_choice);
     config
 }
 

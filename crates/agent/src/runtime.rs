@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::accept::{Accepted, Draft, NewRunRequest, draft};
+use crate::accept::{Accepted, Draft, NewRunRequest, draft, effective};
 use crate::ending::{self, Ending};
 use crate::execute::{self, Outcome};
 use crate::places::Places;
@@ -232,7 +232,11 @@ impl AgentRuntime {
                 "this process is shutting down; another one takes the request",
             ));
         }
-        if request.agent.config.asks_nobody() {
+        let asks_nobody = match &request.overrides.tools {
+            None => request.agent.config.asks_nobody(),
+            Some(_) => effective(request.agent.config.clone(), &request.overrides).asks_nobody(),
+        };
+        if asks_nobody {
             let words = "a tool of this agent may ask somebody, and `approvals.deciders` names nobody who may decide";
             return Err(Problem::new(ErrorCode::NoApprover, words));
         }

@@ -103,6 +103,10 @@ words! {
         RunBudget,
         /// `priority`
         Priority,
+        /// `tools`: client tools, beside the agent's own
+        Tools,
+        /// `tool_choice`
+        ToolChoice,
     }
 }
 

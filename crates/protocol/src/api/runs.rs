@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Fallback, Limits, OnBudget, OnConflict, OnDisconnect, OverrideField, Priority, ReasoningEffort, ResponseFormat,
-    RunBudget,
+    RunBudget, Tool, ToolChoice, check_tools,
 };
 use super::{check_external_id, check_metadata, present};
 use crate::event::{Event, Pending, RunResult};
@@ -210,6 +210,11 @@ pub struct Overrides {
     pub on_budget: Option<OnBudget>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
+    /// Beside the agent's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<Tool>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
 }
 
 impl Overrides {
@@ -230,6 +235,8 @@ impl Overrides {
             (self.limits.is_some(), F::Limits, "limits"),
             (self.run_budget.is_some(), F::RunBudget, "run_budget"),
             (self.priority.is_some(), F::Priority, "priority"),
+            (self.tools.is_some(), F::Tools, "tools"),
+            (self.tool_choice.is_some(), F::ToolChoice, "tool_choice"),
         ]
         .into_iter()
         .filter_map(|(set, field, name)| set.then_some((field, name)))
@@ -310,6 +317,11 @@ pub struct RunParams {
     pub run_budget: Option<RunBudget>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
+    /// Tools that whoever asks carries out (`type: client`), for this run, beside the agent's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<Tool>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
 }
 
 impl RunParams {
@@ -336,6 +348,8 @@ impl RunParams {
             run_budget: self.run_budget,
             on_budget: self.on_budget,
             priority: self.priority,
+            tools: self.tools.clone(),
+            tool_choice: self.tool_choice,
         }
     }
 
@@ -355,6 +369,13 @@ impl RunParams {
         }
         if self.run_at.is_some_and(|at| at.ms() - Timestamp::now().ms() > MAX_AHEAD_MS) {
             return Err(Problem::invalid("/run_at", "must be within 366 days from now"));
+        }
+        if let Some(tools) = &self.tools {
+            // What this server does itself is the agent's author to say.
+            if let Some(at) = tools.iter().position(|tool| !matches!(tool, Tool::Client(_))) {
+                return Err(Problem::invalid(format!("/tools/{at}/type"), "must be client"));
+            }
+            check_tools(tools)?;
         }
         Ok(())
     }
