@@ -4,6 +4,7 @@
 //! processes. Never part of the product: only tests and the load test depend on it.
 
 pub mod alone;
+pub mod cutter;
 pub mod database;
 pub mod faults;
 pub mod keeping;
@@ -15,6 +16,7 @@ pub mod tap;
 pub mod tools;
 
 pub use alone::Alone;
+pub use cutter::Cutter;
 pub use database::Database;
 pub use faults::Faults;
 pub use keeping::KeepingModel;

@@ -220,7 +220,10 @@ fn read_request(socket: &mut TcpStream) -> Option<Request> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     let mut more = |bytes: &mut Vec<u8>| match socket.read(&mut buffer) {
-        Ok(n) if n > 0 => Some(bytes.extend_from_slice(&buffer[..n])),
+        Ok(n) if n > 0 => {
+            bytes.extend_from_slice(&buffer[..n]);
+            Some(())
+        }
         _ => None,
     };
     let head = loop {
