@@ -136,6 +136,11 @@ fn random() -> [u8; 32] {
     bytes
 }
 
+/// SHA-256 of this, in hexadecimal digits: a name for what may be long or hold anything.
+pub fn name_of(bytes: &[u8]) -> String {
+    hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref())
+}
+
 /// Bytes as hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -11,8 +11,9 @@ use utoipa_axum::routes;
 
 use crate::auth::authenticate;
 use crate::http::fallback;
+use crate::routes::openai::{self, completions, responses};
 use crate::routes::{
-    agents, approvals, artifacts, budgets, calls, chat, dev, docs, durable, health, mcp, memory, metrics, plans,
+    ag_ui, agents, approvals, artifacts, budgets, calls, chat, dev, docs, durable, health, mcp, memory, metrics, plans,
     provider_keys, runs, schedules, secrets, streams, tenants, threads, tokens, usage, users, webhooks,
 };
 use crate::wiring::AppState;
@@ -83,6 +84,11 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(chat::chat_stream))
         .routes(routes!(chat::chat_stop))
         .routes(routes!(durable::streams_runs_get, durable::streams_runs_head))
+        .routes(routes!(ag_ui::ag_ui_run))
+        .routes(routes!(responses::responses_create))
+        .routes(routes!(responses::responses_get))
+        .routes(routes!(responses::responses_cancel))
+        .routes(routes!(completions::completions_create))
         // Runs that begin by themselves
         .routes(routes!(schedules::schedules_create, schedules::schedules_list))
         .routes(routes!(schedules::schedules_get, schedules::schedules_update, schedules::schedules_delete))
@@ -131,7 +137,8 @@ pub fn router(state: AppState, page: bool) -> Router {
     let (authenticated, document) = api().split_for_parts();
     let document = with_headers(document);
     // Credentials are checked on every route of the API; the few that are open to everybody stand below.
-    let authenticated = authenticated.route_layer(from_fn_with_state(state.clone(), authenticate));
+    let authenticated =
+        authenticated.route_layer(from_fn_with_state(state.clone(), authenticate)).layer(from_fn(openai::errors));
     let open = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

@@ -1,6 +1,7 @@
 //! Clients that others wrote, as they are, against a real server.
 //!
-//! Needs npm; what it fetches stays in `clients/node_modules`. Once that is there, `cargo xtask test` asks them too.
+//! Needs npm and Python with venv; what they fetch stays in `clients/node_modules` and `clients/.venv`. Once that is there, `cargo xtask
+//! test` asks them too.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,11 +20,24 @@ pub(crate) fn npm() -> Command {
     npm
 }
 
+/// Fetches these packages of Python into a place of their own.
+pub(crate) fn python(venv: &Path, requirements: &Path) -> anyhow::Result<()> {
+    let python = venv.join("bin/python");
+    if !python.exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
+    }
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "10", "-r"]);
+    run(install.arg(requirements))
+}
+
 /// Fetches their packages. `then_ask`: and runs their tests.
 pub(crate) fn clients(then_ask: bool) -> anyhow::Result<()> {
     let mut fetch = npm();
-    fetch.args(["ci", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(cargo::root().join("clients"));
+    let dir = cargo::root().join("clients");
+    fetch.args(["ci", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(&dir);
     run(&mut fetch)?;
+    python(&dir.join(".venv"), &dir.join("requirements.txt"))?;
     if !then_ask {
         return Ok(());
     }

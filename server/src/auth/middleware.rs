@@ -165,28 +165,7 @@ async fn by_key(state: &AppState, secret: &str, headers: &HeaderMap) -> Result<C
     }
     let user = match user_header(headers)? {
         None => UserRef::None,
-        Some(text) => match text.parse() {
-            Ok(id) => {
-                // One that is not there is like any other unknown object.
-                let known = state.auth.access(tenant, id).await?.is_some_and(|access| access.user_active.is_some());
-                if !known {
-                    return Err(Problem::new(ErrorCode::NotFound, "there is no such user").into());
-                }
-                UserRef::Known(id)
-            }
-            Err(_) => {
-                headwater_protocol::api::check_external_id("header:Headwater-User", &text).map_err(|problem| {
-                    ApiError::invalid_request(
-                        "header:Headwater-User",
-                        problem.errors.into_iter().next().map_or_else(String::new, |field| field.detail),
-                    )
-                })?;
-                match state.auth.user_find(tenant, &text).await? {
-                    Some(user) => UserRef::Known(user),
-                    None => UserRef::Unknown(text),
-                }
-            }
-        },
+        Some(text) => user_ref(state, tenant, &text, "header:Headwater-User").await?,
     };
     let key = KeyId::from_uuid(grant.key);
     let caller = Caller {
@@ -199,6 +178,28 @@ async fn by_key(state: &AppState, secret: &str, headers: &HeaderMap) -> Result<C
         expires_at: grant.expires_at.map(Timestamp),
     };
     Ok(Credential::Caller(caller, grant.origins.clone().into()))
+}
+
+/// The user that a key acts for, by id or `external_id`. `at`: where it is named.
+///
+/// # Errors
+/// `not_found` for an id that is nobody's, `invalid_request` for what can be nobody's.
+pub async fn user_ref(state: &AppState, tenant: TenantId, named: &str, at: &str) -> Result<UserRef, ApiError> {
+    if let Ok(id) = named.parse() {
+        // One that is not there is like any other unknown object.
+        let known = state.auth.access(tenant, id).await?.is_some_and(|access| access.user_active.is_some());
+        if !known {
+            return Err(Problem::new(ErrorCode::NotFound, "there is no such user").into());
+        }
+        return Ok(UserRef::Known(id));
+    }
+    headwater_protocol::api::check_external_id(at, named).map_err(|problem| {
+        ApiError::invalid_request(at, problem.errors.into_iter().next().map_or_else(String::new, |field| field.detail))
+    })?;
+    Ok(match state.auth.user_find(tenant, named).await? {
+        Some(user) => UserRef::Known(user),
+        None => UserRef::Unknown(named.to_owned()),
+    })
 }
 
 async fn by_token(state: &AppState, token: &str, headers: &HeaderMap) -> Result<Credential, ApiError> {

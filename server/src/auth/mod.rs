@@ -11,7 +11,7 @@ mod tickets;
 mod tokens;
 
 pub use caller::{Caller, CallerKind, Operator, UserRef};
-pub use middleware::{RouteKind, authenticate, bearer};
+pub use middleware::{RouteKind, authenticate, bearer, user_ref};
 pub use tickets::Tickets;
 pub use tokens::{Claims, Tokens};
 

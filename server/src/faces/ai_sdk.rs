@@ -19,11 +19,11 @@ use std::collections::{HashMap, HashSet};
 
 use headwater_protocol::api::Decider;
 use headwater_protocol::event::{Event, EventBody, FinishReason, Pending, Role};
-use headwater_protocol::{CallId, MessageId, Problem, RunId};
+use headwater_protocol::{CallId, MessageId, RunId};
 use serde_json::{Value, json};
 
 pub(crate) use self::messages::messages;
-use super::{Face, Frames};
+use super::{Face, Frames, words};
 
 /// See the [module](self).
 #[derive(Debug, Default)]
@@ -168,11 +168,6 @@ impl AiSdk {
             out.push(&json!({"type": "text-start", "id": message}));
         }
     }
-}
-
-/// What went wrong, for a person.
-fn words(problem: &Problem) -> String {
-    problem.detail.clone().unwrap_or_else(|| problem.title.clone())
 }
 
 fn finish_reason(reason: FinishReason) -> &'static str {
@@ -357,51 +352,11 @@ impl Face for AiSdk {
 
 #[cfg(test)]
 mod tests {
-    use headwater_protocol::event::{Actor, ActorKind, RunResult};
-    use headwater_protocol::{AgentId, ErrorCode, ThreadId, Timestamp, Usage, UserId};
+    use headwater_protocol::event::{Actor, ActorKind};
+    use headwater_protocol::{ErrorCode, Problem, Timestamp, Usage};
 
     use super::*;
-    use crate::faces::tests::told;
-
-    fn log(bodies: Vec<EventBody>) -> Vec<Event> {
-        let (run, ts) = (RunId::new(), Timestamp::from_ms(0));
-        bodies.into_iter().zip(1..).map(|(body, seq)| Event { v: 1, seq, ts, run, body }).collect()
-    }
-
-    fn queued() -> EventBody {
-        let (thread, user, agent) = (ThreadId::new(), UserId::new(), AgentId::new());
-        EventBody::RunQueued {
-            thread,
-            user,
-            agent,
-            agent_version: 1,
-            input_messages: vec![],
-            run_at: None,
-            after_run: None,
-        }
-    }
-
-    fn step(step: i32) -> EventBody {
-        EventBody::StepStarted { step, model: "m/x".into(), input_messages: vec![] }
-    }
-
-    fn stepped(step: i32, finish_reason: FinishReason) -> EventBody {
-        EventBody::StepFinished { step, finish_reason, usage: Usage::default(), cost: None }
-    }
-
-    fn said(message: MessageId, text: &str) -> EventBody {
-        let status = headwater_protocol::event::MessageStatus::Completed;
-        EventBody::MessageCompleted { step: 1, message, role: Role::Assistant, text: text.into(), status }
-    }
-
-    fn delta(message: MessageId, delta: &str) -> EventBody {
-        EventBody::MessageDelta { message, delta: delta.into() }
-    }
-
-    fn completed(message: MessageId) -> EventBody {
-        let result = RunResult { message, text: "x".into(), json: None, finish_reason: FinishReason::Stop };
-        EventBody::RunCompleted { result, usage: Usage::default(), cost: None }
-    }
+    use crate::faces::tests::{completed, delta, log, queued, said, step, stepped, told};
 
     fn asked(call: CallId) -> [EventBody; 4] {
         let message = MessageId::new();

@@ -9,16 +9,24 @@
 //! |---|---|
 //! | [`ai_sdk`] | Vercel's AI SDK: UI message stream, version 1 |
 //! | [`durable`] | Durable Streams, read side, over server-sent events |
+//! | [`responses`] | OpenAI Responses |
+//! | [`completions`] | OpenAI Chat Completions |
+//! | [`ag_ui`] | AG-UI |
+//! | `rests` | where an answer ends because its reader has to do something |
 
+pub(crate) mod ag_ui;
 pub(crate) mod ai_sdk;
+pub(crate) mod completions;
 pub(crate) mod durable;
+pub(crate) mod responses;
+mod rests;
 
 use std::io;
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
-use headwater_protocol::RunId;
 use headwater_protocol::event::Event;
+use headwater_protocol::{Problem, RunId};
 use serde::Serialize;
 
 /// A protocol's view of a run.
@@ -78,6 +86,11 @@ impl Frames {
     }
 }
 
+/// What went wrong, for a person.
+pub(crate) fn words(problem: &Problem) -> String {
+    problem.detail.clone().unwrap_or_else(|| problem.title.clone())
+}
+
 /// A place in the answers of a client that reads one run after the other: which of them, and how far.
 pub(crate) fn place(run: RunId, seq: u64) -> String {
     format!("{run}:{seq:016}")
@@ -120,13 +133,56 @@ pub(crate) fn worn(
     })
 }
 
-/// Tells a face a block of our frames.
-fn tell(face: &mut impl Face, block: &[u8], after: u64, out: &mut Frames) {
+/// A face that has been told all there is of an answer by now.
+pub(crate) async fn so_far<F: Face>(mut face: F, mut blocks: BoxStream<'static, Bytes>) -> F {
+    while let Some(block) = blocks.next().await {
+        if tell(&mut face, &block, 0, &mut Frames::default()) || face.is_over() {
+            break;
+        }
+    }
+    face
+}
+
+/// A face that has been told a whole answer; nothing, where that was cut.
+pub(crate) async fn to_end<F: Face>(mut face: F, mut blocks: BoxStream<'static, Bytes>) -> Option<F> {
+    while !face.is_over() {
+        tell(&mut face, &blocks.next().await?, 0, &mut Frames::default());
+    }
+    Some(face)
+}
+
+/// An answer as one piece of JSON, once it is whole. Until then there is a blank now and then, so that nothing in between takes the connection
+/// for dead. `answer`: what there is to say when the stream has ended; nothing where it was cut.
+pub(crate) fn whole<F: Face>(
+    face: F,
+    blocks: BoxStream<'static, Bytes>,
+    answer: impl Fn(&F) -> Option<Vec<u8>> + Send + 'static,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let state = Some((face, blocks, answer));
+    futures_util::stream::unfold(state, move |state| async move {
+        let (mut face, mut blocks, answer) = state?;
+        loop {
+            let Some(block) = blocks.next().await else { break };
+            tell(&mut face, &block, 0, &mut Frames::default());
+            if face.is_over() {
+                break;
+            }
+            if block.starts_with(b": hb") {
+                return Some((Ok(Bytes::from_static(b"\n")), Some((face, blocks, answer))));
+            }
+        }
+        let cut = || io::Error::new(io::ErrorKind::UnexpectedEof, "the stream was ended before the answer");
+        Some((answer(&face).map(Bytes::from).ok_or_else(cut), None))
+    })
+}
+
+/// Tells a face a block of our frames. Whether there is nothing more for now.
+fn tell(face: &mut impl Face, block: &[u8], after: u64, out: &mut Frames) -> bool {
     let text = std::str::from_utf8(block).unwrap_or_default();
-    let mut kind = "";
+    let (mut kind, mut is_all) = ("", false);
     for line in text.lines() {
         if face.is_over() {
-            return;
+            return true;
         }
         if let Some(name) = line.strip_prefix("event: ") {
             kind = name;
@@ -134,6 +190,7 @@ fn tell(face: &mut impl Face, block: &[u8], after: u64, out: &mut Frames) {
             out.bytes.extend_from_slice(b": hb\n\n");
         } else if let Some(data) = line.strip_prefix("data: ") {
             if kind == "stream.caught_up" {
+                is_all = true;
                 face.caught_up(out);
             } else if kind == "stream.closing" && data.contains(r#""reason":"suspended""#) {
                 face.suspended(out);
@@ -148,14 +205,56 @@ fn tell(face: &mut impl Face, block: &[u8], after: u64, out: &mut Frames) {
             }
         }
     }
+    is_all
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use headwater_protocol::event::render;
+    use headwater_protocol::event::{EventBody, FinishReason, MessageStatus, Role, RunResult, render};
+    use headwater_protocol::{AgentId, MessageId, ThreadId, Timestamp, Usage, UserId};
     use serde_json::Value;
 
     use super::*;
+
+    pub(crate) fn log(bodies: Vec<EventBody>) -> Vec<Event> {
+        let (run, ts) = (RunId::new(), Timestamp::from_ms(0));
+        bodies.into_iter().zip(1..).map(|(body, seq)| Event { v: 1, seq, ts, run, body }).collect()
+    }
+
+    pub(crate) fn queued() -> EventBody {
+        let (thread, user, agent) = (ThreadId::new(), UserId::new(), AgentId::new());
+        EventBody::RunQueued {
+            thread,
+            user,
+            agent,
+            agent_version: 1,
+            input_messages: vec![],
+            run_at: None,
+            after_run: None,
+        }
+    }
+
+    pub(crate) fn step(step: i32) -> EventBody {
+        EventBody::StepStarted { step, model: "m/x".into(), input_messages: vec![] }
+    }
+
+    pub(crate) fn stepped(step: i32, finish_reason: FinishReason) -> EventBody {
+        EventBody::StepFinished { step, finish_reason, usage: Usage::default(), cost: None }
+    }
+
+    pub(crate) fn said(message: MessageId, text: &str) -> EventBody {
+        let status = MessageStatus::Completed;
+        EventBody::MessageCompleted { step: 1, message, role: Role::Assistant, text: text.into(), status }
+    }
+
+    pub(crate) fn delta(message: MessageId, delta: &str) -> EventBody {
+        EventBody::MessageDelta { message, delta: delta.into() }
+    }
+
+    pub(crate) fn completed(message: MessageId) -> EventBody {
+        let result = RunResult { message, text: "x".into(), json: None, finish_reason: FinishReason::Stop };
+        EventBody::RunCompleted { result, usage: Usage::default(), cost: None }
+    }
 
     /// What a face tells of a log, as a client reads it that has it up to `after`; `rests`: behind this event it waits for somebody. A word
     /// that is no JSON is a string.

@@ -7,27 +7,27 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use headwater_agent::Accepted;
 use headwater_protocol::api::{Decider, Decision, RunParams, RunStatus, Thread, ToolOutput};
 use headwater_protocol::event::{Pending, message_for_user};
 use headwater_protocol::message::Message;
-use headwater_protocol::{ApprovalId, ErrorCode, Problem, RunId, Scope, Timestamp};
-use headwater_store::scoped::{CallAnswer, Page, RunFilter, ThreadFilter};
-use headwater_stream::{Cursor, Opened, ReaderParams, Trouble};
+use headwater_protocol::{ApprovalId, Problem, RunId, Scope, Timestamp};
+use headwater_store::scoped::{CallAnswer, Page, RunFilter};
+use headwater_stream::{Opened, Trouble};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::{ApiBody, Once, from_value};
-use super::runs::{accept_once, cancelled, reader};
+use super::runs::cancelled;
 use super::streams::{AnswerTo, blocks_of, stream_of};
-use super::{approvals, calls, missing, no_content, whose};
+use super::talk::{On, thread_of, to_rest};
+use super::{calls, missing, no_content, talk, whose};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::faces::ai_sdk::{AiSdk, messages};
 use crate::faces::{place_of, worn};
 use crate::http::ApiQuery;
-use crate::keys::hex;
+use crate::keys::name_of;
 use crate::wiring::AppState;
 
 /// Who comes back so soon after the end is told the answer once more: it may have been cut right before.
@@ -85,23 +85,13 @@ pub async fn chat_create(
         return Err(Problem::invalid("/messages", "must hold what is said").into());
     };
     match last.role.as_str() {
-        "user" => say(state, caller, to, query, body, params, last).await,
-        "assistant" => go_on(state, caller, to, params, last).await,
+        "user" => Box::pin(say(state, caller, to, query, body, params, last)).await,
+        "assistant" => Box::pin(go_on(state, caller, to, params, last)).await,
         _ => {
             Err(Problem::invalid(format!("/messages/{at}/role"), "the last message must be a user's, or an answer")
                 .into())
         }
     }
-}
-
-/// The thread that a chat is, if it is there yet.
-async fn thread_of(state: &AppState, scope: Scope, chat: &str) -> Result<Option<Thread>, ApiError> {
-    let storage = state.store.scoped(scope);
-    if let Ok(thread) = chat.parse() {
-        return Ok(storage.thread_get(thread).await?);
-    }
-    let filter = ThreadFilter { external_id: Some(chat.to_owned()), ..ThreadFilter::default() };
-    Ok(storage.thread_list(&filter, Page { after: None, ascending: true, limit: 1 }).await?.into_iter().next())
 }
 
 /// A chat of the user that this caller is, or acts for.
@@ -122,13 +112,7 @@ fn input(message: &UiMessage, at: usize) -> Result<Vec<Value>, Problem> {
             Some("file") => {
                 let bad = |words: &str| Problem::invalid(format!("/messages/{at}/parts/{nth}/url"), words);
                 let url = text("url").ok_or_else(|| bad("must be a URL"))?;
-                let source = match url.strip_prefix("data:") {
-                    None => json!({"type": "url", "url": url}),
-                    Some(data) => {
-                        let (kind, data) = data.split_once(";base64,").ok_or_else(|| bad("must be Base64"))?;
-                        json!({"type": "base64", "media_type": kind, "data": data})
-                    }
-                };
+                let source = talk::source(url).map_err(bad)?;
                 let is_image = text("mediaType").is_some_and(|kind| kind.starts_with("image/"));
                 input.push(if is_image {
                     json!({"type": "image", "source": source})
@@ -164,43 +148,16 @@ async fn say(
     let user = caller.user.known().ok_or_else(|| missing("user"))?;
     let scope = Scope { tenant: caller.tenant, user: Some(user) };
     let run = json!({"agent": agent, "input": input(&last, at)?});
-    let mut run: RunParams = from_value(run, "")?;
+    let run: RunParams = from_value(run, "")?;
     let mut once = body.idempotency(&state, &caller)?;
     if once.key().is_none() && params.trigger.as_deref() != Some("regenerate-message") {
         // A request that is sent again, by whatever stands in between, is told the answer that there is.
         let said = serde_json::to_vec(&json!([params.id, agent, last])).map_err(ApiError::internal)?;
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &said);
-        once = Once::named(&state, &caller, format!("chat-{}", hex(digest.as_ref())), &said)?;
+        once = Once::named(&state, &caller, format!("chat-{}", name_of(&said)), &said)?;
     }
-    let mut thread = thread_of(&state, scope, &params.id).await?;
-    let accepted = loop {
-        run.thread = match &thread {
-            Some(thread) => {
-                super::threads::check_own(thread)?;
-                None
-            }
-            None => Some(from_value(json!({"external_id": params.id}), "/id")?),
-        };
-        run.check()?;
-        let on = thread.as_ref().map(|thread| (thread.id, user));
-        match accept_once(&state, &caller, user, &run, on, once.key()).await {
-            // Somebody else has begun this chat in the same moment.
-            Err(error) if error.code() == ErrorCode::AlreadyExists && thread.is_none() => {
-                thread = thread_of(&state, scope, &params.id).await?;
-                if thread.is_none() {
-                    return Err(error);
-                }
-            }
-            accepted => break accepted?,
-        }
-    };
+    let accepted = talk::say(&state, &caller, user, run, On::Named(params.id, "/id"), once.key()).await?;
     let reader = to_rest(&state, &caller, scope, to);
-    let (run, opened) = match accepted {
-        Accepted::New { run, visibility, grace } => {
-            (run.id, state.streams.open_created(run.id, user, reader, visibility, grace).await?)
-        }
-        Accepted::Replay { run, .. } | Accepted::Steered(run) => (run, state.streams.open(run, reader).await?),
-    };
+    let (run, opened) = talk::listen(&state, accepted, user, reader).await?;
     drop(once);
     answer(run, opened, AiSdk::new(), 0)
 }
@@ -226,18 +183,10 @@ async fn go_on(
         found.ok_or_else(|| Problem::invalid(format!("/messages/{at}/id"), "must be an answer of this chat"))?;
     let run = snapshot.run.id;
     let (decisions, outputs) = given(&last, &snapshot.pending, at)?;
-    if !decisions.is_empty() {
-        caller.require("approvals:write")?;
-    }
     let has_given = !decisions.is_empty() || !outputs.is_empty();
     let taken = outputs.iter().map(|(output, _)| (output.call.to_string(), json!(output.output))).collect();
-    for (approval, decision) in decisions {
-        stands(approvals::decide(&state, &caller, run, approval, || Ok(decision)).await)?;
-    }
     let answers: Vec<CallAnswer> = outputs.into_iter().map(|(_, answer)| answer).collect();
-    if !answers.is_empty() {
-        stands(calls::answer(&state, &caller, run, &answers).await)?;
-    }
+    talk::give(&state, &caller, run, decisions, &answers).await?;
     // Where the client has come to rest; one that has not kept that has it as it is.
     let rested = last.parts.iter().rev().find(|part| part["type"] == "data-suspended");
     let rested = rested.and_then(|part| part["data"]["seq"].as_u64());
@@ -282,30 +231,6 @@ fn given(last: &UiMessage, pending: &[Pending], at: usize) -> Result<Given, ApiE
         outputs.push((output.clone(), calls::checked(output, &at)?));
     }
     Ok((decisions, outputs))
-}
-
-/// What somebody else was faster with stands, and the answer tells of it.
-fn stands<T>(done: Result<T, ApiError>) -> Result<(), ApiError> {
-    match done {
-        Err(error)
-            if !matches!(
-                error.code(),
-                ErrorCode::AlreadyDecided
-                    | ErrorCode::ApprovalExpired
-                    | ErrorCode::RunFinished
-                    | ErrorCode::AlreadySubmitted
-                    | ErrorCode::InputExpired
-            ) =>
-        {
-            Err(error)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whoever reads this does not come back by itself, and has all there is where the run waits for somebody.
-fn to_rest(state: &AppState, caller: &Caller, scope: Scope, to: AnswerTo) -> ReaderParams {
-    ReaderParams { rotates: false, ends_suspended: true, ..reader(state, caller, scope, Cursor::After(0), to.room) }
 }
 
 /// What was said in a chat, oldest first: the last hundred of its thread's messages.

@@ -3,7 +3,9 @@
 //! The order of checks is the same everywhere: credential and rate (middleware), scope, the object in the path, the
 //! body, state, capacity.
 
+pub mod ag_ui;
 pub mod agents;
+mod answers;
 pub mod approvals;
 pub mod artifacts;
 pub mod attachments;
@@ -19,12 +21,14 @@ pub mod lists;
 pub mod mcp;
 pub mod memory;
 pub mod metrics;
+pub mod openai;
 pub mod plans;
 pub mod provider_keys;
 pub mod runs;
 pub mod schedules;
 pub mod secrets;
 pub mod streams;
+mod talk;
 pub mod tenants;
 pub mod threads;
 pub mod tokens;

@@ -310,7 +310,11 @@ async fn looked_at(
 }
 
 /// The run that an earlier request with this key made.
-async fn earlier(state: &AppState, caller: &Caller, once: Option<&Idempotency>) -> Result<Option<Accepted>, ApiError> {
+pub(super) async fn earlier(
+    state: &AppState,
+    caller: &Caller,
+    once: Option<&Idempotency>,
+) -> Result<Option<Accepted>, ApiError> {
     let Some(once) = once else { return Ok(None) };
     Ok(match state.store.scoped(caller.scope()).idempotency_find(once).await? {
         Some(Once::Replay(object)) => {
@@ -385,6 +389,9 @@ async fn request(
     }
     let effective = headwater_agent::accept::effective(agent.config.clone(), &overrides);
     effective.check()?;
+    if let Some(tools) = &overrides.tools {
+        headwater_agent::check_tools(tools, &state.guard)?;
+    }
     if let Some(format) = &overrides.response_format {
         headwater_agent::check_format(format)?;
     }

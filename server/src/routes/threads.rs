@@ -62,6 +62,17 @@ pub fn check_own(thread: &Thread) -> Result<(), ApiError> {
     }
 }
 
+/// Refuses what was not said by those whose words a caller may give.
+///
+/// # Errors
+/// `forbidden`.
+pub fn may_import(caller: &Caller, said: impl IntoIterator<Item = Role>) -> Result<(), Problem> {
+    if !caller.is_key() && said.into_iter().any(|role| role != Role::User) {
+        return Err(Problem::new(ErrorCode::Forbidden, "only a tenant's key may speak for the assistant"));
+    }
+    Ok(())
+}
+
 /// A user named in a filter, by id or external id. One that is not there matches nothing.
 pub async fn user_filter(state: &AppState, caller: &Caller, text: Option<&str>) -> Result<Option<UserId>, ApiError> {
     let Some(text) = text else { return Ok(None) };
@@ -190,14 +201,10 @@ pub async fn messages_create(
     check_own(&thread)?;
     let params: MessageParams = body.parse()?;
     check_metadata(&params.metadata)?;
-    match params.role {
-        Role::User => {}
-        Role::Assistant if caller.is_key() => {}
-        Role::Assistant => {
-            return Err(Problem::new(ErrorCode::Forbidden, "only a tenant's key may speak for the assistant").into());
-        }
-        Role::Tool => return Err(Problem::invalid("/role", "must be user or assistant").into()),
+    if params.role == Role::Tool {
+        return Err(Problem::invalid("/role", "must be user or assistant").into());
     }
+    may_import(&caller, [params.role])?;
     let parts = params.content.into_parts("/content")?;
     if params.role == Role::Assistant && parts.iter().any(|(_, part)| !matches!(part, InputPart::Text { .. })) {
         return Err(Problem::invalid("/content", "of an assistant's message must be text").into());

@@ -209,6 +209,12 @@ impl UserScopedStorage {
         self.query(sql, &[&run.uuid(), &step]).await?.iter().map(call).collect()
     }
 
+    /// The run that made a call.
+    pub async fn run_of_call(&self, call: CallId) -> Result<Option<RunId>, StoreError> {
+        let rows = self.query("SELECT run_id FROM headwater.tool_calls WHERE call_id = $1", &[&call.uuid()]).await?;
+        rows.first().map(|row| Ok(RunId::from_uuid(row.try_get("run_id")?))).transpose()
+    }
+
     /// Answers calls: all of them, or none.
     pub async fn calls_answer(&self, run: RunId, answers: &[CallAnswer]) -> Result<Answered, StoreError> {
         let sql = "SELECT headwater.answer_calls($1, $2)";

@@ -2,4 +2,5 @@
 
 mod ai_sdk;
 mod durable;
+mod openai;
 mod real;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use headwater_testkit::ToolServer;
 use headwater_testkit::model::Reply;
 use headwater_testkit::tools::ToolAnswer;
+use headwater_testkit::{Cutter, ToolServer};
 use serde_json::json;
 
+use crate::support::tenant::Tenant;
 use crate::support::{Lane, Site};
 
 const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients");
@@ -27,10 +28,19 @@ fn are_there() -> bool {
 
 /// Runs one of the scripts there to its end.
 async fn node(script: &str, variables: &BTreeMap<&str, String>) {
-    let mut command = tokio::process::Command::new("node");
+    run("node", script, variables).await;
+}
+
+/// The same, in Python.
+async fn python(script: &str, variables: &BTreeMap<&str, String>) {
+    run(&format!("{CLIENTS}/.venv/bin/python"), script, variables).await;
+}
+
+async fn run(program: &str, script: &str, variables: &BTreeMap<&str, String>) {
+    let mut command = tokio::process::Command::new(program);
     command.arg(script).current_dir(CLIENTS).envs(variables).kill_on_drop(true);
     let done = tokio::time::timeout(std::time::Duration::from_secs(120), command.output()).await;
-    let done = done.unwrap_or_else(|_| panic!("{script} {variables:?} has no end")).expect("node runs");
+    let done = done.unwrap_or_else(|_| panic!("{script} {variables:?} has no end")).expect("it runs");
     let words = [done.stdout, done.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     let which = ["SCENARIO", "VERSION"].map(|name| variables.get(name));
     assert!(done.status.success(), "{script} {which:?}: {words}");
@@ -103,6 +113,165 @@ async fn durable_streams_reads_on_whatever_it_is_given() {
         ]);
         node("durable-streams.mjs", &variables).await;
     }
+}
+
+/// What a scenario of a client needs: an agent whose model answers as it is to, and a tool that a person has to permit.
+async fn scene(scenario: &str, user_overrides: &[&str]) -> (Tenant, BTreeMap<&'static str, String>, Option<Cutter>) {
+    let site = Site::shared().await;
+    let tenant = site.tenant().await;
+    let (counted, gate) = Reply::tokens(4).gate();
+    let well = || Reply::text("Well.").usage(10, 5);
+    let pick = || Reply::text("").tool_call("pick", "{}");
+    let pay = || Reply::text("").tool_call("pay", json!({"amount": 7}).to_string());
+    let lane = match scenario {
+        "talk" => Lane::sequence([well(), Reply::text("Better.").usage(10, 5), Reply::text("Once more.")]),
+        "stream" | "cut" => Lane::sequence([counted]),
+        "background" => Lane::sequence([counted, Reply::tokens(100_000)]),
+        "tools" if user_overrides.is_empty() => {
+            Lane::sequence([pick(), Reply::text("Red it is."), pick(), Reply::text("Blue it is.")])
+        }
+        "tools" => Lane::sequence([pick(), Reply::text("Red it is."), Reply::text("Nothing.")]),
+        "completions" => Lane::sequence([well(), pick(), Reply::text("Red it is.")]),
+        "approve" => Lane::sequence([pay(), Reply::text("Paid."), pay(), Reply::text("Then not.")]),
+        _ => Lane::sequence([Reply::status(400)]),
+    };
+    gate.pass(1);
+    let shop = Box::leak(Box::new(ToolServer::start(|_| ToolAnswer::json(&json!({"paid": true})))));
+    let opener = Box::leak(Box::new(ToolServer::start(move |_| {
+        gate.open();
+        ToolAnswer::text("")
+    })));
+    let request = json!({"method": "POST", "url": shop.url, "body": "{{args}}"});
+    let tools = json!([{"type": "http", "name": "pay", "effect": "idempotent", "policy": "ask", "request": request,
+        "parameters": {"type": "object", "properties": {"amount": {"type": "number"}}}}]);
+    tenant.agent_with(&lane, json!({"tools": tools, "user_overrides": user_overrides})).await;
+    let minted = tenant.api.post("/v1/user_tokens", json!({"user": "alice"})).await.ok(201);
+    // Each connection a little later than the one before, so that it comes to an end.
+    let cutter = (scenario == "cut").then(|| Cutter::start(&site.url, |nth| Some(700 + 300 * nth)).expect("a proxy"));
+    let variables = BTreeMap::from([
+        ("BASE", cutter.as_ref().map_or_else(|| site.url.clone(), Cutter::url)),
+        ("KEY", tenant.secret.clone()),
+        ("TOKEN", minted["token"].as_str().expect("a token").to_owned()),
+        ("GATE", opener.url.clone()),
+        ("SCENARIO", scenario.to_owned()),
+    ]);
+    (tenant, variables, cutter)
+}
+
+/// The packages of OpenAI, in both languages.
+async fn openai(scenario: &str) {
+    if are_there() {
+        let (_tenant, variables, _cutter) = scene(scenario, &[]).await;
+        node("openai.mjs", &variables).await;
+        let (_tenant, variables, _cutter) = scene(scenario, &[]).await;
+        python("openai_client.py", &variables).await;
+    }
+}
+
+async fn ag_ui(scenario: &str) {
+    if are_there() {
+        let (_tenant, variables, _cutter) = scene(scenario, &["tools"]).await;
+        node("ag-ui.mjs", &variables).await;
+    }
+}
+
+#[tokio::test]
+async fn ag_ui_talks() {
+    ag_ui("talk").await;
+}
+
+#[tokio::test]
+async fn ag_ui_is_cut_again_and_again() {
+    ag_ui("cut").await;
+}
+
+#[tokio::test]
+async fn ag_ui_is_interrupted_and_resumed() {
+    ag_ui("approve").await;
+}
+
+#[tokio::test]
+async fn ag_ui_has_tools_of_its_own() {
+    ag_ui("tools").await;
+}
+
+#[tokio::test]
+async fn ag_ui_is_told_what_goes_wrong() {
+    ag_ui("fail").await;
+}
+
+/// Plain readers of server-sent events, through a proxy that cuts each connection a little later than the one before.
+#[tokio::test]
+async fn readers_of_server_sent_events_are_cut_again_and_again() {
+    if !are_there() {
+        return;
+    }
+    let site = Site::shared().await;
+    let tenant = site.tenant().await;
+    let alice = tenant.user("alice").await;
+    for script in ["eventsource.mjs", "httpx_sse_client.py"] {
+        let (counted, gate) = Reply::tokens(8).gate();
+        tenant.agent(&Lane::sequence([counted])).await;
+        let run = crate::support::tenant::id(&alice.key.run("Count.").await);
+        gate.pass(1);
+        let opener = ToolServer::start(move |_| {
+            gate.open();
+            ToolAnswer::text("")
+        });
+        let cutter = Cutter::start(&site.url, |nth| Some(900 + 100 * nth)).expect("a proxy");
+        let minted = tenant.api.post("/v1/user_tokens", json!({"user": "alice"})).await.ok(201);
+        let variables = BTreeMap::from([
+            ("BASE", cutter.url()),
+            ("TOKEN", minted["token"].as_str().expect("a token").to_owned()),
+            ("RUN", run),
+            ("GATE", opener.url.clone()),
+        ]);
+        match script {
+            "eventsource.mjs" => node(script, &variables).await,
+            _ => python(script, &variables).await,
+        }
+        assert!(cutter.cuts() > 1, "{script} was cut");
+    }
+}
+
+#[tokio::test]
+async fn openai_talks() {
+    openai("talk").await;
+}
+
+#[tokio::test]
+async fn openai_streams_and_reads_on() {
+    openai("stream").await;
+}
+
+#[tokio::test]
+async fn openai_asks_in_the_background() {
+    openai("background").await;
+}
+
+#[tokio::test]
+async fn openai_is_cut_again_and_again() {
+    openai("cut").await;
+}
+
+#[tokio::test]
+async fn openai_has_functions_of_its_own() {
+    openai("tools").await;
+}
+
+#[tokio::test]
+async fn openai_asks_a_person() {
+    openai("approve").await;
+}
+
+#[tokio::test]
+async fn openai_is_told_what_goes_wrong() {
+    openai("fail").await;
+}
+
+#[tokio::test]
+async fn openai_completes_chats() {
+    openai("completions").await;
 }
 
 #[tokio::test]

@@ -120,6 +120,10 @@ pub(super) fn routes() -> Vec<Route> {
     let agent_of_tenant = [403, 200, 200, 200, 404, 200, 200, 404, 404, 404, 401, 401, 401];
     let schedule =
         json!({"name": "{alice-private}", "agent": "{agent}", "input": "{alice-private}", "cron": "0 7 1 1 *"});
+    let speaks = json!({"threadId": "{unique}", "runId": "{unique}",
+        "messages": [{"id": "m", "role": "user", "content": "{alice-private}"}]});
+    let asked = json!({"model": "{agent}", "input": "{alice-private}"});
+    let completes = json!({"model": "{agent}", "messages": [{"role": "user", "content": "{alice-private}"}]});
     let said = json!({"id": "{unique}", "agent": "{agent}",
         "messages": [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "{alice-private}"}]}]});
     vec![
@@ -236,6 +240,16 @@ pub(super) fn routes() -> Vec<Route> {
         with("POST", "/api/chat", said, run_for_a_user.map(|status| if status == 201 { 200 } else { status })),
         route("GET", "/v1/streams/runs/{run}", all_on_alices(200)),
         route("HEAD", "/v1/streams/runs/{run}", all_on_alices(200)),
+        with("POST", "/ag-ui/{agent}", speaks, [403, 400, 200, 200, 404, 200, 200, 404, 404, 404, 401, 401, 401]),
+        with("POST", "/v1/responses", asked, run_for_a_user.map(|status| if status == 201 { 200 } else { status })),
+        route("GET", "/v1/responses/{response}", all_on_alices(200)),
+        with("POST", "/v1/responses/{response}/cancel", json!({}), all_on_alices(200)),
+        with(
+            "POST",
+            "/v1/chat/completions",
+            completes,
+            run_for_a_user.map(|status| if status == 201 { 200 } else { status }),
+        ),
         // Whether somebody else's chat is there is not told.
         route("GET", "/api/chat/{chat}", user_on_own(200)),
         route("GET", "/api/chat/{chat}/stream", [403, 400, 200, 204, 404, 200, 204, 400, 204, 204, 401, 401, 401]),

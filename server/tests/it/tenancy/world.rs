@@ -232,6 +232,7 @@ impl World {
             .replace("{message}", &self.message)
             .replace("{call}", &self.run.replace("run_", "call_"))
             .replace("{run}", run)
+            .replace("{response}", &self.run.replace("run_", "resp_"))
     }
 
     /// The body with ids in it.
