@@ -22,6 +22,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod dev;
+mod doctor;
 pub mod error;
 mod faces;
 pub mod http;

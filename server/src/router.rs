@@ -13,8 +13,9 @@ use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::openai::{self, completions, responses};
 use crate::routes::{
-    ag_ui, agents, approvals, artifacts, budgets, calls, chat, dev, docs, durable, health, mcp, memory, metrics, plans,
-    provider_keys, runs, schedules, secrets, streams, tenants, threads, tokens, usage, users, webhooks,
+    ag_ui, agents, approvals, artifacts, budgets, calls, chat, dev, docs, durable, health, mcp, memory, metrics,
+    operations, plans, provider_keys, runs, schedules, secrets, streams, tenants, threads, tokens, usage, users,
+    webhooks,
 };
 use crate::wiring::AppState;
 
@@ -51,6 +52,9 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(plans::plans_list))
         .routes(routes!(plans::plans_get, plans::plans_put))
         .routes(routes!(plans::tenant_prices_get, plans::tenant_prices_put))
+        .routes(routes!(operations::limiter_get))
+        .routes(routes!(operations::quiet_get))
+        .routes(routes!(operations::doctor_get))
         // A tenant, its users and their tokens
         .routes(routes!(tenants::tenant_get, tenants::tenant_update))
         .routes(routes!(users::users_create, users::users_list))

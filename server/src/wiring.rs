@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::{Auth, Caller};
 use crate::config::{ReachSettings, Settings};
+use crate::doctor::Looks;
 use crate::error::ApiError;
 use crate::http::{EdgeOptions, KnownOrigins, ListenOptions, RateLimits};
 use crate::keys::MasterKey;
@@ -73,12 +74,22 @@ pub struct AppState {
     pub schedules: schedules::Changed,
     /// Who may see what is counted, beside the operator.
     pub metrics_key: Option<SecretString>,
+    /// When this process goes quiet.
+    pub(crate) quiet: QuietOptions,
+    /// What the doctor has to know.
+    pub(crate) looks: Looks,
+    replica: Replica,
     /// Whom the development page acts for, once that is there.
     pub page_user: Arc<OnceLock<PageUser>>,
     agents: Cache<(TenantId, String), Arc<Agent>>,
 }
 
 impl AppState {
+    /// This process, by its own name.
+    pub fn replica(&self) -> String {
+        self.replica.id().0.to_string()
+    }
+
     /// The agent that a new run names. Remembered: that it is still the active version is checked when the run is
     /// accepted, in the same transaction.
     pub async fn agent(&self, caller: &Caller, name: &str) -> Result<Option<Agent>, ApiError> {
@@ -97,6 +108,16 @@ impl AppState {
     pub async fn forget_agent(&self, tenant: TenantId, name: &str) {
         self.agents.invalidate(&(tenant, name.to_owned())).await;
     }
+}
+
+fn quiet_options(settings: &Settings) -> QuietOptions {
+    let idle_after = Duration::from_millis(settings.quiet.idle_after_ms);
+    QuietOptions { enabled: settings.quiet.enabled, idle_after }
+}
+
+/// What the doctor has to know of the settings.
+pub(crate) fn looks(settings: &Settings) -> Looks {
+    Looks { role_prefix: settings.database.role_prefix.clone(), has_direct_url: settings.database.direct_url.is_some() }
 }
 
 /// The client for what tenants name, or for what users do.
@@ -250,6 +271,9 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         draining: soft.clone(),
         schedules: schedules::Changed::default(),
         metrics_key: settings.telemetry.metrics_key.clone(),
+        quiet: quiet_options(&settings),
+        looks: looks(&settings),
+        replica: replica.clone(),
         page_user: Arc::default(),
         agents: Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(60)).build(),
     };
@@ -282,11 +306,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     let lease = Lease::new(store.clone(), replica, lease, runtime, streams.clone(), bus, share.clone());
     let boot = Boot::new(Arc::clone(&settings));
     let quiet = {
-        let options = QuietOptions {
-            enabled: settings.quiet.enabled,
-            idle_after: Duration::from_millis(settings.quiet.idle_after_ms),
-        };
-        let mut parts = QuietParts::new(options, store.clone(), hang_up);
+        let mut parts = QuietParts::new(state.quiet, store.clone(), hang_up);
         parts.while_awake("lease", {
             let lease = lease.clone();
             move |stop| lease.clone().keep(stop)

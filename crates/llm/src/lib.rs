@@ -41,7 +41,7 @@ pub use event::{Estimate, LlmEvent, Outcome, Settlement};
 pub use ledger::{
     Bounds, BudgetWarning, Grant, Granted, Hold, Ledger, OpenLedger, Reservation, USEFUL_OUTPUT_TOKENS, Wanted,
 };
-pub use limiter::{ConcurrencyLimiter, LimiterState, Permit, QueueBounds, Traffic};
+pub use limiter::{BreakerNow, ConcurrencyLimiter, LimiterState, Permit, QueueBounds, Traffic};
 pub use prices::{ModelFacts, Prices};
 pub use provider::{MaxTokensField, Protocol, ProviderConfig};
 pub use request::{

@@ -7,20 +7,18 @@ use std::time::Duration;
 
 use clap::Args;
 use headwater_llm::{Protocol, ProviderConfig};
-use headwater_protocol::{RunId, Timestamp};
+use headwater_protocol::api::{Finding, FindingLevel};
 use headwater_store::Store;
-use headwater_store::migrate::known_version;
 use secrecy::ExposeSecret as _;
 
 use super::data_dir::{DEV_ENV, DataDir};
-use super::{Chain, env_file, myself, output, settings};
+use super::{Chain, env_file, output, settings};
 use crate::config::Settings;
+use crate::doctor::installation;
 use crate::wiring;
 
 const OPENAI: &str = "https://api.openai.com/v1";
 const ANTHROPIC: &str = "https://api.anthropic.com/v1";
-/// How old a run may be whose money is added up.
-const LOOKED_BACK: Duration = Duration::from_secs(7 * 24 * 3600);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
@@ -101,26 +99,6 @@ fn check_keys(settings: &Settings, report: &mut Report) -> anyhow::Result<bool> 
     Ok(usable)
 }
 
-/// What a pooler in between asks for.
-async fn check_pooler(settings: &Settings, store: &Store, report: &mut Report) -> anyhow::Result<()> {
-    if !store.is_pooled() {
-        return Ok(());
-    }
-    match store.missing_settings().await? {
-        None => report.good("pooler", "there is one; the role brings its own settings")?,
-        Some(statement) => {
-            let todo = format!("run `{} migrate`, or else {statement}", myself());
-            report.finding("pooler", "there is one, and the role does not bring its own settings", &todo)?;
-        }
-    }
-    if settings.database.direct_url.is_none() {
-        let words = "without DATABASE_DIRECT_URL no migration can be run, and other processes' events are looked for once \
-                     a second";
-        report.note("pooler", words)?;
-    }
-    Ok(())
-}
-
 async fn check_database(settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
     let database = &settings.database;
     let Some(url) = database.app_url.as_ref().or(database.url.as_ref()) else {
@@ -142,80 +120,11 @@ async fn check_database(settings: &Settings, report: &mut Report) -> anyhow::Res
         }
     };
     report.good("database", &format!("{shown} answers"))?;
-    check_pooler(settings, &store, report).await?;
-    match store.check_role().await? {
-        Ok(()) => report.good("role", "the server logs in as one that owns nothing")?,
-        Err(reason) => report.finding("role", &reason, "set DATABASE_APP_URL to the app role, or unset it")?,
+    let looks = wiring::looks(settings);
+    for finding in installation(&store, &looks).await? {
+        report.tell(&finding)?;
     }
-
-    let unscoped = store.unscoped("the doctor looks at the whole installation");
-    let known = known_version();
-    let version = match unscoped.schema_version().await {
-        Ok(version) => version,
-        Err(error) => {
-            let todo = format!("run `{} migrate`", myself());
-            return report.finding("schema", &format!("it is not there ({error})"), &todo);
-        }
-    };
-    match version.cmp(&known) {
-        std::cmp::Ordering::Equal => report.good("schema", &format!("version {version}"))?,
-        std::cmp::Ordering::Less => {
-            let what = format!("it is at version {version}, this release wants {known}");
-            report.finding("schema", &what, &format!("run `{} migrate`", myself()))?;
-        }
-        std::cmp::Ordering::Greater if unscoped.schema_serves().await.is_ok_and(|oldest| oldest <= known) => {
-            report.good(
-                "schema",
-                &format!("version {version}, of a newer release, which serves this one ({known}) too"),
-            )?;
-        }
-        std::cmp::Ordering::Greater => {
-            let what = format!("it is at version {version}, this release knows {known}");
-            report.finding("schema", &what, "use the release that migrated it, or a later one")?;
-        }
-    }
-
-    let broken = store.lint(&settings.database.role_prefix).await?;
-    if broken.is_empty() {
-        report.good("wall", "every rule holds")?;
-    }
-    for finding in broken {
-        let what = format!("{}: {}", finding.rule, finding.object);
-        let todo = "undo what was changed by hand in this database; tenants may not be apart until then";
-        report.finding("wall", &what, todo)?;
-    }
-    match unscoped.sweep().await? {
-        0 => report.good("runs", "each has an owner, or is over")?,
-        count => report.finding(
-            "runs",
-            &format!("{count} without a living owner"),
-            "start a server on this database: it ends them at its start and again one lease time later",
-        )?,
-    }
-    check_money(&store, report).await?;
     store.close();
-    Ok(())
-}
-
-/// The ledger's lines, what runs say that they cost, and what budgets have set aside, are one another's sums.
-async fn check_money(store: &Store, report: &mut Report) -> anyhow::Result<()> {
-    let since = Timestamp(jiff::Timestamp::now() - LOOKED_BACK);
-    let differs = store.unscoped("the doctor adds up what was spent").money_differs(since, 20).await?;
-    if differs.is_empty() {
-        return report.good("money", "runs of the last week cost what the ledger says, and budgets set aside what is");
-    }
-    for (tenant, what, object, recorded, told) in differs {
-        let (what, records) = match what.as_str() {
-            "run" => (format!("run {} of {tenant} says it cost {told}", RunId::from_uuid(object)), "the ledger"),
-            _ => (format!("budget {object} of {tenant} has set aside {told}"), "the reservations"),
-        };
-        let words = format!("{what} nano-dollars, and {records} add up to {recorded}");
-        report.finding(
-            "money",
-            &words,
-            "report this, with the run's events: amounts are written together, and cannot part",
-        )?;
-    }
     Ok(())
 }
 
@@ -289,6 +198,15 @@ struct Report {
 }
 
 impl Report {
+    fn tell(&mut self, finding: &Finding) -> anyhow::Result<()> {
+        let Finding { level, what, words, advice } = finding;
+        match level {
+            FindingLevel::Ok => self.good(what, words),
+            FindingLevel::Note => self.note(what, words),
+            FindingLevel::Error => self.finding(what, words, advice.as_deref().unwrap_or_default()),
+        }
+    }
+
     fn good(&mut self, what: &str, words: &str) -> anyhow::Result<()> {
         output::line(&format!("ok    {what:<14}  {words}"))
     }

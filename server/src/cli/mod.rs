@@ -45,6 +45,7 @@ mod tenant;
 mod transcript;
 mod wake;
 
+use crate::doctor::myself;
 use std::fmt;
 use std::process::exit;
 
@@ -158,12 +159,6 @@ impl fmt::Display for Chain<'_> {
         }
         Ok(())
     }
-}
-
-/// How to call this program again: as it was called.
-fn myself() -> &'static str {
-    // cargo tells the programs it runs who it is.
-    if std::env::var_os("CARGO").is_some() { "cargo run -q --" } else { "headwater" }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod mcp;
 pub mod memory;
 pub mod metrics;
 pub mod openai;
+pub mod operations;
 pub mod plans;
 pub mod provider_keys;
 pub mod runs;

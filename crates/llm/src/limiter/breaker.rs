@@ -63,6 +63,17 @@ pub(super) enum Passage {
     Shut(Duration),
 }
 
+/// How it stands for everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerNow {
+    /// Everybody is let through.
+    Closed,
+    /// Nobody, for so long.
+    Open(Duration),
+    /// One is on its way to find out.
+    Probing,
+}
+
 /// For whom it has opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shut {
@@ -119,6 +130,15 @@ impl Count {
 }
 
 impl Breaker {
+    /// How it stands, without anybody being sent.
+    pub(super) fn now(&self, now: Instant) -> BreakerNow {
+        let Some(open) = &self.all.open else { return BreakerNow::Closed };
+        match open.until.saturating_duration_since(now) {
+            Duration::ZERO => BreakerNow::Probing,
+            left => BreakerNow::Open(left),
+        }
+    }
+
     /// Whether this tenant may be sent now.
     pub(super) fn pass(&mut self, tenant: TenantId, now: Instant) -> Passage {
         let number = self.next_probe;

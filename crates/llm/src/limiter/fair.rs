@@ -92,6 +92,12 @@ impl<T> FairQueue<T> {
         self.tenants.ready.len()
     }
 
+    /// Which tenants wait, with their weight and how much of each.
+    pub(super) fn tenants(&self) -> impl Iterator<Item = (TenantId, u32, usize)> {
+        let flows = self.tenants.flows.iter();
+        flows.map(|(tenant, flow)| (*tenant, flow.weight, flow.queue.waiting().calls)).filter(|(.., calls)| *calls > 0)
+    }
+
     /// How many of one tenant wait.
     pub(super) fn len_of(&self, tenant: TenantId) -> usize {
         self.tenants.flows.get(&tenant).map_or(0, |flow| flow.queue.waiting().calls)

@@ -86,6 +86,12 @@ impl Lanes {
         }
     }
 
+    /// Each of them, with its entry of the table (`None`: models of which nothing is known) and whose key it is.
+    pub(crate) fn all(&self) -> Vec<(Option<String>, Option<TenantId>, ConcurrencyLimiter)> {
+        let known = self.lock();
+        known.lanes.iter().map(|(lane, limiter)| (lane.model.clone(), lane.key_of, limiter.clone())).collect()
+    }
+
     /// Permits that are out and calls that wait, of all of them together.
     pub(crate) fn traffic(&self) -> Traffic {
         let known = self.lock();

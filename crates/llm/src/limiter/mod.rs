@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use self::adaptive::{Adaptive, Load};
+pub use self::breaker::BreakerNow;
 use self::breaker::{Breaker, Passage, Shut};
 use self::fair::{FairQueue, Payer};
 pub(crate) use self::lanes::Lanes;
@@ -246,6 +247,13 @@ impl ConcurrencyLimiter {
             limit: state.adaptive.limit(),
             paused_ms: state.adaptive.paused(now).map_or(0, millis),
         }
+    }
+
+    /// Whether its provider is asked, and which tenants wait, with their weight and how much of each.
+    pub fn queue(&self) -> (BreakerNow, Vec<(TenantId, u32, usize)>) {
+        let now = Instant::now();
+        let state = self.0.lock();
+        (state.breaker.now(now), state.queue.tenants().collect())
     }
 
     /// Permits that are out.

@@ -184,6 +184,20 @@ impl GatewayLlmService {
         self.0.providers.iter().map(|(name, registered)| (name.clone(), registered.lanes.traffic())).collect()
     }
 
+    /// Every limiter in use: of which model (`PROVIDER/model-id`, `PROVIDER/*` for those of which nothing is known), with whose key (`None`:
+    /// the platform's).
+    pub fn limiters(&self) -> Vec<(String, Option<TenantId>, ConcurrencyLimiter)> {
+        let all = self.0.providers.iter().flat_map(|(name, registered)| {
+            let lanes = registered.lanes.all().into_iter();
+            lanes.map(move |(model, key_of, limiter)| {
+                let model = model.unwrap_or_else(|| "*".into());
+                let model = if model.contains('/') { model } else { format!("{name}/{model}") };
+                (model, key_of, limiter)
+            })
+        });
+        all.collect()
+    }
+
     /// Lets go of connections to providers that nobody uses. Opens none.
     pub fn shed_connections(&self) {
         for registered in self.0.providers.values() {

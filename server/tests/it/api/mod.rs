@@ -7,4 +7,5 @@ mod edges;
 mod fields;
 mod idempotency;
 mod lists;
+mod operations;
 mod plans;

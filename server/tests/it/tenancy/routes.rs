@@ -129,6 +129,9 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         with("POST", "/v1/tenants", json!({"name": "{unique}"}), operator(201)),
         route("GET", "/v1/tenants", operator(200)),
+        route("GET", "/v1/limiter", operator(200)),
+        route("GET", "/v1/quiet", operator(200)),
+        route("GET", "/v1/doctor", operator(200)),
         route("GET", "/v1/tenants/{tenant}", operator(200)),
         with("PATCH", "/v1/tenants/{tenant}", json!({"metadata": {"k": "v"}}), operator(200)),
         route("DELETE", "/v1/tenants/{tenant}", operator(204)),
