@@ -13,7 +13,7 @@ use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::openai::{self, completions, responses};
 use crate::routes::{
-    ag_ui, agents, approvals, artifacts, budgets, calls, chat, dev, docs, durable, health, mcp, memory, metrics,
+    ag_ui, agents, approvals, artifacts, budgets, calls, chat, console, dev, docs, durable, health, mcp, memory, metrics,
     operations, plans, provider_keys, runs, schedules, secrets, streams, tenants, threads, tokens, usage, users,
     webhooks,
 };
@@ -136,8 +136,8 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(usage::usage_calls_list))
 }
 
-/// The whole application, before the edge's layers. `page`: with the development page.
-pub fn router(state: AppState, page: bool) -> Router {
+/// The whole application, before the edge's layers. `page`: with the development page; `console`: with the console.
+pub fn router(state: AppState, page: bool, console: bool) -> Router {
     let (authenticated, document) = api().split_for_parts();
     let document = with_headers(document);
     // Credentials are checked on every route of the API; the few that are open to everybody stand below.
@@ -152,6 +152,9 @@ pub fn router(state: AppState, page: bool) -> Router {
         .route("/docs/errors", get(docs::errors))
         .route("/openapi.json", get(move || std::future::ready(Json(document))));
     let mut router = authenticated.merge(open);
+    if console {
+        router = router.merge(console::routes());
+    }
     if page {
         router = router.merge(dev::routes());
     }

@@ -291,7 +291,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         max_header_bytes: settings.server.max_header_bytes,
         known_origins,
     };
-    let app = crate::http::layers(router::router(state.clone(), page), edge);
+    let app = crate::http::layers(router::router(state.clone(), page, settings.server.console), edge);
 
     let address = listener.local_addr()?;
     let listening = ListenOptions::from(&settings.server);

@@ -46,6 +46,8 @@ pub struct ServerSettings {
     pub max_header_bytes: usize,
     /// Open connections.
     pub max_connections: usize,
+    /// Whether the console is served.
+    pub console: bool,
 }
 
 /// `[database]`: Postgres.

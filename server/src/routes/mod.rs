@@ -13,6 +13,7 @@ pub mod body;
 pub mod budgets;
 pub mod calls;
 pub mod chat;
+pub mod console;
 pub mod dev;
 pub mod docs;
 pub mod durable;
