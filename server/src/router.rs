@@ -13,9 +13,9 @@ use crate::auth::authenticate;
 use crate::http::fallback;
 use crate::routes::openai::{self, completions, responses};
 use crate::routes::{
-    ag_ui, agents, approvals, artifacts, budgets, calls, chat, console, dev, docs, durable, health, mcp, memory, metrics,
-    operations, plans, provider_keys, runs, schedules, secrets, streams, tenants, threads, tokens, usage, users,
-    webhooks,
+    ag_ui, agents, approvals, artifacts, budgets, calls, chat, console, dev, docs, durable, health, issuers, mcp,
+    memory, metrics, operations, plans, provider_keys, runs, schedules, secrets, streams, tenants, threads, tokens,
+    usage, users, webhooks,
 };
 use crate::wiring::AppState;
 
@@ -61,6 +61,8 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(users::users_get, users::users_update, users::users_delete))
         .routes(routes!(tokens::me))
         .routes(routes!(tokens::user_tokens_create))
+        .routes(routes!(issuers::issuers_create, issuers::issuers_list))
+        .routes(routes!(issuers::issuers_get, issuers::issuers_update, issuers::issuers_delete))
         // Agents
         .routes(routes!(agents::agents_create, agents::agents_list))
         .routes(routes!(agents::agents_get, agents::agents_put, agents::agents_update, agents::agents_archive))

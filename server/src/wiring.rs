@@ -255,7 +255,7 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
         .as_ref()
         .map_or_else(|| master.derive_operator_key(), |key| key.expose_secret().to_owned());
     let cache = Duration::from_millis(settings.auth.cache_ms);
-    let auth = Auth::new(store.clone(), &master, &operator_key, cache);
+    let auth = Auth::new(store.clone(), guard.clone(), &master, &operator_key, cache);
     let state = AppState {
         store: store.clone(),
         auth: auth.clone(),

@@ -24,7 +24,7 @@ pub enum Fault {
 macro_rules! codes {
     ($($name:ident $text:literal $status:literal $retry:literal $fault:ident $title:literal;)*) => {
         /// A stable name for what went wrong. Clients decide by this, never by text.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ErrorCode {
             $(
                 #[doc = $title]
@@ -65,6 +65,14 @@ macro_rules! codes {
         }
     };
 }
+
+impl utoipa::PartialSchema for ErrorCode {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        crate::api::words_schema(Self::ALL.iter().map(|code| code.as_str()), "A stable name for what went wrong.")
+    }
+}
+
+impl utoipa::ToSchema for ErrorCode {}
 
 codes! {
     AgentNotFound "agent_not_found" 404 false Caller "Agent not found";

@@ -103,7 +103,7 @@ macro_rules! ids {
         )*
 
         /// Every prefix of ours, underscore included: an `external_id` may begin with none of them.
-        pub const PREFIXES: &[&str] = &[$(concat!($prefix, "_"),)* "hw_", "iss_", "mod_"];
+        pub const PREFIXES: &[&str] = &[$(concat!($prefix, "_"),)* "hw_", "mod_"];
     };
 }
 
@@ -140,6 +140,8 @@ ids! {
     EventId = "evt";
     /// That one endpoint is told of one event.
     DeliveryId = "dlv";
+    /// Who else says who a tenant's users are.
+    IssuerId = "iss";
     /// One call of a model, the unit of the ledger.
     ModelCallId = "llm";
     /// One request to the HTTP API.

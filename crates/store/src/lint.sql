@@ -50,7 +50,7 @@ WITH ours AS (
         ('budgets', 'tenant_wall'), ('budgets', 'of_tenant'), ('budget_counters', 'tenant_wall'), ('budget_counters', 'of_tenant'),
         ('budget_reservations', 'tenant_wall'), ('budget_reservations', 'of_user'), ('approvals', 'tenant_wall'), ('approvals', 'of_user'), ('memory', 'tenant_wall'), ('memory', 'of_user'),
         ('artifacts', 'tenant_wall'), ('artifacts', 'of_user'), ('artifact_uses', 'tenant_wall'), ('artifact_uses', 'of_user'),
-        ('tenant_keys', 'tenant_wall'), ('tenant_keys', 'of_tenant'), ('secrets', 'tenant_wall'), ('secrets', 'of_tenant'), ('provider_keys', 'tenant_wall'), ('provider_keys', 'of_tenant'), ('mcp_servers', 'tenant_wall'), ('mcp_servers', 'of_tenant'),
+        ('tenant_keys', 'tenant_wall'), ('tenant_keys', 'of_tenant'), ('secrets', 'tenant_wall'), ('secrets', 'of_tenant'), ('provider_keys', 'tenant_wall'), ('provider_keys', 'of_tenant'), ('mcp_servers', 'tenant_wall'), ('mcp_servers', 'of_tenant'), ('issuers', 'tenant_wall'), ('issuers', 'of_tenant'),
         ('run_events_kept', 'tenant_wall'), ('run_events_kept', 'of_tenant'), ('schedules', 'tenant_wall'), ('schedules', 'of_user'),
         ('webhook_endpoints', 'tenant_wall'), ('webhook_endpoints', 'of_tenant'), ('webhook_deliveries', 'tenant_wall'), ('webhook_deliveries', 'of_tenant'),
         ('run_events', 'tenant_wall'), ('run_events', 'of_tenant')) AS wall (t, p)
@@ -131,7 +131,7 @@ SELECT 'the server''s grants are not those of the list', t.name FROM tables t LE
         ('tenants', 'rw'), ('users', 'raw'), ('agents', 'raw'), ('agent_versions', 'ra'), ('threads', 'raw'), ('runs', 'raw'),
         ('messages', 'raw'), ('run_steps', 'ra'), ('usage_calls', 'ra'), ('idempotency', 'rad'), ('tickets', 'raw'),
         ('run_cancels', 'rawd'), ('run_inputs', 'rad'), ('tool_calls', 'raw'), ('approvals', 'raw'), ('artifacts', 'rawd'), ('artifact_uses', 'ra'), ('memory', 'rawd'), ('tenant_keys', 'ra'), ('budgets', 'rawd'), ('budget_counters', 'r'), ('budget_reservations', 'r'),
-        ('secrets', 'rawd'), ('provider_keys', 'rawd'), ('mcp_servers', 'rawd'), ('schedules', 'rawd'), ('webhook_endpoints', 'rawd'), ('webhook_deliveries', 'rawd'), ('run_events', 'r'), ('run_events_kept', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
+        ('secrets', 'rawd'), ('provider_keys', 'rawd'), ('mcp_servers', 'rawd'), ('issuers', 'rawd'), ('schedules', 'rawd'), ('webhook_endpoints', 'rawd'), ('webhook_deliveries', 'rawd'), ('run_events', 'r'), ('run_events_kept', 'r')) AS may (name, what) ON t.name = 'headwater.' || may.name
     WHERE coalesce(may.what, '') <> concat(
         CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'SELECT') THEN 'r' END,
         CASE WHEN has_any_column_privilege(@app_text@, t.oid, 'INSERT') THEN 'a' END,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use headwater_protocol::event::{Actor, ActorKind};
 use headwater_protocol::trace::TraceContext;
-use headwater_protocol::{ErrorCode, KeyId, Problem, RunId, Scope, TenantId, Timestamp, UserId};
+use headwater_protocol::{ErrorCode, IssuerId, KeyId, Problem, RunId, Scope, TenantId, Timestamp, UserId};
 use http::request::Parts;
 
 use crate::error::ApiError;
@@ -23,6 +23,11 @@ pub enum CallerKind {
     },
     /// A user's token.
     Token,
+    /// A user's token of one of the tenant's own issuers.
+    Foreign {
+        /// Which.
+        issuer: IssuerId,
+    },
     /// A ticket for one run.
     Ticket {
         /// The run.
@@ -118,7 +123,7 @@ impl Caller {
         match self.kind {
             CallerKind::Ticket { run: own } if own == run => Ok(()),
             CallerKind::Ticket { .. } => Err(Problem::new(ErrorCode::NotFound, "there is no such run")),
-            CallerKind::Key { .. } | CallerKind::Token => self.require(scope),
+            CallerKind::Key { .. } | CallerKind::Token | CallerKind::Foreign { .. } => self.require(scope),
         }
     }
 
@@ -143,7 +148,7 @@ impl Caller {
         match (&self.user, &self.kind) {
             (UserRef::Known(user), _) => user.uuid(),
             (_, CallerKind::Key { key, .. }) => key.uuid(),
-            (_, CallerKind::Token | CallerKind::Ticket { .. }) => self.tenant.uuid(),
+            (_, CallerKind::Token | CallerKind::Foreign { .. } | CallerKind::Ticket { .. }) => self.tenant.uuid(),
         }
     }
 

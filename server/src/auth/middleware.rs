@@ -14,6 +14,7 @@ use http::HeaderMap;
 use http::request::Parts;
 
 use super::caller::{Caller, CallerKind, Operator, UserRef};
+use super::issuers::Issuers;
 use super::tickets;
 use crate::error::ApiError;
 use crate::http::cors::AllowedOrigins;
@@ -58,7 +59,7 @@ pub async fn authenticate(State(state): State<AppState>, request: Request, next:
         Credential::Caller(caller, _) => {
             let key = match &caller.kind {
                 CallerKind::Key { key, .. } => Some(*key),
-                CallerKind::Token | CallerKind::Ticket { .. } => None,
+                CallerKind::Token | CallerKind::Foreign { .. } | CallerKind::Ticket { .. } => None,
             };
             // Whatever counts something for the tenant behind this finds what its plan says. A database that is away is the
             // route's to notice.
@@ -203,25 +204,57 @@ pub async fn user_ref(state: &AppState, tenant: TenantId, named: &str, at: &str)
 }
 
 async fn by_token(state: &AppState, token: &str, headers: &HeaderMap) -> Result<Credential, ApiError> {
-    let claims = state.auth.tokens.read(token)?;
-    let caller = Caller {
-        tenant: claims.ten,
-        user: UserRef::Known(claims.sub),
-        kind: CallerKind::Token,
-        scopes: claims.scope.split_ascii_whitespace().map(str::to_owned).collect(),
-        agents: claims.agents.map(Into::into),
-        within: None,
-        expires_at: Some(Timestamp::from_ms(claims.exp * 1000)),
+    let caller = if Issuers::is_theirs(token) {
+        by_issuer(state, token, headers).await?
+    } else {
+        let claims = state.auth.tokens.read(token)?;
+        Caller {
+            tenant: claims.ten,
+            user: UserRef::Known(claims.sub),
+            kind: CallerKind::Token,
+            scopes: claims.scope.split_ascii_whitespace().map(str::to_owned).collect(),
+            agents: claims.agents.map(Into::into),
+            within: None,
+            expires_at: Some(Timestamp::from_ms(claims.exp * 1000)),
+        }
     };
     let origins = user_origins(state, &caller).await?;
-    if let Some(text) = user_header(headers)? {
-        let same = text == claims.sub.to_string()
-            || state.auth.user_find(claims.ten, &text).await?.is_some_and(|user| user == claims.sub);
+    if let (Some(text), Some(user)) = (user_header(headers)?, caller.user.known()) {
+        let same = text == user.to_string()
+            || state.auth.user_find(caller.tenant, &text).await?.is_some_and(|found| found == user);
         if !same {
             return Err(Problem::new(ErrorCode::Forbidden, "Headwater-User is not this token's user").into());
         }
     }
     Ok(Credential::Caller(caller, origins))
+}
+
+/// A user as one of the tenant's own issuers says. One that comes for the first time is made.
+async fn by_issuer(state: &AppState, token: &str, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let named = match headers.get("headwater-tenant") {
+        None => None,
+        Some(value) => Some(
+            value
+                .to_str()
+                .ok()
+                .and_then(|text| text.trim().parse().ok())
+                .ok_or_else(|| ApiError::invalid_request("header:Headwater-Tenant", "must be a ten_… id"))?,
+        ),
+    };
+    let spoken = state.auth.issuers.read(token, named).await?;
+    let user = match state.auth.user_find(spoken.tenant, &spoken.external_id).await? {
+        Some(user) => user,
+        None => state.auth.user_ensure(spoken.tenant, &spoken.external_id).await?,
+    };
+    Ok(Caller {
+        tenant: spoken.tenant,
+        user: UserRef::Known(user),
+        kind: CallerKind::Foreign { issuer: spoken.issuer },
+        scopes: spoken.scopes.into(),
+        agents: None,
+        within: None,
+        expires_at: Some(spoken.expires_at),
+    })
 }
 
 async fn by_ticket(state: &AppState, ticket: &str, run: RunId) -> Result<Credential, ApiError> {

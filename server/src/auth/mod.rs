@@ -1,16 +1,18 @@
 //! Who is calling.
 //!
-//! Owns the five kinds of credentials, the caches in front of the database, and the middleware that turns a request's
+//! Owns the six kinds of credentials, the caches in front of the database, and the middleware that turns a request's
 //! credential into a [`Caller`]. Promises that a revoked key, a blocked user or a suspended tenant is refused on every
 //! replica within the cache's few seconds, and that no secret is stored, logged or compared byte by byte.
 //! Never decides what a caller may see: its scope does, in the database.
 
 mod caller;
+mod issuers;
 mod middleware;
 mod tickets;
 mod tokens;
 
 pub use caller::{Caller, CallerKind, Operator, UserRef};
+pub use issuers::{Issuers, reachable};
 pub use middleware::{RouteKind, authenticate, bearer, user_ref};
 pub use tickets::Tickets;
 pub use tokens::{Claims, Tokens};
@@ -19,13 +21,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use headwater_protocol::{Scope, TenantId, Timestamp, UserId};
+use headwater_guard::Guard;
+use headwater_protocol::{Problem, Scope, TenantId, Timestamp, UserId};
 use headwater_store::scoped::UserAccess;
 use headwater_store::unscoped::KeyGrant;
 use headwater_store::{Store, StoreError};
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 
+use crate::error::ApiError;
 use crate::keys::MasterKey;
 
 /// Everything that credentials are checked with.
@@ -40,6 +44,8 @@ pub struct Auth {
     pub tokens: Arc<Tokens>,
     /// Signs and reads tickets.
     pub tickets: Arc<Tickets>,
+    /// Reads tokens of tenants' own issuers.
+    pub issuers: Issuers,
     keys: Cache<[u8; 32], Option<Arc<KeyGrant>>>,
     access: Cache<(TenantId, UserId), Option<Arc<UserAccess>>>,
     users: Cache<(TenantId, String), UserId>,
@@ -50,22 +56,24 @@ pub struct Auth {
 
 impl Auth {
     /// Checks credentials against this store, remembering answers for `cache`.
-    pub fn new(store: Store, master: &MasterKey, operator_key: &str, cache: Duration) -> Self {
+    pub fn new(store: Store, guard: Guard, master: &MasterKey, operator_key: &str, cache: Duration) -> Self {
         // The operator's key is compared as a MAC under a random key: equal time, whatever is presented.
+        let strangers = Arc::new(Semaphore::new(4));
         let random = hmac::Key::new(hmac::HMAC_SHA256, crate::keys::new_secret("").as_bytes());
         Self {
-            store,
+            store: store.clone(),
             pepper: Arc::new(master.pepper()),
             operator: Arc::new(hmac::sign(&random, operator_key.as_bytes())),
             waker: Arc::new(hmac::sign(&random, master.derive_wake_key().as_bytes())),
             operator_key: Arc::new(random),
             tokens: Arc::new(Tokens::new(master)),
             tickets: Arc::new(Tickets::new(master)),
+            issuers: Issuers::new(store.clone(), guard, cache, strangers.clone()),
             keys: Cache::builder().max_capacity(10_000).time_to_live(cache).support_invalidation_closures().build(),
             access: Cache::builder().max_capacity(100_000).time_to_live(cache).support_invalidation_closures().build(),
             users: Cache::builder().max_capacity(100_000).time_to_live(cache).support_invalidation_closures().build(),
             origins: Cache::builder().max_capacity(1_000).time_to_live(cache).build(),
-            strangers: Arc::new(Semaphore::new(4)),
+            strangers,
         }
     }
 
@@ -173,6 +181,11 @@ impl Auth {
                 return false;
             }
         }
+        if let CallerKind::Foreign { issuer } = caller.kind
+            && !self.issuers.is_there(caller.tenant, issuer).await
+        {
+            return false;
+        }
         match caller.user.known() {
             Some(user) => match self.access(caller.tenant, user).await {
                 Ok(access) => access.is_some_and(|access| access.tenant_active && access.user_active == Some(true)),
@@ -180,6 +193,34 @@ impl Auth {
             },
             // A key alone speaks for the tenant; all else speaks for a user.
             None => caller.is_key(),
+        }
+    }
+}
+
+/// Why a token is not read: it is not good, or the database is away.
+#[derive(Debug)]
+enum TokenError {
+    Not(Problem),
+    Store(StoreError),
+}
+
+impl From<Problem> for TokenError {
+    fn from(problem: Problem) -> Self {
+        Self::Not(problem)
+    }
+}
+
+impl From<StoreError> for TokenError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Not(problem) => problem.into(),
+            TokenError::Store(error) => error.into(),
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod dev;
 pub mod docs;
 pub mod durable;
 pub mod health;
+pub mod issuers;
 pub mod lists;
 pub mod mcp;
 pub mod memory;

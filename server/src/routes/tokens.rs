@@ -19,7 +19,7 @@ use crate::wiring::AppState;
 pub async fn me(caller: Caller) -> Result<Json<Principal>, ApiError> {
     let key = match caller.kind {
         CallerKind::Key { key, .. } => Some(key),
-        CallerKind::Token | CallerKind::Ticket { .. } => None,
+        CallerKind::Token | CallerKind::Foreign { .. } | CallerKind::Ticket { .. } => None,
     };
     let user = caller.user.known();
     let kind = if caller.user == crate::auth::UserRef::None { "tenant" } else { "user" };

@@ -18,6 +18,7 @@ mod approvals;
 mod artifacts;
 mod budgets;
 mod explain;
+mod issuers;
 mod mcp;
 mod memory;
 mod operations;
@@ -36,6 +37,7 @@ pub use approvals::*;
 pub use artifacts::*;
 pub use budgets::*;
 pub use explain::*;
+pub use issuers::*;
 pub use mcp::*;
 pub use memory::*;
 pub use operations::*;
@@ -53,6 +55,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::Problem;
 use crate::message::Metadata;
+
+/// The schema of an enum that is one of these words in JSON; for enums that a macro makes, of which utoipa sees the names alone.
+pub(crate) fn words_schema(
+    words: impl Iterator<Item = &'static str>,
+    what: &str,
+) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .enum_values(Some(words))
+        .description(Some(what))
+        .build()
+        .into()
+}
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]

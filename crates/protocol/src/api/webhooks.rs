@@ -39,7 +39,7 @@ impl DeliveryStatus {
 macro_rules! events {
     ($($(#[$doc:meta])* $variant:ident = $word:literal needs $scope:literal),* $(,)?) => {
         /// What endpoints are told of.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum WebhookEventType { $($(#[$doc])* #[serde(rename = $word)] $variant),* }
 
         impl WebhookEventType {
@@ -58,6 +58,14 @@ macro_rules! events {
         }
     };
 }
+
+impl utoipa::PartialSchema for WebhookEventType {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        super::words_schema(Self::ALL.iter().map(|kind| kind.as_str()), "What endpoints are told of.")
+    }
+}
+
+impl utoipa::ToSchema for WebhookEventType {}
 
 events! {
     /// A run has ended well. `data`: the run.

@@ -24,6 +24,7 @@ headwater.budget_counters          | 1 - - -  | 1 - - -  | 1 - - -    | 0 - - - 
 headwater.budget_reservations      | 1 - - -  | 1 - - -  | 0 - - -    | 0 - - -      | 0 - - -
 headwater.budgets                  | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.idempotency              | 1 1 - 1  | 1 1 - 1  | 1 1 - 1    | 0 ! - 0      | 0 ! - 0
+headwater.issuers                  | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.mcp_servers              | 1 1 1 1  | 1 1 1 1  | 1 1 1 1    | 0 ! 0 0      | 0 ! 0 0
 headwater.memory                   | 1 1 1 1  | 1 1 1 1  | 0 ! 0 0    | 0 ! 0 0      | 0 ! 0 0
 headwater.messages                 | 1 1 1 -  | 1 1 1 -  | 0 ! 0 -    | 0 ! 0 -      | 0 ! 0 -
@@ -86,6 +87,7 @@ const DATA: &[&str] = &[
     "secrets",
     "provider_keys",
     "mcp_servers",
+    "issuers",
     "schedules",
     "webhook_endpoints",
     "webhook_deliveries",
@@ -198,6 +200,10 @@ impl Person {
                 "tenant_id, mcp_id, name, url, auth, status, created_at, updated_at",
                 format!("'{tenant}', '{}', 'mcp {n}', 'u', '{{}}', 'ok', now(), now()", of_tenant("mcp")),
             ),
+            "issuers" => (
+                "tenant_id, issuer_id, issuer, audience, algorithms, user_claim, scopes, created_at, updated_at",
+                format!("'{tenant}', '{}', 'issuer {n}', 'a', '{{}}', 'sub', '{{}}', now(), now()", of_tenant("issuer")),
+            ),
             "schedules" => (
                 "tenant_id, schedule_id, user_id, agent_id, name, input, cron, timezone, on_missed, enabled, metadata, created_at, \
                  updated_at",
@@ -234,8 +240,8 @@ impl Person {
         let tenant = self.tenant_id();
         let own = |column: &str, kind: &str| format!("tenant_id = '{tenant}' AND {column} = '{}'", id(kind, self.user));
         match table {
-            "tenants" | "api_keys" | "tenant_keys" | "secrets" | "provider_keys" | "mcp_servers" | "budgets"
-            | "budget_counters" | "webhook_endpoints" | "webhook_deliveries" => {
+            "tenants" | "api_keys" | "tenant_keys" | "secrets" | "provider_keys" | "mcp_servers" | "issuers"
+            | "budgets" | "budget_counters" | "webhook_endpoints" | "webhook_deliveries" => {
                 format!("tenant_id = '{tenant}'")
             }
             "agents" | "agent_versions" => {
@@ -264,7 +270,7 @@ fn updated(table: &str) -> &'static str {
         "artifacts" => "used = true",
         "approvals" => "comment = 'c'",
         "memory" => "value = '2'",
-        "secrets" | "provider_keys" | "mcp_servers" | "budgets" | "schedules" | "webhook_endpoints" => {
+        "secrets" | "provider_keys" | "mcp_servers" | "issuers" | "budgets" | "schedules" | "webhook_endpoints" => {
             "updated_at = now()"
         }
         "webhook_deliveries" => "attempts = 9",
@@ -287,6 +293,7 @@ async fn seed(database: &Database) -> Admin {
                     | "secrets"
                     | "provider_keys"
                     | "mcp_servers"
+                    | "issuers"
                     | "budgets"
                     | "budget_counters"
                     | "webhook_endpoints"

@@ -1,6 +1,7 @@
 //! Another tenant's or user's object is 404 everywhere: route × actor against a real server.
 
 mod elsewhere;
+mod issuers;
 mod routes;
 mod world;
 

@@ -259,6 +259,16 @@ pub(super) fn routes() -> Vec<Route> {
         route("POST", "/api/chat/{chat}/stop", user_on_alices(204)),
         with(
             "POST",
+            "/v1/issuers",
+            json!({"issuer": "https://{unique}.test/", "audience": "{a-private}"}),
+            key_on_own(201),
+        ),
+        route("GET", "/v1/issuers", key_on_own(200)),
+        route("GET", "/v1/issuers/{issuer}", key_on_object(200)),
+        with("PATCH", "/v1/issuers/{issuer}", json!({"user_claim": "email"}), key_on_object(200)),
+        route("DELETE", "/v1/issuers/{issuer}", key_on_object(204)),
+        with(
+            "POST",
             "/v1/webhook_endpoints",
             json!({"url": "http://127.0.0.1:1/", "events": ["run.failed"], "description": "{a-private}"}),
             key_on_own(201),

@@ -208,6 +208,16 @@ impl World {
             let made = json!({"url": "http://127.0.0.1:1/", "events": ["run.failed"], "metadata": {"of": "nobody"}});
             endpoint = id(&self.a.api.post(path, made).await.ok(201));
         }
+        let mut issuer = String::new();
+        if template.contains("{issuer}") {
+            let path = "/v1/issuers";
+            // Of those a tenant has so many at most.
+            for old in self.a.api.get(&format!("{path}?limit=100")).await.ok(200)["data"].as_array().expect("a list") {
+                self.a.api.delete(&format!("{path}/{}", id(old))).await.ok(204);
+            }
+            let made = json!({"issuer": format!("https://{}.test/", unique("issuer")), "audience": "app"});
+            issuer = id(&self.a.api.post(path, made).await.ok(201));
+        }
         let plan = unique("plan");
         if template.contains("{plan}") {
             self.site.operator().put(&format!("/v1/plans/{plan}"), json!({})).await.ok(200);
@@ -220,6 +230,7 @@ impl World {
             .replace("{endpoint}", &endpoint)
             .replace("{delivery}", &self.delivery)
             .replace("{plan}", &plan)
+            .replace("{issuer}", &issuer)
             .replace("{approval}", &self.approval)
             .replace("{artifact}", &self.artifact)
             .replace("{tenant}", &tenant)
