@@ -1,0 +1,3 @@
+export * from "./view.js";
+export { foldEvent, foldRun } from "./fold.js";
+export { messageOf, viewOfSnapshot, viewsOfMessages } from "./snapshot.js";
