@@ -75,7 +75,8 @@ pub(crate) fn build<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> 
 fn program(message: &str) -> Option<(String, PathBuf)> {
     let message: Value = serde_json::from_str(message).ok()?;
     let target = &message["target"];
-    let is_program = target["kind"].as_array()?.iter().any(|kind| kind == "bin") && message["profile"]["test"] == false;
+    let is_run = |kind: &Value| kind == "bin" || kind == "example";
+    let is_program = target["kind"].as_array()?.iter().any(is_run) && message["profile"]["test"] == false;
     let executable = message["executable"].as_str().filter(|_| is_program)?;
     Some((target["name"].as_str()?.to_owned(), executable.into()))
 }
@@ -92,6 +93,7 @@ mod tests {
             )
         };
         assert_eq!(program(&message("bin", false, r#""/t/x""#)), Some(("x".into(), "/t/x".into())));
+        assert_eq!(program(&message("example", false, r#""/t/x""#)), Some(("x".into(), "/t/x".into())));
         assert_eq!(program(&message("bin", true, r#""/t/x-1""#)), None);
         assert_eq!(program(&message("test", true, r#""/t/it-1""#)), None);
         assert_eq!(program(&message("lib", false, "null")), None);

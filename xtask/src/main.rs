@@ -14,6 +14,7 @@
 //! | `clients` | clients that others wrote against the server |
 //! | `providers` | the gateway against the LiteLLM proxy and aimock |
 //! | `mcp` | the protocol's own tests of the MCP client |
+//! | `sdk` | the SDKs of other languages |
 
 mod cargo;
 mod clients;
@@ -22,6 +23,7 @@ mod mcp;
 mod openapi;
 mod prices;
 mod providers;
+mod sdk;
 mod test;
 
 use std::ffi::OsString;
@@ -98,6 +100,8 @@ enum Command {
     },
     /// The MCP client against the protocol's conformance suite and reference server, which npm fetches
     Mcp,
+    /// The SDKs in TypeScript and Python, and all SDKs' examples: alone, against scripted faults, and against a server; needs npm and Python
+    Sdk,
     /// What CI runs: lint, openapi, test
     Ci,
 }
@@ -134,6 +138,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Providers { if_there } => providers::providers(if_there),
         Command::Quiet { seconds } => test::quiet(seconds),
         Command::Mcp => mcp::mcp(),
+        Command::Sdk => sdk::sdk(),
         Command::Ci => ci(),
     }
 }

@@ -227,7 +227,7 @@ pub(super) async fn accept_once(
     {
         return Ok(before);
     }
-    match accept(state, caller, user, params, thread, once).await {
+    match Box::pin(accept(state, caller, user, params, thread, once)).await {
         Ok(accepted) => Ok(accepted),
         // The first request may have been carried out before whatever refuses this one came about.
         Err(refused) => earlier(state, caller, once).await?.ok_or(refused),

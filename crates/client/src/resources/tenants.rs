@@ -1,6 +1,8 @@
 //! The tenant itself, its usage, and what the operator may do with tenants.
 
-use headwater_protocol::api::{ApiKey, KeyParams, List, Tenant, TenantSettings, UsageCall, UsageGroup};
+use headwater_protocol::api::{
+    ApiKey, Doctor, KeyParams, Limiter, List, QuietStatus, Tenant, TenantSettings, UsageCall, UsageGroup,
+};
 use headwater_protocol::{KeyId, TenantId};
 use serde::Serialize;
 
@@ -70,5 +72,20 @@ impl Client {
     /// Operator: revokes a key; on every replica within seconds.
     pub async fn tenant_keys_revoke(&self, tenant: TenantId, key: KeyId) -> Result<(), Error> {
         self.delete(&["tenants", &tenant.to_string(), "keys", &key.to_string()]).await
+    }
+
+    /// Operator: what goes on at the model providers, as the process that answers sees it.
+    pub async fn limiter_get(&self) -> Result<Limiter, Error> {
+        self.get(&["limiter"]).await
+    }
+
+    /// Operator: whether the process that answers is quiet, and what keeps it awake.
+    pub async fn quiet_get(&self) -> Result<QuietStatus, Error> {
+        self.get(&["quiet"]).await
+    }
+
+    /// Operator: what the doctor has found, as far as a running server can look.
+    pub async fn doctor_get(&self) -> Result<Doctor, Error> {
+        self.get(&["doctor"]).await
     }
 }

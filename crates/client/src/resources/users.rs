@@ -1,6 +1,7 @@
-//! A tenant's users and their tokens, and who is calling.
+//! A tenant's users and their tokens, who else says who they are, and who is calling.
 
-use headwater_protocol::api::{List, Principal, User, UserSettings, UserToken, UserTokenParams};
+use headwater_protocol::IssuerId;
+use headwater_protocol::api::{Issuer, IssuerParams, List, Principal, User, UserSettings, UserToken, UserTokenParams};
 use serde::Serialize;
 
 use crate::{Client, Error, ListOptions, Options};
@@ -39,5 +40,30 @@ impl Client {
     /// Mints a token for a user, to hand to a browser or an app. The service keeps nothing of it.
     pub async fn user_tokens_create(&self, params: &UserTokenParams, options: Options) -> Result<UserToken, Error> {
         self.post(&["user_tokens"], params, options).await
+    }
+
+    /// Adds an identity provider of the tenant's own, whose tokens its users may come with.
+    pub async fn issuers_create(&self, params: &IssuerParams, options: Options) -> Result<Issuer, Error> {
+        self.post(&["issuers"], params, options).await
+    }
+
+    /// An issuer.
+    pub async fn issuers_get(&self, issuer: IssuerId) -> Result<Issuer, Error> {
+        self.get(&["issuers", &issuer.to_string()]).await
+    }
+
+    /// Issuers.
+    pub async fn issuers_list(&self, page: ListOptions) -> Result<List<Issuer>, Error> {
+        self.list(&["issuers"], page.into_query()).await
+    }
+
+    /// Changes an issuer by a JSON merge patch (RFC 7396).
+    pub async fn issuers_update(&self, issuer: IssuerId, patch: &impl Serialize) -> Result<Issuer, Error> {
+        self.patch(&["issuers", &issuer.to_string()], patch).await
+    }
+
+    /// Removes an issuer: its tokens are good for nothing, within seconds. Users stay.
+    pub async fn issuers_delete(&self, issuer: IssuerId) -> Result<(), Error> {
+        self.delete(&["issuers", &issuer.to_string()]).await
     }
 }

@@ -1,0 +1,144 @@
+//! The SDKs of other languages: formatted, typed, tested alone, against the scripts of faults, and against a server.
+//!
+//! Needs npm and Python with venv; what they fetch stays in the SDKs' own directories and in `target`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context as _;
+
+use crate::cargo::{self, Built, run};
+use crate::clients::npm;
+use crate::test;
+
+/// Where a program listens says this line.
+const LISTENS: &str = "listening on ";
+
+/// A program that listens, until this is dropped.
+struct Listening {
+    process: Child,
+    url: String,
+}
+
+impl Listening {
+    /// Starts it and waits for its address.
+    fn start(command: &mut Command) -> anyhow::Result<Self> {
+        let mut process =
+            command.stdout(Stdio::piped()).spawn().with_context(|| format!("{command:?} does not start"))?;
+        let mut lines = BufReader::new(process.stdout.take().expect("it was piped")).lines();
+        let url = lines.by_ref().map_while(Result::ok).find_map(|line| line.strip_prefix(LISTENS).map(str::to_owned));
+        let Some(url) = url else {
+            process.kill().ok();
+            anyhow::bail!("{command:?} ended before it listened ({})", process.wait()?);
+        };
+        // What it says later is read, so that it is not held up, and shown to nobody.
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok(Self { process, url })
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // As a person would: a server in dev mode ends its Postgres with itself.
+        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        self.process.wait().ok();
+    }
+}
+
+/// All of it.
+pub(crate) fn sdk() -> anyhow::Result<()> {
+    let built = test::build(&[])?;
+    let faults = Listening::start(Command::new(built.program("headwater-faults")?).args(["--port", "0"]))?;
+    let server = Server::start(&built)?;
+    typescript(&faults, &server)?;
+    python(&faults, &server)?;
+    rust(&built, &server)
+}
+
+/// A server in dev mode, on data of its own.
+struct Server {
+    _process: Listening,
+    variables: Vec<(String, String)>,
+}
+
+impl Server {
+    fn start(built: &Built) -> anyhow::Result<Self> {
+        let data = cargo::root().join("target/sdk");
+        let mut command = Command::new(built.program("headwater")?);
+        command.args(["dev", "--reset", "--port", "0", "--data-dir"]).arg(&data);
+        // A key of the developer's own is not to be spent here.
+        command.env_remove("OPENAI_API_KEY").env_remove("DATABASE_URL");
+        let process = Listening::start(&mut command)?;
+        let text = std::fs::read_to_string(data.join("dev.env")).context("dev.env of the server")?;
+        let set = text.lines().filter_map(|line| line.split_once('='));
+        let mut variables: Vec<_> = set
+            .filter(|(name, _)| matches!(*name, "HEADWATER_API_KEY" | "HEADWATER_OPERATOR_KEY"))
+            .map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
+            .collect();
+        variables.push(("HEADWATER_URL".into(), process.url.clone()));
+        Ok(Self { _process: process, variables })
+    }
+
+    fn told(&self, mut command: Command) -> Command {
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+fn npm_in(dir: &Path, arguments: &[&str]) -> Command {
+    let mut npm = npm();
+    npm.current_dir(dir).args(arguments);
+    npm
+}
+
+fn typescript(faults: &Listening, server: &Server) -> anyhow::Result<()> {
+    let dir = cargo::root().join("sdk/typescript");
+    let fetch = ["ci", "--no-audit", "--no-fund", "--silent"];
+    run(&mut npm_in(&dir, &fetch))?;
+    run(&mut npm_in(&dir, &["run", "lint", "--silent"]))?;
+    run(&mut npm_in(&dir, &["test", "--silent"]))?;
+    run(npm_in(&dir, &["run", "test:faults", "--silent"]).env("HEADWATER_FAULTS_URL", &faults.url))?;
+    run(&mut server.told(npm_in(&dir, &["run", "test:live", "--silent"])))?;
+    run(&mut npm_in(&dir, &["run", "build", "--silent"]))?;
+    for example in ["express", "vite-usechat"] {
+        let dir = dir.join("examples").join(example);
+        run(&mut npm_in(&dir, &fetch))?;
+        if example == "vite-usechat" && !has_chromium() {
+            println!("NOT LOOKED AT: {example}, for want of a browser (apt-get install chromium)");
+            continue;
+        }
+        run(&mut server.told(npm_in(&dir, &["run", "check", "--silent"])))?;
+    }
+    Ok(())
+}
+
+fn has_chromium() -> bool {
+    std::env::var_os("CHROMIUM").is_some() || Path::new("/usr/bin/chromium").exists()
+}
+
+fn python(faults: &Listening, server: &Server) -> anyhow::Result<()> {
+    let (dir, venv) = (cargo::root().join("sdk/python"), cargo::root().join("target/sdk-python"));
+    let bin = |name: &str| -> PathBuf { venv.join("bin").join(name) };
+    if !bin("python").exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    }
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "10", "-e", ".[dev]"];
+    run(Command::new(bin("python")).current_dir(&dir).args(install))?;
+    run(Command::new(bin("ruff")).current_dir(&dir).args(["check", "--quiet"]))?;
+    run(Command::new(bin("ruff")).current_dir(&dir).args(["format", "--check", "--quiet"]))?;
+    run(Command::new(bin("mypy")).current_dir(&dir).args(["--no-error-summary"]))?;
+    run(Command::new(bin("python")).current_dir(&dir).args(["scripts/generate.py", "--check"]))?;
+    let mut test = server.told(Command::new(bin("python")));
+    test.current_dir(&dir).args(["-m", "pytest", "--quiet"]).env("HEADWATER_FAULTS_URL", &faults.url);
+    run(test.env("HEADWATER_REQUIRE_FAULTS", "1").env("HEADWATER_REQUIRE_LIVE", "1"))
+}
+
+/// The Rust SDK's example; its tests are among all others.
+fn rust(built: &Built, server: &Server) -> anyhow::Result<()> {
+    let mut ask = server.told(Command::new(built.program("ask")?));
+    let said = ask.args(["assistant", "Hello from Rust"]).output().context("the example of the Rust SDK")?;
+    let text = String::from_utf8_lossy(&said.stdout);
+    anyhow::ensure!(said.status.success() && !text.trim().is_empty(), "the example of the Rust SDK says: {said:?}");
+    Ok(())
+}
