@@ -1,0 +1,93 @@
+"""The client that blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+import httpx
+
+from . import webhooks as _webhooks
+from ._config import credential, settings
+from ._core.calls import call
+from ._core.retry import RetryPolicy
+from ._drivers.blocking import BlockingApi, BlockingTokens
+from ._drivers.http import LIMITS, no_cookies
+from .resources import Resources
+from .types import Principal
+
+__all__ = ["Headwater"]
+
+
+class Headwater(Resources):
+    """Headwater's API for one credential: a resource for each noun, a method for each operation.
+
+    Safe to be shared by threads. Holds a connection pool: close it, or use it as a context manager.
+    """
+
+    webhooks = _webhooks
+    """`webhooks.verify(payload, headers, secret)`."""
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        api_key: str | None = None,
+        token: str | Callable[[], str] | None = None,
+        user: str | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: float = 30.0,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        """Checks the settings. Connects to nothing.
+
+        Args:
+            base_url: `https://HOST`, with or without `/v1`; HEADWATER_URL unless given.
+            api_key: A tenant's secret key (`hw_sk_…`) or the operator's (`hw_op_…`); HEADWATER_API_KEY unless given.
+            token: A user's token, or a callback that gives one: asked at the first call, and again whenever the server
+                says that one has expired, once however many calls and streams find out at once.
+            user: With a tenant's key: whom to act for (`external_id` or `usr_…`).
+            retry: How calls are repeated.
+            timeout: Seconds that one try of a call may take, and a stream until its head is there.
+            http_client: A pool of your own (proxies, certificates). It is not closed with this client, and must have no
+                limit of connections that streams could use up.
+
+        Raises:
+            ConfigError: a setting is missing or wrong.
+        """
+        self._own = http_client is None
+        given = credential(api_key, token)
+        made = settings(base_url, user, retry, timeout)
+        http = http_client if http_client is not None else httpx.Client(limits=LIMITS, cookies=no_cookies())
+        super().__init__(BlockingApi(made, http, BlockingTokens(given.fixed, given.ask)))
+
+    def as_user(self, user: str) -> Headwater:
+        """The same client, on the same connections, acting for a user of the tenant (`external_id` or `usr_…`)."""
+        return self._as(user)
+
+    def as_tenant(self) -> Headwater:
+        """The same client acting as the tenant itself."""
+        return self._as(None)
+
+    def _as(self, user: str | None) -> Headwater:
+        other = object.__new__(type(self))
+        other._api, other._own = self._api.as_user(user), False
+        return other
+
+    def me(self, *, timeout: float | None = None) -> Principal:
+        """Who is calling."""
+        return self._object(Principal, call("GET", ("me",), timeout=timeout))
+
+    def close(self) -> None:
+        """Closes the connections, unless they are another client's."""
+        if self._own:
+            self._api.http.close()
+
+    def __enter__(self) -> Headwater:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Headwater({self._api.settings.base_url!r}, user={self._api.settings.user!r})"

@@ -1,0 +1,58 @@
+"""Usage.
+
+Generated from the OpenAPI document by scripts/generate.py: do not edit.
+"""
+
+from __future__ import annotations
+
+
+from .._core.calls import call as _call
+from .._pages import AsyncListing, Listing
+from .._resource import AsyncResource, SyncResource
+from ..types import UsageGroup
+
+
+class UsageResource(SyncResource):
+    """Usage. A method for each operation."""
+
+    def get(
+        self,
+        *,
+        from_: str | None = None,
+        to: str | None = None,
+        group_by: str | None = None,
+        timeout: float | None = None,
+    ) -> Listing[UsageGroup]:
+        """Sums of model calls by day, user, agent, model.
+
+        Args:
+            from_: From this day or instant on.
+            to: Until before this day or instant.
+            group_by: Any of `day`, `user`, `agent`, `model`, with commas between.
+            timeout: Seconds that one try may take; as the client says unless given.
+        """
+        return self._list(UsageGroup, _call("GET", ("usage",), query={"from": from_, "to": to, "group_by": group_by},
+            timeout=timeout))
+
+
+class AsyncUsageResource(AsyncResource):
+    """Usage. A method for each operation."""
+
+    def get(
+        self,
+        *,
+        from_: str | None = None,
+        to: str | None = None,
+        group_by: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncListing[UsageGroup]:
+        """Sums of model calls by day, user, agent, model.
+
+        Args:
+            from_: From this day or instant on.
+            to: Until before this day or instant.
+            group_by: Any of `day`, `user`, `agent`, `model`, with commas between.
+            timeout: Seconds that one try may take; as the client says unless given.
+        """
+        return self._list(UsageGroup, _call("GET", ("usage",), query={"from": from_, "to": to, "group_by": group_by},
+            timeout=timeout))
