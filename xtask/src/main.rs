@@ -101,7 +101,11 @@ enum Command {
     /// The MCP client against the protocol's conformance suite and reference server, which npm fetches
     Mcp,
     /// The SDKs in TypeScript and Python, and all SDKs' examples: alone, against scripted faults, and against a server; needs npm and Python
-    Sdk,
+    Sdk {
+        /// Only fetch the packages that they take
+        #[arg(long)]
+        fetch: bool,
+    },
     /// What CI runs: lint, openapi, test
     Ci,
 }
@@ -138,7 +142,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Providers { if_there } => providers::providers(if_there),
         Command::Quiet { seconds } => test::quiet(seconds),
         Command::Mcp => mcp::mcp(),
-        Command::Sdk => sdk::sdk(),
+        Command::Sdk { fetch } => sdk::sdk(fetch),
         Command::Ci => ci(),
     }
 }

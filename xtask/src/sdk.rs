@@ -46,8 +46,12 @@ impl Drop for Listening {
     }
 }
 
-/// All of it.
-pub(crate) fn sdk() -> anyhow::Result<()> {
+/// All of it. `only_fetch`: only the packages that it takes.
+pub(crate) fn sdk(only_fetch: bool) -> anyhow::Result<()> {
+    fetch()?;
+    if only_fetch {
+        return Ok(());
+    }
     let built = test::build(&[])?;
     let faults = Listening::start(Command::new(built.program("headwater-faults")?).args(["--port", "0"]))?;
     let server = Server::start(&built)?;
@@ -92,22 +96,50 @@ fn npm_in(dir: &Path, arguments: &[&str]) -> Command {
     npm
 }
 
-fn typescript(faults: &Listening, server: &Server) -> anyhow::Result<()> {
-    let dir = cargo::root().join("sdk/typescript");
+const EXAMPLES: [&str; 2] = ["express", "vite-usechat"];
+
+fn typescript_dir() -> PathBuf {
+    cargo::root().join("sdk/typescript")
+}
+
+/// A program of the place for Python's packages.
+fn in_venv(program: &str) -> PathBuf {
+    cargo::root().join("target/sdk-python/bin").join(program)
+}
+
+fn in_python(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(in_venv(program));
+    command.current_dir(cargo::root().join("sdk/python")).args(arguments);
+    command
+}
+
+fn fetch() -> anyhow::Result<()> {
     let fetch = ["ci", "--no-audit", "--no-fund", "--silent"];
-    run(&mut npm_in(&dir, &fetch))?;
-    run(&mut npm_in(&dir, &["run", "lint", "--silent"]))?;
-    run(&mut npm_in(&dir, &["test", "--silent"]))?;
-    run(npm_in(&dir, &["run", "test:faults", "--silent"]).env("HEADWATER_FAULTS_URL", &faults.url))?;
-    run(&mut server.told(npm_in(&dir, &["run", "test:live", "--silent"])))?;
-    run(&mut npm_in(&dir, &["run", "build", "--silent"]))?;
-    for example in ["express", "vite-usechat"] {
-        let dir = dir.join("examples").join(example);
-        run(&mut npm_in(&dir, &fetch))?;
+    run(&mut npm_in(&typescript_dir(), &fetch))?;
+    for example in EXAMPLES {
+        run(&mut npm_in(&typescript_dir().join("examples").join(example), &fetch))?;
+    }
+    if !in_venv("python").exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(cargo::root().join("target/sdk-python")))?;
+    }
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "10", "-e", ".[dev]"];
+    run(&mut in_python("python", &install))
+}
+
+fn typescript(faults: &Listening, server: &Server) -> anyhow::Result<()> {
+    let dir = typescript_dir();
+    let npm_run = |script: &str| npm_in(&dir, &["run", script, "--silent"]);
+    run(&mut npm_run("lint"))?;
+    run(&mut npm_run("test"))?;
+    run(npm_run("test:faults").env("HEADWATER_FAULTS_URL", &faults.url))?;
+    run(&mut server.told(npm_run("test:live")))?;
+    run(&mut npm_run("build"))?;
+    for example in EXAMPLES {
         if example == "vite-usechat" && !has_chromium() {
             println!("NOT LOOKED AT: {example}, for want of a browser (apt-get install chromium)");
             continue;
         }
+        let dir = dir.join("examples").join(example);
         run(&mut server.told(npm_in(&dir, &["run", "check", "--silent"])))?;
     }
     Ok(())
@@ -118,20 +150,13 @@ fn has_chromium() -> bool {
 }
 
 fn python(faults: &Listening, server: &Server) -> anyhow::Result<()> {
-    let (dir, venv) = (cargo::root().join("sdk/python"), cargo::root().join("target/sdk-python"));
-    let bin = |name: &str| -> PathBuf { venv.join("bin").join(name) };
-    if !bin("python").exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    }
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "10", "-e", ".[dev]"];
-    run(Command::new(bin("python")).current_dir(&dir).args(install))?;
-    run(Command::new(bin("ruff")).current_dir(&dir).args(["check", "--quiet"]))?;
-    run(Command::new(bin("ruff")).current_dir(&dir).args(["format", "--check", "--quiet"]))?;
-    run(Command::new(bin("mypy")).current_dir(&dir).args(["--no-error-summary"]))?;
-    run(Command::new(bin("python")).current_dir(&dir).args(["scripts/generate.py", "--check"]))?;
-    let mut test = server.told(Command::new(bin("python")));
-    test.current_dir(&dir).args(["-m", "pytest", "--quiet"]).env("HEADWATER_FAULTS_URL", &faults.url);
-    run(test.env("HEADWATER_REQUIRE_FAULTS", "1").env("HEADWATER_REQUIRE_LIVE", "1"))
+    run(&mut in_python("ruff", &["check", "--quiet"]))?;
+    run(&mut in_python("ruff", &["format", "--check", "--quiet"]))?;
+    run(&mut in_python("mypy", &["--no-error-summary"]))?;
+    run(&mut in_python("python", &["scripts/generate.py", "--check"]))?;
+    let mut test = server.told(in_python("python", &["-m", "pytest", "--quiet"]));
+    test.env("HEADWATER_FAULTS_URL", &faults.url).env("HEADWATER_REQUIRE_FAULTS", "1");
+    run(test.env("HEADWATER_REQUIRE_LIVE", "1"))
 }
 
 /// The Rust SDK's example; its tests are among all others.

@@ -36,13 +36,14 @@ fn names_packages(arguments: &[OsString]) -> bool {
 
 /// Builds what is to be run, and the program that starts a Postgres for it.
 pub(crate) fn build(arguments: &[OsString]) -> anyhow::Result<Built> {
-    let packages: Vec<&OsStr> = if names_packages(arguments) {
-        // Filters and options of the test binaries mean nothing to a build; which packages are built does not matter
-        // but for what follows.
-        ["-p", "headwater-testkit"].map(OsStr::new).to_vec()
-    } else {
-        vec![OsStr::new("--workspace")]
-    };
+    let packages: Vec<&OsStr> =
+        if names_packages(arguments) && !arguments.iter().any(|argument| argument == "--workspace") {
+            // Filters and options of the test binaries mean nothing to a build; which packages are built does not matter
+            // but for what follows.
+            ["-p", "headwater-testkit"].map(OsStr::new).to_vec()
+        } else {
+            vec![OsStr::new("--workspace")]
+        };
     cargo::build(["test", "--no-run"].map(OsStr::new).into_iter().chain(packages))
 }
 
