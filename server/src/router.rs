@@ -145,12 +145,13 @@ pub fn router(state: AppState, page: bool, console: bool) -> Router {
     // Credentials are checked on every route of the API; the few that are open to everybody stand below.
     let authenticated =
         authenticated.route_layer(from_fn_with_state(state.clone(), authenticate)).layer(from_fn(openai::errors));
+    let reference = docs::Reference::default();
     let open = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
         .route("/wake", post(health::wake))
-        .route("/docs", get(docs::operations))
+        .route("/docs", get(move || std::future::ready(reference.page())))
         .route("/docs/errors", get(docs::errors))
         .route("/openapi.json", get(move || std::future::ready(Json(document))));
     let mut router = authenticated.merge(open);

@@ -44,11 +44,17 @@ class Decoder:
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Takes the next chunk and gives each frame that is whole. To be read to its end before the next chunk."""
         self._bytes += chunk
+        begin = 0
         while (end := self._bytes.find(b"\n", self._searched)) >= 0:
             blank = end == self._line or (end == self._line + 1 and self._bytes[self._line] == 0x0D)
             self._line = self._searched = end + 1
             if blank:
-                yield _parse(self._take(end + 1))
+                block = self._block(begin, end + 1)
+                begin = end + 1
+                yield _parse(block)
+        # Once for a chunk, and not for each frame: a chunk may hold thousands.
+        del self._bytes[:begin]
+        self._line -= begin
         self._searched = len(self._bytes)
         if len(self._bytes) > MAX_FRAME_BYTES:
             raise _wrong(f"an event is larger than {MAX_FRAME_BYTES} bytes")
@@ -64,12 +70,10 @@ class Decoder:
         self._searched = self._line = 0
         return asked
 
-    def _take(self, size: int) -> bytes:
-        if size > MAX_FRAME_BYTES:
+    def _block(self, begin: int, end: int) -> bytes:
+        if end - begin > MAX_FRAME_BYTES:
             raise _wrong(f"an event is larger than {MAX_FRAME_BYTES} bytes")
-        block = bytes(self._bytes[:size])
-        del self._bytes[:size]
-        self._searched = self._line = 0
+        block = bytes(self._bytes[begin:end])
         if not self._begun:
             self._begun = True
             block = block.removeprefix(b"\xef\xbb\xbf")

@@ -1,15 +1,20 @@
 //! `/docs`: what the API is, made from its own OpenAPI document, and `/docs/errors`: every code. Plain HTML, nothing
 //! from anywhere else, open to everybody.
 
+mod reference;
+
 use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
 
 use axum::response::{Html, IntoResponse as _, Response};
 use headwater_protocol::ErrorCode;
 use http::{HeaderName, HeaderValue};
 
+use self::reference::reference;
+
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}\
 table{border-collapse:collapse;width:100%}td,th{padding:.3rem .6rem;text-align:left;border-bottom:1px solid #8884;vertical-align:top}\
-code{font-family:ui-monospace,monospace}";
+code{font-family:ui-monospace,monospace}section{margin:2rem 0}h3{margin-bottom:.2rem}nav a{margin-right:.6rem}td{overflow-wrap:anywhere}";
 
 fn page(title: &str, body: &str) -> Response {
     let html = format!(
@@ -27,32 +32,15 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Every operation of the API.
-pub async fn operations() -> Response {
-    let document = crate::router::openapi();
-    let mut rows = String::new();
-    let none = serde_json::Map::new();
-    for (path, item) in document["paths"].as_object().unwrap_or(&none) {
-        for (method, operation) in item.as_object().unwrap_or(&none) {
-            let summary = operation["summary"].as_str().unwrap_or_default();
-            let name = operation["operationId"].as_str().unwrap_or_default();
-            let _ = write!(
-                rows,
-                "<tr><td><code>{} {}</code><td>{}<td><code>{}</code>",
-                method.to_uppercase(),
-                escape(path),
-                escape(summary),
-                escape(name)
-            );
-        }
+/// The reference, once somebody has asked for it: making it takes the whole document.
+#[derive(Debug, Clone, Default)]
+pub struct Reference(Arc<OnceLock<String>>);
+
+impl Reference {
+    /// Every operation of the API and every object, as one page.
+    pub fn page(&self) -> Response {
+        page("Headwater API", self.0.get_or_init(|| reference(&crate::router::openapi())))
     }
-    page(
-        "Headwater API",
-        &format!(
-            "<p>Machine-readable: <a href=/openapi.json>openapi.json</a>. Errors: <a href=/docs/errors>every code</a>.\
-             <table><tr><th>Request<th>What it does<th>Operation{rows}</table>"
-        ),
-    )
 }
 
 /// Every error code, with what to make of it.
