@@ -11,6 +11,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use headwater_protocol::ErrorCode;
 use headwater_store::Busy;
@@ -24,7 +27,8 @@ use tokio::time::{Instant, Sleep};
 use super::conn::Shared;
 use crate::error::ApiError;
 
-/// Of a body that nobody reads hyper takes at most what has come already; with more than this it ends the connection.
+/// Of a body that nobody reads hyper takes at most what has come already; with more than this it ends the connection. What is smaller is read
+/// before anything else.
 const UNREAD_BYTES: u64 = 16 << 10;
 
 /// Request extension: the largest body that an extractor reads.
@@ -95,6 +99,22 @@ impl Drop for TimedBody {
             }
         }
     }
+}
+
+/// Layer: a small body is there, whole, before anybody decides anything. A refusal that is given before its request has come would end the
+/// connection, and with it whatever its client has sent next.
+pub(super) async fn small_first(request: Request, next: Next) -> Response {
+    let is_small = request.body().size_hint().exact().is_some_and(|size| (1..=UNREAD_BYTES).contains(&size));
+    if !is_small {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let body = match body.collect().await {
+        Ok(whole) => whole.to_bytes().into(),
+        // For whoever reads it: a credential that is none is refused before that.
+        Err(error) => Body::from_stream(futures_util::stream::once(std::future::ready(Err::<Bytes, _>(error)))),
+    };
+    next.run(Request::from_parts(parts, body)).await
 }
 
 /// Counts a request as in flight until its answer's body is done with.

@@ -75,7 +75,8 @@ pub struct EdgeOptions {
 /// 3. `cors`: answers preflights before anything that wants a credential, and marks every other answer, errors too;
 /// 4. `panic`: inside of the three above, so that a panic's 500 has an id, a line and its CORS headers;
 /// 5. `head`: the last thing before a request means something, and a refusal like any other;
-/// 6. `fallback`: innermost, because it finishes what the router itself left bare.
+/// 6. `body`: small ones are read before anything is decided, so that a refusal leaves the connection as it should be;
+/// 7. `fallback`: innermost, because it finishes what the router itself left bare.
 ///
 /// Authentication and rates are not here: they belong to routes, and their order to the API.
 pub fn layers(router: Router, options: EdgeOptions) -> Router {
@@ -86,6 +87,7 @@ pub fn layers(router: Router, options: EdgeOptions) -> Router {
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(from_fn(move |request, next| fallback::problems(limit, request, next)))
+        .layer(from_fn(body::small_first))
         .layer(from_fn(move |request, next| head::limit(max_header_bytes, request, next)))
         .layer(from_fn(panic::catch))
         .layer(from_fn(move |request, next| cors::cors(known_origins.clone(), request, next)))

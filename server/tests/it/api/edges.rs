@@ -133,3 +133,60 @@ async fn rates_are_told_and_kept() {
     let stream = Stream::open(&alice.token, "run_x", None).await;
     assert_eq!(stream.status, 429);
 }
+
+/// The status of the next answer on a connection.
+async fn next_status(socket: &mut tokio::net::TcpStream) -> Option<u16> {
+    use tokio::io::AsyncReadExt as _;
+    let mut text = String::new();
+    loop {
+        let head = text.find("\r\n\r\n").map(|at| at + 4);
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+        if let Some(head) = head
+            && text.len() >= head + length.unwrap_or(0)
+        {
+            return text.split(' ').nth(1)?.parse().ok();
+        }
+        let mut buffer = [0; 4096];
+        let read = socket.read(&mut buffer).await.ok().filter(|read| *read > 0)?;
+        text.push_str(std::str::from_utf8(&buffer[..read]).expect("text"));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_cost_the_next_request_its_connection() {
+    use tokio::io::AsyncWriteExt as _;
+    let site = Site::shared().await;
+    let mut socket =
+        tokio::net::TcpStream::connect(site.url.trim_start_matches("http://")).await.expect("a connection");
+    let body = format!("{{\"name\":\"{}\"}}", "x".repeat(400));
+    // Many times: whether the refusal comes before the body is a matter of luck.
+    for nth in 0..50 {
+        let head = format!(
+            "PATCH /v1/tenants/x HTTP/1.1\r\nhost: x\r\nauthorization: Bearer nobody\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        socket.write_all(head.as_bytes()).await.expect("written");
+        tokio::task::yield_now().await;
+        socket.write_all(body.as_bytes()).await.expect("written");
+        assert_eq!(next_status(&mut socket).await, Some(401), "refusal {nth}");
+        socket.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
+        assert_eq!(next_status(&mut socket).await, Some(200), "behind refusal {nth}");
+    }
+}
+
+#[tokio::test]
+async fn the_console_is_there_and_loads_nothing_from_elsewhere() {
+    let site = Site::shared().await;
+    let page = site.anybody().get("/console/").await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"),
+        "{policy}"
+    );
+    let text = page.text();
+    assert!(!text.contains("//") || !text.contains("http"), "nothing of anybody else: {text}");
+    for path in ["/console/nothing", "/console/../Cargo.toml", "/console/%2e%2e/Cargo.toml", "/console//etc/passwd"] {
+        site.anybody().get(path).await.problem(404, "not_found");
+    }
+}
