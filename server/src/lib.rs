@@ -23,6 +23,7 @@ pub mod cli;
 pub mod config;
 pub mod dev;
 mod doctor;
+mod document;
 pub mod error;
 mod faces;
 pub mod http;

@@ -10,6 +10,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use crate::auth::authenticate;
+use crate::document;
 use crate::http::fallback;
 use crate::routes::openai::{self, completions, responses};
 use crate::routes::{
@@ -22,7 +23,12 @@ use crate::wiring::AppState;
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Headwater", description = "Multi-tenant agent runtime. Errors are application/problem+json (RFC 9457)."),
-    components(schemas(Problem, headwater_protocol::event::Event, headwater_protocol::event::EventBody)),
+    components(schemas(
+        Problem,
+        headwater_protocol::api::AgentSummary,
+        headwater_protocol::event::Event,
+        headwater_protocol::event::EventBody
+    )),
     modifiers(&Security)
 )]
 struct ApiDoc;
@@ -141,7 +147,7 @@ fn api() -> OpenApiRouter<AppState> {
 /// The whole application, before the edge's layers. `page`: with the development page; `console`: with the console.
 pub fn router(state: AppState, page: bool, console: bool) -> Router {
     let (authenticated, document) = api().split_for_parts();
-    let document = with_headers(document);
+    let document = given_out(document);
     // Credentials are checked on every route of the API; the few that are open to everybody stand below.
     let authenticated =
         authenticated.route_layer(from_fn_with_state(state.clone(), authenticate)).layer(from_fn(openai::errors));
@@ -207,9 +213,12 @@ fn with_headers(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::Open
     document
 }
 
+fn given_out(document: utoipa::openapi::OpenApi) -> serde_json::Value {
+    document::finished(serde_json::to_value(with_headers(document)).expect("the document serialises"))
+}
+
 /// The OpenAPI document, as `/openapi.json` and `headwater openapi` give it.
 pub fn openapi() -> serde_json::Value {
     let (_, document) = api().split_for_parts();
-    let document = with_headers(document);
-    serde_json::to_value(document).expect("the document serialises")
+    given_out(document)
 }

@@ -199,10 +199,13 @@ class Document:
         for status, response in sorted(document["responses"].items()):
             kinds = response.get("content", {})
             schema = kinds.get("application/json", {}).get("schema")
+            if schema and "anyOf" in schema:
+                # What keys are told. Users are told less, in an object that has less.
+                schema = schema["anyOf"][0]
             if status.startswith("2") and schema and "$ref" in schema:
                 name = schema["$ref"].rsplit("/", 1)[1]
                 answer, listed = (None, name[5:]) if name.startswith("List_") else (name, None)
-            raw = raw or (status.startswith("2") and "application/octet-stream" in kinds)
+            raw = raw or (status.startswith("2") and "*/*" in kinds)
         return Operation(
             id=id_,
             resource=id_[: -len(verb) - 1],

@@ -115,6 +115,169 @@ export interface components {
       user_visibility?: components["schemas"]["Visibility"];
     };
     AgentId: string;
+    /** @description An agent to be. */
+    AgentParams: {
+      /** @description Who may approve. */
+      approvals?: components["schemas"]["ApprovalSettings"];
+      /** @description For people; at most 1024 characters. */
+      description?: string | null;
+      /**
+       * Format: int64
+       * @description For `grace`: 0 to 3 600 000.
+       */
+      disconnect_grace_ms?: number;
+      /** @description Other models, in order; at most 8. */
+      fallbacks?: components["schemas"]["Fallback"][];
+      /** @description The system prompt; at most 64 KiB. */
+      instructions?: string | null;
+      /** @description Bounds of each run. */
+      limits?: components["schemas"]["Limits"];
+      /**
+       * Format: int32
+       * @description 1 to 1 000 000.
+       */
+      max_output_tokens?: number | null;
+      /** @description The tenant's own pairs. */
+      metadata?: components["schemas"]["BTreeMap"];
+      /** @description `PROVIDER/model-id`. */
+      model: string;
+      /** @description `[a-z0-9][a-z0-9_-]{0,63}`, unique in the tenant. */
+      name: string;
+      /** @description What happens to a run whose budget is used up. */
+      on_budget?: components["schemas"]["OnBudget"];
+      /** @description What a new run does on a busy thread. */
+      on_conflict?: components["schemas"]["OnConflict"];
+      /** @description What happens when the last reader has gone. */
+      on_disconnect?: components["schemas"]["OnDisconnect"];
+      /** @description Whether it may call several at once. */
+      parallel_tool_calls?: boolean;
+      /** @description Which runs go first. */
+      priority?: components["schemas"]["Priority"];
+      /** @description Whether the provider may cache the prompt. */
+      prompt_caching?: boolean;
+      reasoning_effort?: components["schemas"]["ReasoningEffort"] | null;
+      /** @description What the answer has to look like. */
+      response_format?: components["schemas"]["ResponseFormat"];
+      run_budget?: components["schemas"]["RunBudget"] | null;
+      /**
+       * Format: int64
+       * @description For providers that take one.
+       */
+      seed?: number | null;
+      /** @description At most 4. */
+      stop?: string[];
+      /**
+       * Format: double
+       * @description 0 to 2; `null` = the provider's default.
+       */
+      temperature?: number | null;
+      /** @description Bounds of each model call. */
+      timeouts?: components["schemas"]["Timeouts"];
+      /** @description Whether the model calls tools. */
+      tool_choice?: components["schemas"]["ToolChoice"];
+      /** @description What it can call; at most 128. */
+      tools?: components["schemas"]["Tool"][];
+      /**
+       * Format: double
+       * @description Above 0, to 1.
+       */
+      top_p?: number | null;
+      /** @description What happens when the thread does not fit. */
+      truncation?: components["schemas"]["Truncation"];
+      /** @description What user tokens may set on a run. */
+      user_overrides?: components["schemas"]["OverrideField"][];
+      /** @description What end users see. */
+      user_visibility?: components["schemas"]["Visibility"];
+    };
+    /** @description An agent to be. */
+    AgentPut: {
+      /** @description Who may approve. */
+      approvals?: components["schemas"]["ApprovalSettings"];
+      /** @description For people; at most 1024 characters. */
+      description?: string | null;
+      /**
+       * Format: int64
+       * @description For `grace`: 0 to 3 600 000.
+       */
+      disconnect_grace_ms?: number;
+      /** @description Other models, in order; at most 8. */
+      fallbacks?: components["schemas"]["Fallback"][];
+      /** @description The system prompt; at most 64 KiB. */
+      instructions?: string | null;
+      /** @description Bounds of each run. */
+      limits?: components["schemas"]["Limits"];
+      /**
+       * Format: int32
+       * @description 1 to 1 000 000.
+       */
+      max_output_tokens?: number | null;
+      /** @description The tenant's own pairs. */
+      metadata?: components["schemas"]["BTreeMap"];
+      /** @description `PROVIDER/model-id`. */
+      model: string;
+      /** @description `[a-z0-9][a-z0-9_-]{0,63}`, unique in the tenant. */
+      name?: string;
+      /** @description What happens to a run whose budget is used up. */
+      on_budget?: components["schemas"]["OnBudget"];
+      /** @description What a new run does on a busy thread. */
+      on_conflict?: components["schemas"]["OnConflict"];
+      /** @description What happens when the last reader has gone. */
+      on_disconnect?: components["schemas"]["OnDisconnect"];
+      /** @description Whether it may call several at once. */
+      parallel_tool_calls?: boolean;
+      /** @description Which runs go first. */
+      priority?: components["schemas"]["Priority"];
+      /** @description Whether the provider may cache the prompt. */
+      prompt_caching?: boolean;
+      reasoning_effort?: components["schemas"]["ReasoningEffort"] | null;
+      /** @description What the answer has to look like. */
+      response_format?: components["schemas"]["ResponseFormat"];
+      run_budget?: components["schemas"]["RunBudget"] | null;
+      /**
+       * Format: int64
+       * @description For providers that take one.
+       */
+      seed?: number | null;
+      /** @description At most 4. */
+      stop?: string[];
+      /**
+       * Format: double
+       * @description 0 to 2; `null` = the provider's default.
+       */
+      temperature?: number | null;
+      /** @description Bounds of each model call. */
+      timeouts?: components["schemas"]["Timeouts"];
+      /** @description Whether the model calls tools. */
+      tool_choice?: components["schemas"]["ToolChoice"];
+      /** @description What it can call; at most 128. */
+      tools?: components["schemas"]["Tool"][];
+      /**
+       * Format: double
+       * @description Above 0, to 1.
+       */
+      top_p?: number | null;
+      /** @description What happens when the thread does not fit. */
+      truncation?: components["schemas"]["Truncation"];
+      /** @description What user tokens may set on a run. */
+      user_overrides?: components["schemas"]["OverrideField"][];
+      /** @description What end users see. */
+      user_visibility?: components["schemas"]["Visibility"];
+    };
+    /** @description An agent as end users see it: never its instructions or tools. */
+    AgentSummary: {
+      /** @description When it was made. */
+      created_at: components["schemas"]["Timestamp"];
+      /** @description For people. */
+      description?: string | null;
+      /** @description Its id. */
+      id: components["schemas"]["AgentId"];
+      /** @description The tenant's own pairs. */
+      metadata: components["schemas"]["BTreeMap"];
+      /** @description Unique in the tenant. */
+      name: string;
+      /** @description Always `agent`. */
+      object: string;
+    };
     /** @description Another agent, which works on what it is told in a run and a thread of its own. The run that calls it waits, suspended. */
     AgentTool: {
       /** @description The agent's name, or its id. Its active version answers, as of the call. */
@@ -137,6 +300,90 @@ export interface components {
       policy?: components["schemas"]["Policy"];
       /** @description What its arguments change about that: the first rule that matches; at most 32. */
       policy_rules?: components["schemas"]["PolicyRule"][];
+    };
+    /** @description What is to be changed: what is left out stays. */
+    AgentUpdate: {
+      /**
+       * @description Whether the version that a change makes is the active one from now on; it is unless said otherwise.
+       * @default true
+       */
+      activate?: boolean;
+      /**
+       * Format: int32
+       * @description Another version that there is, instead of a change: rolls back.
+       */
+      active_version?: number | null;
+      /** @description Who may approve. */
+      approvals?: components["schemas"]["ApprovalSettings"];
+      /** @description For people; at most 1024 characters. */
+      description?: string | null;
+      /**
+       * Format: int64
+       * @description For `grace`: 0 to 3 600 000.
+       */
+      disconnect_grace_ms?: number;
+      /** @description Other models, in order; at most 8. */
+      fallbacks?: components["schemas"]["Fallback"][];
+      /** @description The system prompt; at most 64 KiB. */
+      instructions?: string | null;
+      /** @description Bounds of each run. */
+      limits?: components["schemas"]["Limits"];
+      /**
+       * Format: int32
+       * @description 1 to 1 000 000.
+       */
+      max_output_tokens?: number | null;
+      /** @description The tenant's own pairs. */
+      metadata?: components["schemas"]["BTreeMap"];
+      /** @description `PROVIDER/model-id`. */
+      model?: string;
+      /** @description `[a-z0-9][a-z0-9_-]{0,63}`, unique in the tenant. */
+      name?: string;
+      /** @description What happens to a run whose budget is used up. */
+      on_budget?: components["schemas"]["OnBudget"];
+      /** @description What a new run does on a busy thread. */
+      on_conflict?: components["schemas"]["OnConflict"];
+      /** @description What happens when the last reader has gone. */
+      on_disconnect?: components["schemas"]["OnDisconnect"];
+      /** @description Whether it may call several at once. */
+      parallel_tool_calls?: boolean;
+      /** @description Which runs go first. */
+      priority?: components["schemas"]["Priority"];
+      /** @description Whether the provider may cache the prompt. */
+      prompt_caching?: boolean;
+      reasoning_effort?: components["schemas"]["ReasoningEffort"] | null;
+      /** @description What the answer has to look like. */
+      response_format?: components["schemas"]["ResponseFormat"];
+      run_budget?: components["schemas"]["RunBudget"] | null;
+      /**
+       * Format: int64
+       * @description For providers that take one.
+       */
+      seed?: number | null;
+      /** @description At most 4. */
+      stop?: string[];
+      /**
+       * Format: double
+       * @description 0 to 2; `null` = the provider's default.
+       */
+      temperature?: number | null;
+      /** @description Bounds of each model call. */
+      timeouts?: components["schemas"]["Timeouts"];
+      /** @description Whether the model calls tools. */
+      tool_choice?: components["schemas"]["ToolChoice"];
+      /** @description What it can call; at most 128. */
+      tools?: components["schemas"]["Tool"][];
+      /**
+       * Format: double
+       * @description Above 0, to 1.
+       */
+      top_p?: number | null;
+      /** @description What happens when the thread does not fit. */
+      truncation?: components["schemas"]["Truncation"];
+      /** @description What user tokens may set on a run. */
+      user_overrides?: components["schemas"]["OverrideField"][];
+      /** @description What end users see. */
+      user_visibility?: components["schemas"]["Visibility"];
     };
     /** @description A key of a tenant. */
     ApiKey: {
@@ -1151,6 +1398,21 @@ export interface components {
       audience: string;
       /** @description What tokens have as `iss`: a URL of at most 512 characters, exactly as it stands there. */
       issuer: string;
+      /** @description Where its keys are; `null`: OpenID Connect Discovery. */
+      jwks_uri?: string | null;
+      /** @description Of those that user tokens may have; `null` is all of them. */
+      scopes?: string[] | null;
+      /** @description `sub` unless given; at most 64 characters. */
+      user_claim?: string | null;
+    };
+    /** @description An issuer to be; and, with what it holds changed, as it is to be. */
+    IssuerParamsPatch: {
+      /** @description 1 to 9; `["RS256", "ES256"]` unless given. */
+      algorithms?: components["schemas"]["IssuerAlgorithm"][] | null;
+      /** @description What tokens have as `aud`: at most 256 characters. */
+      audience?: string;
+      /** @description What tokens have as `iss`: a URL of at most 512 characters, exactly as it stands there. */
+      issuer?: string;
       /** @description Where its keys are; `null`: OpenID Connect Discovery. */
       jwks_uri?: string | null;
       /** @description Of those that user tokens may have; `null` is all of them. */
@@ -2214,6 +2476,24 @@ export interface components {
       metadata?: components["schemas"]["BTreeMap"];
       /** @description 1 to 128 characters. */
       name: string;
+      /** @description Operator only: the plan's name. */
+      plan?: string;
+      /**
+       * Format: int64
+       * @description 60 000 to 31 536 000 000 (a year); a day unless given.
+       */
+      retention_ms?: number;
+      /** @description Operator only: `active` or `suspended`. */
+      status?: components["schemas"]["TenantStatus"];
+    };
+    /** @description What may be set on a tenant by itself; the operator may also set `status` and `plan`. */
+    TenantSettingsPatch: {
+      /** @description Origins such as `https://app.acme.test`; at most 32. */
+      allowed_origins?: string[];
+      /** @description Own pairs. */
+      metadata?: components["schemas"]["BTreeMap"];
+      /** @description 1 to 128 characters. */
+      name?: string;
       /** @description Operator only: the plan's name. */
       plan?: string;
       /**

@@ -163,6 +163,7 @@ class AgentsResource(SyncResource):
         instructions: str | None | Omit = OMIT,
         limits: LimitsParam | Omit = OMIT,
         max_output_tokens: int | None | Omit = OMIT,
+        name: str | Omit = OMIT,
         on_budget: OnBudget | Omit = OMIT,
         on_conflict: OnConflict | Omit = OMIT,
         on_disconnect: OnDisconnect | Omit = OMIT,
@@ -197,6 +198,7 @@ class AgentsResource(SyncResource):
             instructions: The system prompt; at most 64 KiB.
             limits: Bounds of each run.
             max_output_tokens: 1 to 1 000 000.
+            name: `[a-z0-9][a-z0-9_-]{0,63}`, unique in the tenant.
             on_budget: What happens to a run whose budget is used up.
             on_conflict: What a new run does on a busy thread.
             on_disconnect: What happens when the last reader has gone.
@@ -223,12 +225,12 @@ class AgentsResource(SyncResource):
         return self._object(Agent, _call("PUT", ("agents", agent), body={"metadata": metadata, "approvals": approvals,
             "description": description, "disconnect_grace_ms": disconnect_grace_ms, "fallbacks": fallbacks,
             "instructions": instructions, "limits": limits, "max_output_tokens": max_output_tokens, "model": model,
-            "on_budget": on_budget, "on_conflict": on_conflict, "on_disconnect": on_disconnect, "parallel_tool_calls":
-            parallel_tool_calls, "priority": priority, "prompt_caching": prompt_caching, "reasoning_effort":
-            reasoning_effort, "response_format": response_format, "run_budget": run_budget, "seed": seed, "stop": stop,
-            "temperature": temperature, "timeouts": timeouts, "tool_choice": tool_choice, "tools": tools, "top_p":
-            top_p, "truncation": truncation, "user_overrides": user_overrides, "user_visibility": user_visibility},
-            if_match=if_match, timeout=timeout))
+            "name": name, "on_budget": on_budget, "on_conflict": on_conflict, "on_disconnect": on_disconnect,
+            "parallel_tool_calls": parallel_tool_calls, "priority": priority, "prompt_caching": prompt_caching,
+            "reasoning_effort": reasoning_effort, "response_format": response_format, "run_budget": run_budget, "seed":
+            seed, "stop": stop, "temperature": temperature, "timeouts": timeouts, "tool_choice": tool_choice, "tools":
+            tools, "top_p": top_p, "truncation": truncation, "user_overrides": user_overrides, "user_visibility":
+            user_visibility}, if_match=if_match, timeout=timeout))
 
     def update(
         self,
@@ -245,6 +247,7 @@ class AgentsResource(SyncResource):
         limits: LimitsParam | None | Omit = OMIT,
         max_output_tokens: int | None | Omit = OMIT,
         model: str | None | Omit = OMIT,
+        name: str | None | Omit = OMIT,
         on_budget: OnBudget | None | Omit = OMIT,
         on_conflict: OnConflict | None | Omit = OMIT,
         on_disconnect: OnDisconnect | None | Omit = OMIT,
@@ -271,8 +274,9 @@ class AgentsResource(SyncResource):
 
         Args:
             metadata: The tenant's own pairs.
-            active_version: The version that new runs use: rolls back. Goes with no change of the configuration.
-            activate: Whether new runs use the version that the change makes: `True` unless given.
+            active_version: Another version that there is, instead of a change: rolls back.
+            activate: Whether the version that a change makes is the active one from now on; it is unless said
+                otherwise.
             approvals: Who may approve.
             description: For people; at most 1024 characters.
             disconnect_grace_ms: For `grace`: 0 to 3 600 000.
@@ -281,6 +285,7 @@ class AgentsResource(SyncResource):
             limits: Bounds of each run.
             max_output_tokens: 1 to 1 000 000.
             model: `PROVIDER/model-id`.
+            name: `[a-z0-9][a-z0-9_-]{0,63}`, unique in the tenant.
             on_budget: What happens to a run whose budget is used up.
             on_conflict: What a new run does on a busy thread.
             on_disconnect: What happens when the last reader has gone.
@@ -307,12 +312,13 @@ class AgentsResource(SyncResource):
         return self._object(Agent, _call("PATCH", ("agents", agent), body={"metadata": metadata, "active_version":
             active_version, "activate": activate, "approvals": approvals, "description": description,
             "disconnect_grace_ms": disconnect_grace_ms, "fallbacks": fallbacks, "instructions": instructions, "limits":
-            limits, "max_output_tokens": max_output_tokens, "model": model, "on_budget": on_budget, "on_conflict":
-            on_conflict, "on_disconnect": on_disconnect, "parallel_tool_calls": parallel_tool_calls, "priority":
-            priority, "prompt_caching": prompt_caching, "reasoning_effort": reasoning_effort, "response_format":
-            response_format, "run_budget": run_budget, "seed": seed, "stop": stop, "temperature": temperature,
-            "timeouts": timeouts, "tool_choice": tool_choice, "tools": tools, "top_p": top_p, "truncation": truncation,
-            "user_overrides": user_overrides, "user_visibility": user_visibility}, if_match=if_match, timeout=timeout))
+            limits, "max_output_tokens": max_output_tokens, "model": model, "name": name, "on_budget": on_budget,
+            "on_conflict": on_conflict, "on_disconnect": on_disconnect, "parallel_tool_calls": parallel_tool_calls,
+            "priority": priority, "prompt_caching": prompt_caching, "reasoning_effort": reasoning_effort,
+            "response_format": response_format, "run_budget": run_budget, "seed": seed, "stop": stop, "temperature":
+            temperature, "timeouts": timeouts, "tool_choice": tool_choice, "tools": tools, "top_p": top_p, "truncation":
+            truncation, "user_overrides": user_overrides, "user_visibility": user_visibility}, if_match=if_match,
+            timeout=timeout))
 
     def archive(
         self,
@@ -459,6 +465,7 @@ class AsyncAgentsResource(AsyncResource):
         instructions: str | None | Omit = OMIT,
         limits: LimitsParam | Omit = OMIT,
         max_output_tokens: int | None | Omit = OMIT,
+        name: str | Omit = OMIT,
         on_budget: OnBudget | Omit = OMIT,
         on_conflict: OnConflict | Omit = OMIT,
         on_disconnect: OnDisconnect | Omit = OMIT,
@@ -493,6 +500,7 @@ class AsyncAgentsResource(AsyncResource):
             instructions: The system prompt; at most 64 KiB.
             limits: Bounds of each run.
             max_output_tokens: 1 to 1 000 000.
+            name: `[a-z0-9][a-z0-9_-]{0,63}`, unique in the tenant.
             on_budget: What happens to a run whose budget is used up.
             on_conflict: What a new run does on a busy thread.
             on_disconnect: What happens when the last reader has gone.
@@ -519,12 +527,12 @@ class AsyncAgentsResource(AsyncResource):
         return await self._object(Agent, _call("PUT", ("agents", agent), body={"metadata": metadata, "approvals":
             approvals, "description": description, "disconnect_grace_ms": disconnect_grace_ms, "fallbacks": fallbacks,
             "instructions": instructions, "limits": limits, "max_output_tokens": max_output_tokens, "model": model,
-            "on_budget": on_budget, "on_conflict": on_conflict, "on_disconnect": on_disconnect, "parallel_tool_calls":
-            parallel_tool_calls, "priority": priority, "prompt_caching": prompt_caching, "reasoning_effort":
-            reasoning_effort, "response_format": response_format, "run_budget": run_budget, "seed": seed, "stop": stop,
-            "temperature": temperature, "timeouts": timeouts, "tool_choice": tool_choice, "tools": tools, "top_p":
-            top_p, "truncation": truncation, "user_overrides": user_overrides, "user_visibility": user_visibility},
-            if_match=if_match, timeout=timeout))
+            "name": name, "on_budget": on_budget, "on_conflict": on_conflict, "on_disconnect": on_disconnect,
+            "parallel_tool_calls": parallel_tool_calls, "priority": priority, "prompt_caching": prompt_caching,
+            "reasoning_effort": reasoning_effort, "response_format": response_format, "run_budget": run_budget, "seed":
+            seed, "stop": stop, "temperature": temperature, "timeouts": timeouts, "tool_choice": tool_choice, "tools":
+            tools, "top_p": top_p, "truncation": truncation, "user_overrides": user_overrides, "user_visibility":
+            user_visibility}, if_match=if_match, timeout=timeout))
 
     async def update(
         self,
@@ -541,6 +549,7 @@ class AsyncAgentsResource(AsyncResource):
         limits: LimitsParam | None | Omit = OMIT,
         max_output_tokens: int | None | Omit = OMIT,
         model: str | None | Omit = OMIT,
+        name: str | None | Omit = OMIT,
         on_budget: OnBudget | None | Omit = OMIT,
         on_conflict: OnConflict | None | Omit = OMIT,
         on_disconnect: OnDisconnect | None | Omit = OMIT,
@@ -567,8 +576,9 @@ class AsyncAgentsResource(AsyncResource):
 
         Args:
             metadata: The tenant's own pairs.
-            active_version: The version that new runs use: rolls back. Goes with no change of the configuration.
-            activate: Whether new runs use the version that the change makes: `True` unless given.
+            active_version: Another version that there is, instead of a change: rolls back.
+            activate: Whether the version that a change makes is the active one from now on; it is unless said
+                otherwise.
             approvals: Who may approve.
             description: For people; at most 1024 characters.
             disconnect_grace_ms: For `grace`: 0 to 3 600 000.
@@ -577,6 +587,7 @@ class AsyncAgentsResource(AsyncResource):
             limits: Bounds of each run.
             max_output_tokens: 1 to 1 000 000.
             model: `PROVIDER/model-id`.
+            name: `[a-z0-9][a-z0-9_-]{0,63}`, unique in the tenant.
             on_budget: What happens to a run whose budget is used up.
             on_conflict: What a new run does on a busy thread.
             on_disconnect: What happens when the last reader has gone.
@@ -603,12 +614,13 @@ class AsyncAgentsResource(AsyncResource):
         return await self._object(Agent, _call("PATCH", ("agents", agent), body={"metadata": metadata, "active_version":
             active_version, "activate": activate, "approvals": approvals, "description": description,
             "disconnect_grace_ms": disconnect_grace_ms, "fallbacks": fallbacks, "instructions": instructions, "limits":
-            limits, "max_output_tokens": max_output_tokens, "model": model, "on_budget": on_budget, "on_conflict":
-            on_conflict, "on_disconnect": on_disconnect, "parallel_tool_calls": parallel_tool_calls, "priority":
-            priority, "prompt_caching": prompt_caching, "reasoning_effort": reasoning_effort, "response_format":
-            response_format, "run_budget": run_budget, "seed": seed, "stop": stop, "temperature": temperature,
-            "timeouts": timeouts, "tool_choice": tool_choice, "tools": tools, "top_p": top_p, "truncation": truncation,
-            "user_overrides": user_overrides, "user_visibility": user_visibility}, if_match=if_match, timeout=timeout))
+            limits, "max_output_tokens": max_output_tokens, "model": model, "name": name, "on_budget": on_budget,
+            "on_conflict": on_conflict, "on_disconnect": on_disconnect, "parallel_tool_calls": parallel_tool_calls,
+            "priority": priority, "prompt_caching": prompt_caching, "reasoning_effort": reasoning_effort,
+            "response_format": response_format, "run_budget": run_budget, "seed": seed, "stop": stop, "temperature":
+            temperature, "timeouts": timeouts, "tool_choice": tool_choice, "tools": tools, "top_p": top_p, "truncation":
+            truncation, "user_overrides": user_overrides, "user_visibility": user_visibility}, if_match=if_match,
+            timeout=timeout))
 
     async def archive(
         self,
