@@ -1,8 +1,9 @@
 # The image of `headwater`: how to build and run it is in docs/deploy/docker.md.
 #
-# Plain syntax, for Docker with or without BuildKit, buildah and podman. Both base images can be others: that of the build needs
-# cargo, and apt-get where a C compiler or make is missing; that of the run needs apt-get, and a C library as new as the build's.
+# Plain syntax, for Docker with or without BuildKit, buildah and podman. The base images can be others: that of the build needs
+# cargo, and apt-get where a C compiler or make is missing; that of the console npm; that of the run needs apt-get, and a C library as new as the build's.
 ARG BUILD_IMAGE=docker.io/library/rust:1.95-bookworm
+ARG CONSOLE_IMAGE=docker.io/library/node:22-bookworm-slim
 ARG RUN_IMAGE=docker.io/library/debian:bookworm-slim
 
 # ── The manifests, and next to each the least that cargo takes for a package. What is copied from here stays the same for as
@@ -18,6 +19,13 @@ RUN set -eu; mkdir /manifests; cp Cargo.toml Cargo.lock /manifests/; \
         : > "$package/src/lib.rs"; \
         echo 'fn main() {}' > "$package/src/main.rs"; \
     done
+
+# ── The web console, which is part of the binary.
+FROM ${CONSOLE_IMAGE} AS console
+WORKDIR /src/console
+COPY sdk/typescript/src /src/sdk/typescript/src
+COPY console ./
+RUN npm ci --no-audit --no-fund && npm run build
 
 # ── The binary.
 FROM ${BUILD_IMAGE} AS build
@@ -36,6 +44,7 @@ RUN cargo build --locked --release --package headwater --bin headwater \
     && find target/release -depth -name '*headwater*' -exec rm -rf {} + \
     && find . -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
 COPY . .
+COPY --from=console /src/console/dist ./console/dist
 RUN cargo build --locked --release --package headwater --bin headwater
 
 # ── What runs.

@@ -3,7 +3,7 @@
 #
 #   target/debug/test-postgres deploy/image.sh target/release/headwater      # what it was called for by CI, with its own binary
 #
-# The base images are made here (debootstrap), with a stand-in for cargo that hands out the binary that is given: compiling it once
+# The base images are made here (debootstrap), with stand-ins for npm, and for cargo, which hands out the binary that is given: compiling it once
 # more would take ten minutes and show nothing new. Everything else is as the Dockerfile says. Then `migrate` and `serve` run in it, as
 # nobody in particular and with nothing to write on, against the Postgres of HEADWATER_TEST_ADMIN_URL, until /readyz answers; SIGTERM ends it.
 # Where the tools cannot be had or the machine does not let it: NOT SHOWN, and no failure, unless HEADWATER_IMAGE_REQUIRE is set.
@@ -52,9 +52,11 @@ rm -rf "$work/root"
 cp "$binary" "$work/headwater"
 strip "$work/headwater"
 printf '#!/bin/sh\nset -eu\nmkdir -p target/release\ncp /given/headwater target/release/headwater\n' > "$work/cargo"
-chmod +x "$work/cargo"
+printf '#!/bin/sh\nset -eu\nmkdir -p dist\necho console > dist/index.html\n' > "$work/npm"
+chmod +x "$work/cargo" "$work/npm"
 toolchain=$(buildah from localhost/base)
 buildah add -q "$toolchain" "$work/cargo" /usr/local/bin/cargo >/dev/null
+buildah add -q "$toolchain" "$work/npm" /usr/local/bin/npm >/dev/null
 buildah add -q "$toolchain" "$work/headwater" /given/headwater >/dev/null
 buildah commit -q --rm "$toolchain" localhost/toolchain >/dev/null
 
@@ -62,7 +64,7 @@ buildah commit -q --rm "$toolchain" localhost/toolchain >/dev/null
 mkdir "$work/context"
 git archive HEAD | tar -x -C "$work/context"
 buildah bud --isolation chroot -q -f "$work/context/Dockerfile" --build-arg BUILD_IMAGE=localhost/toolchain \
-    --build-arg RUN_IMAGE=localhost/base -t localhost/headwater "$work/context" >"$work/log" 2>&1 || {
+    --build-arg CONSOLE_IMAGE=localhost/toolchain --build-arg RUN_IMAGE=localhost/base -t localhost/headwater "$work/context" >"$work/log" 2>&1 || {
     tail -n 40 "$work/log"
     exit 1
 }

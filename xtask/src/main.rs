@@ -15,9 +15,11 @@
 //! | `providers` | the gateway against the LiteLLM proxy and aimock |
 //! | `mcp` | the protocol's own tests of the MCP client |
 //! | `sdk` | the SDKs of other languages |
+//! | `console` | the web console |
 
 mod cargo;
 mod clients;
+mod console;
 mod load;
 mod mcp;
 mod openapi;
@@ -100,6 +102,12 @@ enum Command {
     },
     /// The MCP client against the protocol's conformance suite and reference server, which npm fetches
     Mcp,
+    /// Build the web console, which the next build of the server takes in; needs npm
+    Console {
+        /// And test it, in a browser too: needs Chromium
+        #[arg(long)]
+        test: bool,
+    },
     /// The SDKs in TypeScript and Python, and all SDKs' examples: alone, against scripted faults, and against a server; needs npm and Python
     Sdk {
         /// Only fetch the packages that they take
@@ -142,6 +150,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Providers { if_there } => providers::providers(if_there),
         Command::Quiet { seconds } => test::quiet(seconds),
         Command::Mcp => mcp::mcp(),
+        Command::Console { test } => console::console(test),
         Command::Sdk { fetch } => sdk::sdk(fetch),
         Command::Ci => ci(),
     }

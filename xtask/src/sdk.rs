@@ -54,21 +54,22 @@ pub(crate) fn sdk(only_fetch: bool) -> anyhow::Result<()> {
     }
     let built = test::build(&[])?;
     let faults = Listening::start(Command::new(built.program("headwater-faults")?).args(["--port", "0"]))?;
-    let server = Server::start(&built)?;
+    let server = Server::start(&built, "target/sdk")?;
     typescript(&faults, &server)?;
     python(&faults, &server)?;
     rust(&built, &server)
 }
 
 /// A server in dev mode, on data of its own.
-struct Server {
+pub(crate) struct Server {
     _process: Listening,
     variables: Vec<(String, String)>,
 }
 
 impl Server {
-    fn start(built: &Built) -> anyhow::Result<Self> {
-        let data = cargo::root().join("target/sdk");
+    /// Starts one, with its data there.
+    pub(crate) fn start(built: &Built, data: &str) -> anyhow::Result<Self> {
+        let data = cargo::root().join(data);
         let mut command = Command::new(built.program("headwater")?);
         command.args(["dev", "--reset", "--port", "0", "--data-dir"]).arg(&data);
         // A key of the developer's own is not to be spent here.
@@ -84,13 +85,15 @@ impl Server {
         Ok(Self { _process: process, variables })
     }
 
-    fn told(&self, mut command: Command) -> Command {
+    /// A command that knows of it.
+    pub(crate) fn told(&self, mut command: Command) -> Command {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 }
 
-fn npm_in(dir: &Path, arguments: &[&str]) -> Command {
+/// npm in a directory.
+pub(crate) fn npm_in(dir: &Path, arguments: &[&str]) -> Command {
     let mut npm = npm();
     npm.current_dir(dir).args(arguments);
     npm
@@ -145,7 +148,8 @@ fn typescript(faults: &Listening, server: &Server) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn has_chromium() -> bool {
+/// Whether there is a browser.
+pub(crate) fn has_chromium() -> bool {
     std::env::var_os("CHROMIUM").is_some() || Path::new("/usr/bin/chromium").exists()
 }
 

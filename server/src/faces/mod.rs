@@ -133,14 +133,14 @@ pub(crate) fn worn(
     })
 }
 
-/// A face that has been told all there is of an answer by now.
-pub(crate) async fn so_far<F: Face>(mut face: F, mut blocks: BoxStream<'static, Bytes>) -> F {
-    while let Some(block) = blocks.next().await {
-        if tell(&mut face, &block, 0, &mut Frames::default()) || face.is_over() {
-            break;
+/// A face that has been told all there is of an answer by now; nothing, where that was cut.
+pub(crate) async fn so_far<F: Face>(mut face: F, mut blocks: BoxStream<'static, Bytes>) -> Option<F> {
+    loop {
+        let is_all = tell(&mut face, &blocks.next().await?, 0, &mut Frames::default());
+        if is_all || face.is_over() {
+            return Some(face);
         }
     }
-    face
 }
 
 /// A face that has been told a whole answer; nothing, where that was cut.

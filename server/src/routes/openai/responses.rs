@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use headwater_protocol::api::{Overrides, RunParams, Thread};
 use headwater_protocol::event::type_of;
 use headwater_protocol::message::Metadata;
-use headwater_protocol::{Problem, RunId, Scope};
+use headwater_protocol::{ErrorCode, Problem, RunId, Scope};
 use headwater_store::scoped::{Page, RunFilter};
 use headwater_stream::{Cursor, Opened, Trouble};
 use http::{HeaderValue, StatusCode, header};
@@ -344,7 +344,10 @@ async fn answer(
             let body = whole(face, blocks, move |face| face.is_read().then(|| json(face)));
             of_json(Body::from_stream(body))
         }
-        Way::Now => of_json(json(&so_far(face, blocks).await).into()),
+        Way::Now => {
+            let cut = || Problem::new(ErrorCode::Unavailable, "the log could not be read to its end: ask once more");
+            of_json(json(&so_far(face, blocks).await.ok_or_else(cut)?).into())
+        }
     };
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/runs/{}", id.run)) {
         response.headers_mut().insert(header::LOCATION, location);
