@@ -501,8 +501,9 @@ impl AgentRuntime {
     ) -> Result<(), Problem> {
         let away = |error: StoreError| unavailable(&error.to_string());
         let Some(found) = storage.run_for_loop(run).await.map_err(away)? else { return Ok(()) };
-        let servers = storage.mcp_named(&crate::toolbox::servers_named(&found.config)).await.map_err(away)?;
-        let tools = crate::toolbox::Toolbox::of(&found.config, found.depth, &servers);
+        let config = effective(found.config, &found.overrides);
+        let servers = storage.mcp_named(&crate::toolbox::servers_named(&config)).await.map_err(away)?;
+        let tools = crate::toolbox::Toolbox::of(&config, found.depth, &servers);
         let forbidden = tools.find(tool).is_some_and(|tool| {
             let policy = headwater_protocol::api::decide(tool.policy, &tool.rules, &tool.with_defaults(args), true);
             policy == headwater_protocol::api::Policy::Deny

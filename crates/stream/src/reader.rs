@@ -70,6 +70,8 @@ pub struct ReaderParams {
     /// Whether the stream ends where the run waits for somebody, wherever the service may not go quiet too: for who has all that there
     /// is then. It counts as being there.
     pub ends_suspended: bool,
+    /// Whether it reads what there is and leaves: it does not count as being there, and nothing is ended because it has gone.
+    pub passes_by: bool,
     /// Asked now and then.
     pub recheck: Option<Recheck>,
     /// Asked before more is read. Without it there always is.
@@ -250,6 +252,9 @@ impl Reader {
 
     /// Counts as somebody who reads the run, where that matters: before anything is sent.
     async fn be_present(&mut self, grace: Option<Duration>) -> Result<(), StoreError> {
+        if self.params.passes_by {
+            return Ok(());
+        }
         let Some((grace, register)) = grace.zip(self.manager.register.get()) else { return Ok(()) };
         let scope = Scope { tenant: self.params.scope.tenant, user: Some(self.owner) };
         self.present = Some(register.note(&self.manager.store, scope, self.run, grace).await?);

@@ -3,12 +3,14 @@
 //! What is void cannot be taken back here: a stream in which words were told that are void by now ends with an error, and an answer in one
 //! piece holds what counts alone.
 
+use std::collections::HashSet;
+
 use headwater_protocol::api::Decider;
 use headwater_protocol::event::{Event, EventBody, FinishReason, Role};
 use headwater_protocol::{CallId, ErrorCode, MessageId, Problem, RunId, Usage};
 use serde_json::{Value, json};
 
-use super::rests::Rests;
+use super::rests::{Rests, Used};
 use super::{Face, Frames, words};
 
 /// How an answer is told.
@@ -35,9 +37,9 @@ pub(crate) struct Completions {
     rests: Rests,
     /// Calls that the client is to carry out.
     due: Vec<CallId>,
-    /// Used by the steps that are done.
-    steps: Usage,
-    usage: Option<Usage>,
+    used: Used,
+    /// Words that are void further on: not told.
+    void: HashSet<MessageId>,
     finish: Option<&'static str>,
     failed: Option<Problem>,
     /// The event behind which the answer begins: what came before is known.
@@ -57,13 +59,24 @@ impl Completions {
             // What a person is asked has no place here: it is waited for.
             rests: Rests::new(Decider::Tenant),
             due: Vec::new(),
-            steps: Usage::default(),
-            usage: None,
+            used: Used::default(),
+            void: HashSet::new(),
             finish: None,
             failed: None,
             behind,
             is_over: false,
         }
+    }
+
+    /// The same, without the words that are known to be void further on.
+    pub(crate) fn without(mut self, void: HashSet<MessageId>) -> Self {
+        self.void = void;
+        self
+    }
+
+    /// The words that are void by now.
+    pub(crate) fn into_void(self) -> HashSet<MessageId> {
+        self.void
     }
 
     /// All of it in one piece, once it is over.
@@ -82,7 +95,7 @@ impl Completions {
         }
         let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": self.finish});
         let mut whole = self.envelope("chat.completion", json!([choice]));
-        whole["usage"] = usage(self.usage.unwrap_or_default());
+        whole["usage"] = usage(self.used.of(self.behind).unwrap_or_default());
         Ok(whole)
     }
 
@@ -114,12 +127,12 @@ impl Completions {
         self.chunk(json!({"content": delta}), None, out);
     }
 
-    fn end(&mut self, finish: &'static str, used: Usage, out: &mut Frames) {
-        (self.finish, self.usage, self.is_over) = (Some(finish), Some(used), true);
+    fn end(&mut self, finish: &'static str, out: &mut Frames) {
+        (self.finish, self.is_over) = (Some(finish), true);
         self.chunk(json!({}), Some(finish), out);
         if self.how == (How::Chunks { with_usage: true }) {
             let mut chunk = self.envelope("chat.completion.chunk", json!([]));
-            chunk["usage"] = usage(used);
+            chunk["usage"] = usage(self.used.of(self.behind).unwrap_or_default());
             out.push(&chunk);
         }
         out.word("[DONE]");
@@ -149,23 +162,26 @@ impl Face for Completions {
         if event.seq <= self.behind {
             return;
         }
+        self.used.hear(&event.body);
         if self.run.is_none() {
             (self.run, self.created) = (Some(event.run), event.ts.ms().div_euclid(1000));
             self.chunk(json!({"role": "assistant", "content": ""}), None, out);
         }
         match &event.body {
-            E::MessageDelta { message, delta } => self.say(*message, delta, out),
+            E::MessageDelta { message, delta } if !self.void.contains(message) => self.say(*message, delta, out),
             E::MessageCompleted { message, role: Role::Assistant, text, .. } => {
                 // Its deltas may be gone by now.
-                if !text.is_empty() && !self.texts.iter().any(|(id, _)| id == message) {
+                let is_told = self.texts.iter().any(|(id, _)| id == message);
+                if !text.is_empty() && !is_told && !self.void.contains(message) {
                     self.say(*message, text, out);
                 }
             }
             E::StepReset { messages, .. } => {
                 let said = self.texts.len();
+                self.void.extend(messages);
                 self.texts.retain(|(id, _)| !messages.contains(id));
                 if self.texts.len() < said && self.how != How::Whole {
-                    let words = "what was said is void, and is said anew: ask once more with the same Idempotency-Key";
+                    let words = "what was said is void, and is said anew: ask once more under the same Idempotency-Key";
                     self.fail(Problem::new(ErrorCode::Unavailable, words), out);
                 }
             }
@@ -177,21 +193,16 @@ impl Face for Completions {
                         call["index"] = index.into();
                         self.chunk(json!({"tool_calls": [call]}), None, out);
                     }
-                    self.end("tool_calls", self.steps, out);
+                    self.end("tool_calls", out);
                 }
             }
-            E::StepFinished { usage, .. } => {
-                self.steps.input_tokens += usage.input_tokens;
-                self.steps.output_tokens += usage.output_tokens;
-                self.steps.total_tokens += usage.total_tokens;
-            }
-            E::RunCompleted { result, usage, .. } => {
+            E::RunCompleted { result, .. } => {
                 let finish = match result.finish_reason {
                     FinishReason::Length => "length",
                     FinishReason::ContentFilter => "content_filter",
                     FinishReason::Stop | FinishReason::ToolCalls | FinishReason::MaxSteps => "stop",
                 };
-                self.end(finish, *usage, out);
+                self.end(finish, out);
             }
             E::RunFailed { error, .. } => self.fail(error.clone(), out),
             E::RunCancelled { .. } => {
@@ -203,7 +214,9 @@ impl Face for Completions {
             | E::RunResumed { .. }
             | E::StepStarted { .. }
             | E::MessageStarted { .. }
+            | E::MessageDelta { .. }
             | E::MessageCompleted { .. }
+            | E::StepFinished { .. }
             | E::ReasoningStarted { .. }
             | E::ReasoningDelta { .. }
             | E::ReasoningCompleted { .. }

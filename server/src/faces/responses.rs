@@ -20,12 +20,12 @@ mod object;
 
 use headwater_protocol::api::Decider;
 use headwater_protocol::event::{Event, EventBody, FinishReason, Pending, Role};
-use headwater_protocol::{ApprovalId, CallId, MessageId, Usage};
+use headwater_protocol::{ApprovalId, CallId, MessageId};
 use serde_json::{Value, json};
 
 use self::items::Items;
 pub(crate) use self::object::{About, ResponseId, SERVER};
-use super::rests::Rests;
+use super::rests::{Rests, Used};
 use super::{Face, Frames, words};
 
 /// Numbers for what one event of ours is told as. The most are those of 128 calls of the client's own, with four each.
@@ -55,14 +55,6 @@ pub(crate) struct Responses {
     usage: Used,
     waits: bool,
     is_over: bool,
-}
-
-/// Tokens of this stretch: of its model calls, where they may be seen, else of the steps that were finished in it.
-#[derive(Debug, Default)]
-struct Used {
-    calls: Option<Usage>,
-    steps: Option<Usage>,
-    run: Option<Usage>,
 }
 
 impl Responses {
@@ -96,11 +88,7 @@ impl Responses {
 
     /// The response, as it stands.
     pub(crate) fn response(&self) -> Value {
-        let usage = match (self.is_over, self.behind, self.usage.run) {
-            (false, ..) => None,
-            (true, 0, Some(run)) => Some(run),
-            _ => self.usage.calls.or(self.usage.steps),
-        };
+        let usage = if self.is_over { self.usage.of(self.behind) } else { None };
         self.about.response(&object::Standing {
             behind: self.behind,
             before: self.before,
@@ -317,16 +305,6 @@ fn with(fields: &Value, more: Value) -> Value {
     both
 }
 
-fn add(sum: &mut Option<Usage>, usage: &Usage) {
-    let sum = sum.get_or_insert_default();
-    sum.input_tokens += usage.input_tokens;
-    sum.cached_input_tokens += usage.cached_input_tokens;
-    sum.cache_write_tokens += usage.cache_write_tokens;
-    sum.output_tokens += usage.output_tokens;
-    sum.reasoning_tokens += usage.reasoning_tokens;
-    sum.total_tokens += usage.total_tokens;
-}
-
 /// What a tool has answered, as text: words as they are.
 fn output_text(output: Option<&Value>) -> String {
     match output {
@@ -345,8 +323,11 @@ impl Face for Responses {
         let is_before = event.seq <= self.behind;
         // What came before is known to the client: of it counts what is referred to later.
         let out = if is_before { &mut unheard } else { out };
-        if !is_before && self.created_at.is_none() {
-            self.begin(event, out);
+        if !is_before {
+            self.usage.hear(&event.body);
+            if self.created_at.is_none() {
+                self.begin(event, out);
+            }
         }
         match &event.body {
             E::RunStarted { .. } if !is_before => {
@@ -398,10 +379,7 @@ impl Face for Responses {
                     self.items.void(at);
                 }
             }
-            E::CostSettled { usage, .. } => add(&mut self.usage.calls, usage),
-            E::StepFinished { usage, .. } => add(&mut self.usage.steps, usage),
-            E::RunCompleted { result, usage, .. } => {
-                self.usage.run = Some(*usage);
+            E::RunCompleted { result, .. } => {
                 self.incomplete = match result.finish_reason {
                     FinishReason::Length => Some("max_output_tokens"),
                     FinishReason::ContentFilter => Some("content_filter"),
@@ -412,13 +390,11 @@ impl Face for Responses {
                     Some(_) => self.end("incomplete", "response.incomplete", event, out),
                 }
             }
-            E::RunFailed { error, usage, .. } => {
-                self.usage.run = Some(*usage);
+            E::RunFailed { error, .. } => {
                 self.error = Some(json!({"code": error.code, "message": words(error)}));
                 self.end("failed", "response.failed", event, out);
             }
-            E::RunCancelled { usage, .. } => {
-                self.usage.run = Some(*usage);
+            E::RunCancelled { .. } => {
                 self.incomplete = Some("cancelled");
                 self.end("cancelled", "response.incomplete", event, out);
             }
@@ -438,7 +414,9 @@ impl Face for Responses {
             | E::SubRunStarted { .. }
             | E::SubRunFinished { .. }
             | E::Artifact { .. }
+            | E::StepFinished { .. }
             | E::CostEstimated { .. }
+            | E::CostSettled { .. }
             | E::ModelStarted { .. }
             | E::BudgetWarning { .. }
             | E::Throttled { .. }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use headwater_protocol::api::Decider;
 use headwater_protocol::event::{EventBody, Pending};
-use headwater_protocol::{ApprovalId, CallId, MessageId};
+use headwater_protocol::{ApprovalId, CallId, MessageId, Usage};
 use serde_json::Value;
 
 /// A call of a tool.
@@ -95,4 +95,42 @@ impl Rests {
         self.known.extend(due.iter().map(|pending| (pending.call, pending.approval)));
         due
     }
+}
+
+/// Tokens of a stretch: of the model calls in it, where they may be seen, else of the steps that were finished in it; of a run's first and only
+/// one what the run says.
+#[derive(Debug, Default)]
+pub(crate) struct Used {
+    calls: Option<Usage>,
+    steps: Option<Usage>,
+    run: Option<Usage>,
+}
+
+impl Used {
+    /// Takes note of what was used in it.
+    pub(crate) fn hear(&mut self, body: &EventBody) {
+        match body {
+            EventBody::CostSettled { usage, .. } => add(&mut self.calls, usage),
+            EventBody::StepFinished { usage, .. } => add(&mut self.steps, usage),
+            EventBody::RunCompleted { usage, .. }
+            | EventBody::RunFailed { usage, .. }
+            | EventBody::RunCancelled { usage, .. } => self.run = Some(*usage),
+            _ => {}
+        }
+    }
+
+    /// Of a stretch that begins behind this event, as far as it is known.
+    pub(crate) fn of(&self, behind: u64) -> Option<Usage> {
+        self.run.filter(|_| behind == 0).or(self.calls).or(self.steps)
+    }
+}
+
+fn add(sum: &mut Option<Usage>, usage: &Usage) {
+    let sum = sum.get_or_insert_default();
+    sum.input_tokens += usage.input_tokens;
+    sum.cached_input_tokens += usage.cached_input_tokens;
+    sum.cache_write_tokens += usage.cache_write_tokens;
+    sum.output_tokens += usage.output_tokens;
+    sum.reasoning_tokens += usage.reasoning_tokens;
+    sum.total_tokens += usage.total_tokens;
 }

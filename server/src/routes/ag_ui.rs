@@ -13,9 +13,9 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answers::{Answers, decider};
+use super::answers::{Answers, decider, joins, waits_for_nothing};
 use super::body::{ApiBody, Once, from_value};
-use super::runs::agent_named;
+use super::runs::{agent_named, earlier};
 use super::streams::{AnswerTo, blocks_of, stream_of};
 use super::talk::{self, On, stays, thread_of};
 use super::{missing, whose};
@@ -95,8 +95,9 @@ pub async fn ag_ui_run(
         let thread = thread_of(&state, scope, &params.thread_id).await?;
         let run = thread.and_then(|thread| thread.active_run);
         let run = run.ok_or_else(|| Problem::invalid("/messages", "must end with what a user says"))?;
+        let behind = joins(&state, &caller, run).await?;
         let opened = state.streams.open(run, stays(&state, &caller, scope, to)).await?;
-        return answer(run, blocks_of(opened)?, AgUi::new(asked, decider(&caller), 0));
+        return answer(run, blocks_of(opened)?, AgUi::new(asked, decider(&caller), behind));
     };
     let mut run = json!({"agent": agent.id, "input": said});
     if let Some(tools) = tools(&params.tools, &agent.config.tools)? {
@@ -105,6 +106,11 @@ pub async fn ag_ui_run(
     let run: RunParams = from_value(run, "")?;
     let named = serde_json::to_vec(&json!([params.thread_id, params.run_id, agent.id])).map_err(ApiError::internal)?;
     let once = Once::named(&state, &caller, format!("ag-ui-{}", name_of(params.run_id.as_bytes())), &named)?;
+    if earlier(&state, &caller, once.key()).await?.is_none()
+        && let Some(thread) = thread_of(&state, scope, &params.thread_id).await?
+    {
+        waits_for_nothing(&state, &caller, scope, &thread, "/messages").await?;
+    }
     let on = On::Named(params.thread_id, "/threadId");
     let accepted = talk::say(&state, &caller, user, run, on, once.key()).await?;
     let (run, opened) = talk::listen(&state, accepted, user, stays(&state, &caller, scope, to)).await?;

@@ -1,6 +1,6 @@
 //! What clients give to a run that waits for them, in protocols in which that is a request like any other; see [`crate::faces::rests`].
 
-use headwater_protocol::api::{Approval, ApprovalStatus, Decider, Decision, ToolOutput};
+use headwater_protocol::api::{Approval, ApprovalStatus, Decider, Decision, Thread, ToolOutput};
 use headwater_protocol::event::{Event, EventBody, Pending, type_of};
 use headwater_protocol::{ApprovalId, CallId, Problem, RunId, Scope};
 use headwater_store::scoped::{CallAnswer, Snapshot};
@@ -25,6 +25,8 @@ pub(super) struct Answers {
     pub(super) decisions: Vec<(ApprovalId, Decision, String)>,
     /// Whether something is said behind them.
     pub(super) says_more: bool,
+    /// Whether its protocol knows of no decisions: what is asked is others' to answer.
+    pub(super) decides_nothing: bool,
 }
 
 /// A run that was given what it waits for.
@@ -81,9 +83,11 @@ impl Answers {
             if self.says_more {
                 return Ok(None);
             }
-            let behind = self.rest(state, caller, run).await?.ok_or_else(nothing)?;
+            let behind = self.rest(state, caller, run, None).await?.ok_or_else(nothing)?;
             return Ok(Some(GoesOn { run, scope, behind }));
         }
+        // Others may have decided since: what their decisions have come to belongs to what this client reads next.
+        let behind = self.rest(state, caller, run, Some(&snapshot.pending)).await?.ok_or_else(nothing)?;
         if self.says_more {
             let words = "must say nothing behind what a run waits for: say it in a request of its own";
             return Err(Problem::invalid(at, words).into());
@@ -93,7 +97,7 @@ impl Answers {
             return Err(Problem::invalid(at, words).into());
         }
         talk::give(state, caller, run, decisions, &answers).await?;
-        Ok(Some(GoesOn { run, scope, behind: snapshot.run.as_of_seq }))
+        Ok(Some(GoesOn { run, scope, behind }))
     }
 
     /// The run that is answered: the one that is named; else that of the last decision or output, whichever is waited for. The others may be
@@ -146,6 +150,9 @@ impl Answers {
             if let Some((_, decision, _)) = self.decisions.iter().find(|(id, ..)| *id == approval) {
                 return Ok(Given::Decision((approval, decision.clone())));
             }
+            if self.decides_nothing {
+                return Ok(Given::Nothing(None));
+            }
             let found = state.store.scoped(scope).approval_get(approval).await?;
             let asks =
                 |found: &Approval| found.status == ApprovalStatus::Pending && found.deciders.contains(&decider(caller));
@@ -161,17 +168,27 @@ impl Answers {
         }
     }
 
-    /// The last event at which a run has waited for any of this.
-    async fn rest(&self, state: &AppState, caller: &Caller, run: RunId) -> Result<Option<u64>, ApiError> {
-        let (mut found, mut after) = (None, 0);
+    /// The event at which a run has first waited for the last of this: there its client was left. `of`: only what is waited for now counts, and
+    /// not what its client remembers beside that.
+    async fn rest(
+        &self,
+        state: &AppState,
+        caller: &Caller,
+        run: RunId,
+        of: Option<&[Pending]>,
+    ) -> Result<Option<u64>, ApiError> {
+        let counts = |pending: &&Pending| self.holds(pending) && of.is_none_or(|of| of.contains(pending));
+        let (mut found, mut after, mut seen) = (None, 0, Vec::new());
         loop {
             let (page, ..) = page_of(state, caller, run, Cursor::After(after), SEGMENTS).await?;
             for line in page.lines.lines().filter(|line| type_of(line) == "run.suspended") {
                 let event: Event = serde_json::from_str(line).map_err(ApiError::internal)?;
-                if let EventBody::RunSuspended { pending, .. } = &event.body
-                    && pending.iter().any(|pending| self.holds(pending))
-                {
-                    found = Some(event.seq);
+                let EventBody::RunSuspended { pending, .. } = event.body else { continue };
+                for pending in pending.iter().filter(counts) {
+                    if !seen.contains(pending) {
+                        seen.push(pending.clone());
+                        found = Some(event.seq);
+                    }
                 }
             }
             if page.last <= after || page.last >= page.tail {
@@ -188,4 +205,51 @@ enum Given {
     Answer(CallAnswer),
     /// Nothing; and what this client would have to give.
     Nothing(Option<String>),
+}
+
+/// Refuses to say something on a thread whose run waits for the very client that says it: it would be heard when that is answered, and not before.
+///
+/// # Errors
+/// `invalid_value`, with what is waited for.
+pub(super) async fn waits_for_nothing(
+    state: &AppState,
+    caller: &Caller,
+    scope: Scope,
+    thread: &Thread,
+    at: &str,
+) -> Result<(), ApiError> {
+    let Some(run) = thread.active_run else { return Ok(()) };
+    let pending = state.store.scoped(scope).run_snapshot(run).await?.map(|snapshot| snapshot.pending);
+    let mut due = Vec::new();
+    for pending in pending.iter().flatten() {
+        if let Given::Nothing(Some(id)) = Answers::default().given(state, caller, scope, pending).await? {
+            due.push(id);
+        }
+    }
+    if due.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::invalid(at, format!("must answer what is asked first: {}", due.join(", "))).into())
+}
+
+/// Behind which event somebody reads on who joins a run that is under way: the last rest of which nothing is waited for any more.
+pub(super) async fn joins(state: &AppState, caller: &Caller, run: RunId) -> Result<u64, ApiError> {
+    let storage = state.store.scoped(caller.scope());
+    let pending = storage.run_snapshot(run).await?.map(|snapshot| snapshot.pending).unwrap_or_default();
+    let (mut behind, mut after) = (0, 0);
+    loop {
+        let (page, ..) = page_of(state, caller, run, Cursor::After(after), SEGMENTS).await?;
+        for line in page.lines.lines().filter(|line| type_of(line) == "run.suspended") {
+            let event: Event = serde_json::from_str(line).map_err(ApiError::internal)?;
+            if let EventBody::RunSuspended { pending: waited, .. } = &event.body
+                && !waited.iter().any(|waited| pending.contains(waited))
+            {
+                behind = event.seq;
+            }
+        }
+        if page.last <= after || page.last >= page.tail {
+            return Ok(behind);
+        }
+        after = page.last;
+    }
 }

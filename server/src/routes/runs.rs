@@ -290,7 +290,7 @@ async fn accept_with(
 }
 
 /// What a run of the agent that is named would be. Nobody is refused for what is only remembered of the agent.
-async fn looked_at(
+pub(super) async fn looked_at(
     state: &AppState,
     caller: &Caller,
     user: UserId,
@@ -678,6 +678,7 @@ pub(super) fn reader(
         expires_at: caller.expires_at,
         rotates: true,
         ends_suspended: false,
+        passes_by: false,
         recheck: Some(recheck),
         room,
     }

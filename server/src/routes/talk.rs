@@ -139,7 +139,12 @@ pub(super) fn stays(state: &AppState, caller: &Caller, scope: Scope, to: AnswerT
     ReaderParams { rotates: false, ..reader(state, caller, scope, Cursor::After(0), to.room) }
 }
 
-/// The same, which has all there is where the run waits for somebody.
+/// A reader of what there is by now, who is gone before anybody could miss it.
+pub(super) fn passes_by(state: &AppState, caller: &Caller, scope: Scope) -> ReaderParams {
+    ReaderParams { rotates: false, passes_by: true, ..reader(state, caller, scope, Cursor::After(0), None) }
+}
+
+/// A reader from the beginning which has all there is where the run waits for somebody.
 pub(super) fn to_rest(state: &AppState, caller: &Caller, scope: Scope, to: AnswerTo) -> ReaderParams {
     ReaderParams { ends_suspended: true, ..stays(state, caller, scope, to) }
 }

@@ -177,6 +177,7 @@ impl World {
             expires_at: None,
             rotates: false,
             ends_suspended: false,
+            passes_by: false,
             recheck: None,
             room: None,
         }

@@ -1,7 +1,7 @@
 use headwater_protocol::api::{ApprovalKind, ApprovalStatus, Overrides};
 use headwater_protocol::event::{Actor, ActorKind};
 use headwater_protocol::message::Metadata;
-use headwater_protocol::{Problem, Timestamp};
+use headwater_protocol::{Problem, Timestamp, Usage};
 
 use super::*;
 use crate::faces::tests::{completed, delta, log, queued, said, step, stepped, told};

@@ -3,12 +3,15 @@
 //! It has no memory: each request is a thread of its own that remembers the messages sent along. What the protocol has no place for is left
 //! out: calls of the server's tools, what a person is asked (the answer waits for it), reasoning, cost, reading on behind a cut.
 
+use std::collections::HashSet;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use headwater_agent::Accepted;
 use headwater_protocol::api::{Overrides, RunParams};
 use headwater_protocol::message::Metadata;
-use headwater_protocol::{ErrorCode, Problem, Scope};
+use headwater_protocol::{ErrorCode, MessageId, Problem, RunId, Scope};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,11 +22,11 @@ use super::{acting, agent_of, say};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::faces::completions::{Completions, How};
-use crate::faces::{to_end, worn};
+use crate::faces::{so_far, to_end, worn};
 use crate::routes::body::{ApiBody, from_value};
 use crate::routes::missing;
 use crate::routes::streams::{AnswerTo, blocks_of, stream_of};
-use crate::routes::talk::{self, On, stays};
+use crate::routes::talk::{self, On, passes_by, stays};
 use crate::wiring::AppState;
 
 /// What a client of OpenAI asks for, as far as it means something here.
@@ -111,11 +114,13 @@ pub async fn completions_create(
     let with_usage = params.stream_options.as_ref().is_some_and(|options| options["include_usage"] == true);
     let how = if params.stream.unwrap_or(false) { How::Chunks { with_usage } } else { How::Whole };
     let model = params.model.clone();
-    let answers = std::mem::take(&mut input.answers);
-    let (run, opened, behind) = match answers.give(&state, &caller, None, "/messages").await? {
+    let mut answers = std::mem::take(&mut input.answers);
+    answers.decides_nothing = true;
+    let (run, opened, behind, void) = match answers.give(&state, &caller, None, "/messages").await? {
         Some(on) => {
+            let void = void(&state, &caller, on.scope, on.run).await?;
             let opened = state.streams.open(on.run, stays(&state, &caller, on.scope, to)).await?;
-            (on.run, opened, on.behind)
+            (on.run, opened, on.behind, void)
         }
         None => {
             let caller = caller.into_user(&state).await?;
@@ -124,11 +129,15 @@ pub async fn completions_create(
             let once = body.idempotency(&state, &caller)?;
             let run = run_of(&state, &caller, params).await?;
             let accepted = say(&state, &caller, user, input, run, On::New, &once).await?;
+            let void = match &accepted {
+                Accepted::New { .. } => HashSet::new(),
+                Accepted::Replay { run, .. } | Accepted::Steered(run) => void(&state, &caller, scope, *run).await?,
+            };
             let (run, opened) = talk::listen(&state, accepted, user, stays(&state, &caller, scope, to)).await?;
-            (run, opened, 0)
+            (run, opened, 0, void)
         }
     };
-    let face = Completions::new(model, how, behind);
+    let face = Completions::new(model, how, behind).without(void);
     let blocks = blocks_of(opened)?.ok_or_else(|| missing("run"))?;
     let mut response = match how {
         How::Chunks { .. } => {
@@ -144,6 +153,14 @@ pub async fn completions_create(
         response.headers_mut().insert(http::header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// The words of a run that are void by now: whoever is told it once more is not told them.
+async fn void(state: &AppState, caller: &Caller, scope: Scope, run: RunId) -> Result<HashSet<MessageId>, ApiError> {
+    let opened = state.streams.open(run, passes_by(state, caller, scope)).await?;
+    let Some(blocks) = blocks_of(opened)? else { return Ok(HashSet::new()) };
+    let seen = so_far(Completions::new(String::new(), How::Whole, 0), blocks).await;
+    Ok(seen.map(Completions::into_void).unwrap_or_default())
 }
 
 /// The run that is asked for, but for what is said.

@@ -75,6 +75,7 @@ impl Turns {
                 let verdict = if approve { "approved" } else { "denied" };
                 let decision = from_value(json!({"decision": verdict, "comment": text("reason")}), at)?;
                 self.read.answers.decisions.push((approval, decision, at.to_owned()));
+                self.answered_at = self.turns.len();
                 Ok(())
             }
             // What we have told ourselves: the thread remembers it.
@@ -295,6 +296,18 @@ mod tests {
         let read = Input::of_messages(&history).expect("good messages");
         assert!(!read.answers.says_more);
         assert_eq!((read.answers.outputs[0].0, &read.answers.outputs[0].1), (call, &json!({"c": 21})));
+    }
+
+    #[test]
+    fn nor_is_what_is_said_before_a_decision() {
+        let approval = headwater_protocol::ApprovalId::new();
+        let history = json!([
+            {"role": "user", "content": "Pay."},
+            {"type": "mcp_approval_request", "id": approval, "name": "pay", "arguments": "{}", "server_label": "headwater"},
+            {"type": "mcp_approval_response", "approval_request_id": approval, "approve": true},
+        ]);
+        let read = Input::of_response(&history).expect("good input");
+        assert_eq!((read.answers.decisions.len(), read.answers.says_more), (1, false));
     }
 
     #[test]

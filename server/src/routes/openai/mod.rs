@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 
 use self::input::Input;
 use super::body::{Once, from_value};
-use super::runs::{agent_named, earlier};
+use super::runs::{agent_named, earlier, looked_at, told};
 use super::talk::{self, On};
 use super::{attachments, missing};
 use crate::auth::{Caller, UserRef, user_ref};
@@ -39,6 +39,9 @@ use crate::wiring::AppState;
 
 /// The agent that answers where `model` names a model: made at the first such request of a key that may make agents.
 pub const PLAIN: &str = "plain";
+
+/// How many messages of before a new thread is told: each is written by itself.
+const MOST_BEFORE: usize = 256;
 
 /// Layer: adds what these clients read of a refusal (`error`) to the problem.
 pub async fn errors(request: Request, next: Next) -> Response {
@@ -134,6 +137,9 @@ async fn say(
             if let Some(before) = earlier(state, caller, once.key()).await? {
                 return Ok(before);
             }
+            // And what would be refused is refused before anything is.
+            run.check()?;
+            looked_at(state, caller, user, &run, None, once.key()).await.map_err(|error| told(caller, error))?;
             remembered(state, caller, user, input.before).await?
         }
         On::Thread(_) | On::Named(..) if !input.before.is_empty() => {
@@ -153,6 +159,9 @@ async fn remembered(
     before: Vec<(Role, Vec<Value>)>,
 ) -> Result<On, ApiError> {
     caller.require("threads:write")?;
+    if before.len() > MOST_BEFORE {
+        return Err(Problem::invalid("/input", format!("must hold at most {MOST_BEFORE} messages of before")).into());
+    }
     super::threads::may_import(caller, before.iter().map(|(role, _)| *role))?;
     let storage = state.store.scoped(Scope { tenant: caller.tenant, user: Some(user) });
     let of = attachments::For { tenant: caller.tenant, user, as_user: caller.sees_as_user() };

@@ -6,7 +6,7 @@
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use headwater_protocol::api::{Overrides, RunParams, Thread};
+use headwater_protocol::api::{OnDisconnect, Overrides, RunParams, Thread};
 use headwater_protocol::event::type_of;
 use headwater_protocol::message::Metadata;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope};
@@ -21,14 +21,14 @@ use super::{acting, agent_of, say};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::faces::responses::{About, ResponseId, Responses};
-use crate::faces::{so_far, whole, worn};
+use crate::faces::{Face as _, so_far, whole, worn};
 use crate::http::ApiQuery;
-use crate::routes::answers::decider;
+use crate::routes::answers::{decider, waits_for_nothing};
 use crate::routes::body::{ApiBody, from_value};
 use crate::routes::missing;
-use crate::routes::runs::{cancelled, page_of};
+use crate::routes::runs::{cancelled, earlier, page_of};
 use crate::routes::streams::{AnswerTo, blocks_of, stream_of};
-use crate::routes::talk::{self, On, stays, thread_of};
+use crate::routes::talk::{self, On, passes_by, stays, thread_of};
 use crate::wiring::AppState;
 
 /// What a client of OpenAI asks for. Fields of theirs that say nothing here (`include`, `service_tier`, …) are let go by; those that would
@@ -175,10 +175,24 @@ pub async fn responses_create(
     let user = caller.user.known().ok_or_else(|| missing("user"))?;
     let scope = Scope { tenant: caller.tenant, user: Some(user) };
     let once = body.idempotency(&state, &caller)?;
-    let on = on(&state, scope, &params, previous, once.key().is_some()).await?;
-    let run = run_of(&state, &caller, params).await?;
+    // A request that is sent again finds its own run to be the last.
+    let is_again = earlier(&state, &caller, once.key()).await?.is_some();
+    let on = on(&state, scope, &params, previous, is_again).await?;
+    if let (false, On::Thread(thread)) = (is_again, &on) {
+        waits_for_nothing(&state, &caller, scope, thread, "/input").await?;
+    }
+    let in_background = params.background.unwrap_or(false);
+    let mut run = run_of(&state, &caller, params).await?;
+    if in_background {
+        // Nobody reads it now, and that is no reason to end it.
+        run.on_disconnect = Some(OnDisconnect::Continue);
+    }
     let accepted = say(&state, &caller, user, input, run, on, &once).await?;
-    let (run, opened) = talk::listen(&state, accepted, user, stays(&state, &caller, scope, to)).await?;
+    let reader = match way {
+        Way::Now => passes_by(&state, &caller, scope),
+        Way::Streamed(_) | Way::Whole => stays(&state, &caller, scope, to),
+    };
+    let (run, opened) = talk::listen(&state, accepted, user, reader).await?;
     drop(once);
     answer(&state, &caller, ResponseId { run, behind: 0 }, scope, opened, way).await
 }
@@ -195,8 +209,11 @@ pub async fn responses_get(
 ) -> Result<Response, ApiError> {
     caller.require("runs:read")?;
     let (id, scope) = found(&state, &caller, &response).await?;
-    let way = if query.stream.unwrap_or(false) { Way::Streamed(query.starting_after.unwrap_or(0)) } else { Way::Now };
-    let opened = state.streams.open(id.run, stays(&state, &caller, scope, to)).await?;
+    let (way, reader) = match query.stream.unwrap_or(false) {
+        true => (Way::Streamed(query.starting_after.unwrap_or(0)), stays(&state, &caller, scope, to)),
+        false => (Way::Now, passes_by(&state, &caller, scope)),
+    };
+    let opened = state.streams.open(id.run, reader).await?;
     answer(&state, &caller, id, scope, opened, way).await
 }
 
@@ -207,12 +224,17 @@ pub async fn responses_cancel(
     State(state): State<AppState>,
     caller: Caller,
     Path(response): Path<String>,
-    to: AnswerTo,
 ) -> Result<Response, ApiError> {
     caller.require("runs:write")?;
     let (id, scope) = found(&state, &caller, &response).await?;
-    cancelled(&state, &caller, id.run).await?;
-    let opened = state.streams.open(id.run, stays(&state, &caller, scope, to)).await?;
+    let face = Responses::new(about(&state, &caller, id.run, scope).await?, decider(&caller), id.behind, 0);
+    let opened = state.streams.open(id.run, passes_by(&state, &caller, scope)).await?;
+    let blocks = blocks_of(opened)?.ok_or_else(|| missing("response"))?;
+    // One that is over stays as it is, though its run may be going on in another one.
+    if !so_far(face, blocks).await.is_some_and(|face| face.is_over()) {
+        cancelled(&state, &caller, id.run).await?;
+    }
+    let opened = state.streams.open(id.run, passes_by(&state, &caller, scope)).await?;
     answer(&state, &caller, id, scope, opened, Way::Now).await
 }
 
@@ -244,7 +266,7 @@ async fn on(
     scope: Scope,
     params: &ResponseParams,
     previous: Option<ResponseId>,
-    is_named: bool,
+    is_again: bool,
 ) -> Result<On, ApiError> {
     let conversation = match &params.conversation {
         None => None,
@@ -264,8 +286,7 @@ async fn on(
     let storage = state.store.scoped(scope);
     let (run, _) = storage.run_get(previous.run).await?.ok_or_else(no_previous)?;
     let thread: Thread = storage.thread_get(run.thread).await?.ok_or_else(no_previous)?;
-    // A request that is sent again finds its own run to be the last: which is seen further on.
-    if !is_named && last_of(state, scope, &thread).await? != Some(previous.run) {
+    if !is_again && last_of(state, scope, &thread).await? != Some(previous.run) {
         let words = "must be the last of its thread: threads do not fork";
         return Err(Problem::invalid("/previous_response_id", words).into());
     }

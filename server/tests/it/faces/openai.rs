@@ -209,3 +209,69 @@ async fn an_answer_that_waits_for_others_goes_on() {
     let over = || async { Some(alice.token.get(&path).await.ok(200)).filter(|it| it["status"] == "completed") };
     assert_eq!(text(&eventually("it is over", over).await), "Denied.");
 }
+
+#[tokio::test]
+async fn what_others_decide_meanwhile_is_told_in_the_next_response() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let both = Reply::text("").tool_call("time", "{}").tool_call("pick", "{}");
+    let lane = Lane::sequence([both, Reply::text("Both.")]);
+    let tools = json!([{"type": "builtin", "name": "time", "policy": "ask"}, {"type": "client", "name": "pick", "parameters": {"type": "object"}}]);
+    tenant.agent_with(&lane, json!({"tools": tools})).await;
+    let first = respond(&alice.token, asks("Which?")).await;
+    let item = |kind: &str| {
+        let items = first["output"].as_array().expect("items").iter();
+        items.into_iter().find(|item| item["type"] == kind).cloned().unwrap_or_else(|| panic!("no {kind} in {first}"))
+    };
+    let (asked, called) = (item("mcp_approval_request"), item("function_call"));
+    // Nothing else is said meanwhile: it would be heard when that is answered, and not before.
+    let mut more = asks("Hello?");
+    more["previous_response_id"] = first["id"].clone();
+    alice.token.post("/v1/responses", more).await.blames(422, "invalid_value", "/input");
+    let approval = asked["id"].as_str().expect("an id");
+    let run =
+        alice.token.get(&format!("/v1/approvals/{approval}")).await.ok(200)["run"].as_str().expect("a run").to_owned();
+    alice.token.post(&format!("/v1/runs/{run}/approvals/{approval}"), json!({"decision": "approved"})).await.ok(200);
+    let carried_out = || async {
+        let run = alice.token.get(&format!("/v1/runs/{run}")).await.ok(200);
+        (run["status"] == "suspended" && run["pending"].as_array().map(Vec::len) == Some(1)).then_some(())
+    };
+    eventually("what was permitted is carried out", carried_out).await;
+    let output = json!([{"type": "function_call_output", "call_id": called["call_id"], "output": "red"}]);
+    let second = respond(&alice.token, asks(output.clone())).await;
+    let kinds: Vec<&Value> = second["output"].as_array().expect("items").iter().map(|item| &item["type"]).collect();
+    assert_eq!(kinds, ["mcp_call", "message"], "{second}");
+    assert_eq!(respond(&alice.token, asks(output)).await["id"], second["id"], "given once more");
+}
+
+#[tokio::test]
+async fn looking_at_a_response_ends_nothing() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let (held, gate) = Reply::tokens(2).gate();
+    tenant.agent_with(&Lane::sequence([held]), json!({"on_disconnect": "cancel"})).await;
+    let mut body = asks("Count.");
+    body["background"] = true.into();
+    let begun = respond(&alice.token, body).await;
+    let path = format!("/v1/responses/{}", id(&begun));
+    for _ in 0..5 {
+        assert!(
+            ["queued", "in_progress"]
+                .contains(&alice.token.get(&path).await.ok(200)["status"].as_str().expect("a status"))
+        );
+    }
+    gate.open();
+    let over = || async { Some(alice.token.get(&path).await.ok(200)).filter(|it| it["status"] == "completed") };
+    assert_eq!(text(&eventually("it is over", over).await), " tok0 tok1");
+}
+
+#[tokio::test]
+async fn what_is_refused_leaves_nothing_behind() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    tenant.agent(&Lane::sequence([])).await;
+    let messages = json!([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}, {"role": "user", "content": "And?"}]);
+    let body = json!({"model": "assistant", "messages": messages, "temperature": 99});
+    alice.key.post("/v1/chat/completions", body).await.problem(422, "invalid_value");
+    assert_eq!(alice.key.get("/v1/threads").await.ok(200)["data"], json!([]));
+}
