@@ -12,8 +12,8 @@
 //! | tokens | `usage`, of this stretch |
 //! | what is void (`step.reset`) | an item that ends `incomplete` and is not in the response's `output` |
 //!
-//! The number of an event (`sequence_number`) is made from that of ours, so that it is the same for every reader at any time, also when deltas
-//! have been dropped since.
+//! The number of an event (`sequence_number`) is made from that of ours, so that it is the same for every reader at any time. When deltas have
+//! been dropped since, items may stand in another order: whoever reads on from among them is told the whole at the end, and nothing before.
 
 mod items;
 mod object;
@@ -39,6 +39,7 @@ pub(crate) struct Responses {
     behind: u64,
     /// What the client has already.
     starting_after: u64,
+    only_end: bool,
     seq: u64,
     nth: u64,
     status: &'static str,
@@ -64,6 +65,7 @@ impl Responses {
             about,
             behind,
             starting_after,
+            only_end: false,
             seq: 0,
             nth: 0,
             status: "queued",
@@ -102,10 +104,16 @@ impl Responses {
         })
     }
 
+    /// Of a log whose deltas are gone: who has seen something of it is told its end alone.
+    pub(crate) fn compacted(mut self) -> Self {
+        self.only_end = self.starting_after > 0;
+        self
+    }
+
     fn tell(&mut self, kind: &str, mut fields: Value, out: &mut Frames) {
         let number = self.seq * PER_EVENT + self.nth;
         self.nth += 1;
-        if number > self.starting_after {
+        if number > self.starting_after && (self.is_over || !self.only_end) {
             fields["type"] = kind.into();
             fields["sequence_number"] = number.into();
             out.named(kind, &fields.to_string());

@@ -127,6 +127,9 @@ fn words_are_an_item_and_deltas_that_are_gone_change_no_number_that_is_left() {
         ]
     );
     assert_eq!(compacted[4..], all[5..]);
+    // Who had seen something of it before is told how it ended.
+    let ended = told(face(&log, 0, numbers[4]).compacted(), &short, 0, None);
+    assert_eq!(ended, all[all.len() - 1..]);
 }
 
 #[test]

@@ -356,7 +356,10 @@ async fn answer(
 ) -> Result<Response, ApiError> {
     let about = about(state, caller, id.run, scope).await?;
     let starting_after = if let Way::Streamed(after) = way { after } else { 0 };
-    let face = Responses::new(about, decider(caller), id.behind, starting_after);
+    let mut face = Responses::new(about, decider(caller), id.behind, starting_after);
+    if matches!(opened, Ok(Opened::Stream { compacted: true, .. })) {
+        face = face.compacted();
+    }
     let blocks = blocks_of(opened)?.ok_or_else(|| missing("response"))?;
     let json = |face: &Responses| face.response().to_string().into_bytes();
     let mut response = match way {
