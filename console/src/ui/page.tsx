@@ -1,0 +1,37 @@
+/** The frame of one page: its title, where it is, what can be done. */
+import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+import { href } from "../router.ts";
+
+/** A page. `up` is where Escape leads. */
+export function Page(props: {
+  title: string;
+  /** Shown in place of the title's words, which stay the name of the document. */
+  heading?: ComponentChildren;
+  lead?: ComponentChildren;
+  up?: { path: string[]; label: string };
+  actions?: ComponentChildren;
+  wide?: boolean;
+  children: ComponentChildren;
+}) {
+  useEffect(() => {
+    document.title = `${props.title} · Headwater`;
+  }, [props.title]);
+  return (
+    <main id="main" tabIndex={-1} class={props.wide === true ? "page wide" : "page"}>
+      <div class="page-inner">
+        <div class="page-head">
+          {props.up !== undefined && (
+            <a class="crumb" href={href(props.up.path)} data-up>
+              {props.up.label}
+            </a>
+          )}
+          <h1>{props.heading ?? props.title}</h1>
+          {props.actions !== undefined && <div class="actions">{props.actions}</div>}
+        </div>
+        {props.lead !== undefined && <p class="page-lead">{props.lead}</p>}
+        {props.children}
+      </div>
+    </main>
+  );
+}
