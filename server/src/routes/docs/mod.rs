@@ -63,3 +63,16 @@ pub async fn errors() -> Response {
         &format!("<table><tr><th>Code<th>HTTP<th>Meaning<th>Retry unchanged?<th>Whose fault{rows}</table>"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_book_says_of_every_code_what_to_do() {
+        let book = include_str!("../../../../docs/book/errors.md");
+        for code in ErrorCode::ALL {
+            assert!(book.contains(&format!("`{}`", code.as_str())), "{} is not in docs/book/errors.md", code.as_str());
+        }
+    }
+}
