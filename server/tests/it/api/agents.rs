@@ -113,7 +113,7 @@ async fn settings_are_bounded_and_what_is_not_built_is_refused() {
         (json!({"limits": {"max_steps": 257}}), "/limits/max_steps"),
         (json!({"timeouts": {"idle_ms": 0}}), "/timeouts/idle_ms"),
         (json!({"truncation": "sometimes"}), "/truncation"),
-        (json!({"user_overrides": ["tools"]}), "/user_overrides/0"),
+        (json!({"user_overrides": ["timeouts"]}), "/user_overrides/0"),
         (json!({"tools": [{"type": "builtin", "name": "search"}]}), "/tools/0"),
         (json!({"tools": [{"type": "agent", "name": "writer", "agent": ""}]}), "/tools/0/agent"),
         (
