@@ -5,9 +5,12 @@
  */
 import { fileURLToPath } from "node:url";
 import preact from "@preact/preset-vite";
-import { defineConfig } from "vite";
+import { defineConfig, type ProxyOptions } from "vite";
 
 const server = process.env["HEADWATER_URL"] ?? "http://127.0.0.1:8080";
+
+/** For the server the console is of its own origin, as it is where it serves it. */
+const forward: ProxyOptions = { target: server, changeOrigin: true, headers: { origin: server } };
 
 export default defineConfig({
   base: "/console/",
@@ -25,6 +28,6 @@ export default defineConfig({
   server: {
     // The SDK is read from its sources, which are beside this directory.
     fs: { allow: [".."] },
-    proxy: { "/v1": server, "/dev": server },
+    proxy: { "/v1": forward, "/dev": forward },
   },
 });

@@ -1,3 +1,4 @@
+/** Approvals: decided in one tab, seen in another. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { api, shot, Stage, TENANT_KEY } from "./harness.ts";
 import { askedRun } from "./seed.ts";

@@ -1,3 +1,4 @@
+/** What is built: small, nothing inline, nobody else's address. */
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";

@@ -1,3 +1,4 @@
+/** Live runs: followed, made in the playground, let go while nobody looks. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { api, shot, Stage, TENANT_KEY } from "./harness.ts";
 import { eventsOf, finished, words } from "./timeline.ts";

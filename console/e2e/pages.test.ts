@@ -1,3 +1,5 @@
+/** Every page on real data; the keyboard, the dark, the phone. */
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { api, goTo, login, operator, OPERATOR_KEY, shot, Stage, TENANT_KEY } from "./harness.ts";
 import { askedRun, deskRun } from "./seed.ts";
@@ -11,6 +13,16 @@ afterAll(async () => {
   expect(stage.offences).toEqual([]);
 });
 
+/** When a page has loaded what it shows. */
+async function settled(page: Page): Promise<void> {
+  await expect.poll(() => page.locator(".loading").count()).toBe(0);
+}
+
+/** By how many pixels a page is wider than its window. */
+function overflow(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}
+
 const DARK = { colorScheme: "dark" as const };
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
@@ -23,7 +35,6 @@ test("a key that is none is refused, and nothing of a good one is kept beyond wh
   await page.getByLabel("Key", { exact: true }).fill("hw_sk_wrong");
   await page.getByRole("button", { name: "Open", exact: true }).click();
   await page.locator(".problem code", { hasText: "unauthenticated" }).waitFor();
-  await shot(page, "login");
 
   await login(page, stage.proxy.origin, TENANT_KEY, "");
   await page.getByRole("heading", { name: "Runs" }).waitFor();
@@ -63,7 +74,7 @@ test("the demo user's token opens that user's pages and no settings", async () =
   ] as const) {
     await goTo(page, hash);
     await page.getByRole("heading", { name: heading, exact: true }).waitFor();
-    await page.locator(".loading").waitFor({ state: "detached" });
+    await settled(page);
     expect(await page.locator(".problem").count(), hash).toBe(0);
   }
 });
@@ -87,7 +98,10 @@ test("a tenant's pages show what is there", async () => {
 
   await page.locator(`[data-row="${run}"]`).waitFor();
   await page.locator(`[data-row="${asked}"] .badge`, { hasText: "suspended" }).waitFor();
+  const size = page.viewportSize();
+  await page.setViewportSize({ width: 1240, height: 700 });
   await shot(page, "runs");
+  if (size !== null) await page.setViewportSize(size);
   await page.getByLabel("Status").selectOption("suspended");
   await page.locator(`[data-row="${run}"]`).waitFor({ state: "detached" });
 
@@ -170,7 +184,6 @@ test("the operator's pages: a tenant is made, given a key, taken away", async ()
   await page.getByLabel("Limit in USD").fill("3");
   await page.getByRole("button", { name: "Make it" }).click();
   await page.getByRole("table", { name: "Budgets" }).getByText("$3.00").first().waitFor();
-  await shot(page, "tenant");
   await page.getByRole("tab", { name: "Prices" }).click();
   await page.getByLabel(/What the tenant pays/).fill('{"markup_ppm":200000,"models":{}}');
   await page.getByRole("button", { name: "Save" }).click();
@@ -272,7 +285,7 @@ test("with the keyboard alone: to a run, through its events, and back", async ()
   await page.keyboard.press("/");
   await page.keyboard.type("tool.");
   await page.keyboard.press("Escape");
-  expect(await page.locator(".vrow").count()).toBe(3);
+  await expect.poll(() => page.locator(".vrow").count()).toBe(3);
   await page.keyboard.press("Escape");
   await page.getByRole("heading", { name: "Runs" }).waitFor();
 });
@@ -309,11 +322,15 @@ test("on a phone nothing is wider than the screen, and the menu leads everywhere
   ]) {
     await goTo(page, hash);
     await page.locator("h1").waitFor();
-    await page.locator(".loading").waitFor({ state: "detached" });
-    const over = await page.evaluate(
-      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    );
-    expect(over, hash).toBeLessThanOrEqual(0);
+    await settled(page);
+    expect(await overflow(page), hash).toBeLessThanOrEqual(0);
+  }
+  const platform = await stage.enter(OPERATOR_KEY, "#/tenants", PHONE);
+  for (const hash of ["#/tenants", "#/plans", "#/limiter", "#/system"]) {
+    await goTo(platform, hash);
+    await platform.locator("h1").waitFor();
+    await settled(platform);
+    expect(await overflow(platform), hash).toBeLessThanOrEqual(0);
   }
   await page.getByRole("button", { name: "Menu" }).click();
   await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Runs" }).click();

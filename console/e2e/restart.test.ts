@@ -1,3 +1,4 @@
+/** A run followed across a restart of the server. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";

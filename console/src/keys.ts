@@ -68,7 +68,7 @@ function escape(target: HTMLElement, typing: boolean): void {
     target.blur();
     return;
   }
-  document.querySelector<HTMLAnchorElement>("a[data-up]")?.click();
+  document.querySelector<HTMLElement>("[data-up]")?.click();
 }
 
 /** Moves the focus between the rows of the page's lists. */

@@ -2,6 +2,8 @@
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/shell.css";
+import "./styles/forms.css";
+import "./styles/plots.css";
 import "./styles/kit.css";
 import "./styles/run.css";
 import "./styles/pages.css";

@@ -57,6 +57,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const [open, setOpen] = useState(false);
   const here = route.value.path[0] ?? "";
   const all = groups(door);
+  const pending = usePending(door);
   useEffect(() => {
     goKeys.value = Object.fromEntries(
       all.flatMap((group) =>
@@ -84,7 +85,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <Logo />
           Headwater
         </a>
-        {door !== "operator" && <Pending />}
+        <Pill pending={pending} />
       </header>
       {open && (
         <button type="button" class="scrim" aria-label="Close the menu" onClick={() => setOpen(false)} />
@@ -107,7 +108,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
                 >
                   <Icon name={place.icon} />
                   {place.label}
-                  {place.path[0] === "approvals" && <Pending />}
+                  {place.path[0] === "approvals" && <Pill pending={pending} />}
                 </a>
               ))}
             </div>
@@ -158,17 +159,23 @@ function skip(event: Event): void {
 }
 
 /** How many questions wait. Looked at when a page opens, so that it costs a quiet server nothing. */
-function Pending() {
+function usePending(door: Door): string {
   const here = route.value.path.join("/");
   const pending = useLoad(
-    (signal) => client.value.approvals.list({ status: "pending", limit: 100 }, { signal }).page(),
-    [here, actingAs.value],
+    async (signal) =>
+      door === "operator"
+        ? null
+        : client.value.approvals.list({ status: "pending", limit: 100 }, { signal }).page(),
+    [here, door, actingAs.value],
   );
   const count = pending.data?.data.length ?? 0;
-  return count === 0 ? null : (
+  return count === 0 ? "" : `${count}${pending.data?.has_more === true ? "+" : ""}`;
+}
+
+function Pill({ pending }: { pending: string }) {
+  return pending === "" ? null : (
     <span class="pill" title="waiting for a decision">
-      {count}
-      {pending.data?.has_more === true ? "+" : ""}
+      {pending}
     </span>
   );
 }

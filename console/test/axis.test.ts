@@ -1,3 +1,4 @@
+/** The time axis: gaps, order, zoom. */
 import { describe, expect, it } from "vitest";
 import { Axis, pan, SHORTEST_GAP_MS, zoom } from "../src/run/axis.ts";
 
@@ -13,12 +14,12 @@ describe("the axis", () => {
   it("compresses a long silence and says which", () => {
     const day = 86_400_000;
     const axis = Axis.of([0, 1000, 2000, 2000 + day, 3000 + day]);
-    expect(axis.gaps).toEqual([{ from: 2000, to: 2000 + day, at: 2000, width: 400 }]);
-    expect(axis.length).toBe(3400);
+    expect(axis.gaps).toEqual([{ from: 2000, to: 2000 + day, at: 2000, width: 450 }]);
+    expect(axis.length).toBe(3450);
     // Outside of the gap a millisecond is a millisecond.
     expect(axis.place(1500)).toBe(1500);
-    expect(axis.place(2500 + day)).toBe(2900);
-    expect(axis.place(2000 + day / 2)).toBe(2200);
+    expect(axis.place(2500 + day)).toBe(2950);
+    expect(axis.place(2000 + day / 2)).toBe(2225);
   });
 
   it("does not compress what is short beside the rest of the run", () => {
@@ -40,6 +41,17 @@ describe("the axis", () => {
       before = place;
     }
     expect(axis.place(500_001)).toBeCloseTo(axis.length, 6);
+  });
+
+  it("leaves most of the room to the work, however often it was silent", () => {
+    const times = Array.from({ length: 50 }, (_, at) => at * 3_600_000 + (at % 2) * 500).sort(
+      (a, b) => a - b,
+    );
+    const work = [0, 1000, 2000, 3000];
+    const axis = Axis.of([...work, ...times.map((time) => time + 100_000)]);
+    const silent = axis.gaps.reduce((sum, gap) => sum + gap.width, 0);
+    expect(axis.gaps.length).toBeGreaterThan(40);
+    expect(silent).toBeLessThanOrEqual(Math.max(3000 * 0.6, axis.gaps.length * 20) + 1);
   });
 
   it("takes times that go back as standing still", () => {

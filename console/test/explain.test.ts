@@ -1,3 +1,4 @@
+/** Words for waits and events. */
 import { describe, expect, it } from "vitest";
 import type { RunExplanation } from "headwater";
 import { why } from "../src/run/explain.ts";

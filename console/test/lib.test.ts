@@ -1,3 +1,4 @@
+/** Everything small: money, times, scales, differences, words, places. */
 import { describe, expect, it } from "vitest";
 import type { Agent } from "headwater";
 import { diffLines, foldDiff } from "../src/lib/diff.ts";
@@ -6,7 +7,7 @@ import { niceStep, ticks, timeStep } from "../src/lib/scale.ts";
 import { compact, excerpt, shortId } from "../src/lib/text.ts";
 import { daysFrom, formatDuration, formatRelative } from "../src/lib/time.ts";
 import { comparable, configOf, patchOf } from "../src/pages/agent-config.ts";
-import { seriesOf } from "../src/pages/usage.tsx";
+import { ranked, seriesOf } from "../src/pages/usage.tsx";
 import { href, parseRoute } from "../src/router.ts";
 import { doorOf } from "../src/session.ts";
 import { lastAtMost } from "../src/run/events.tsx";
@@ -178,6 +179,7 @@ describe("usage", () => {
       groups,
       ["2026-11-01", "2026-11-02"],
       "agent",
+      ranked(groups, "agent"),
       (group) => group.agent ?? "",
       (group) => nanoOf(group.cost),
     );

@@ -1,3 +1,4 @@
+/** The log: checkpoints, times, what is hidden, what is trimmed. */
 import { describe, expect, it } from "vitest";
 import { emptyRunView, foldRun, textOf, type RunSnapshot } from "headwater";
 import { CHECKPOINT, RunLog } from "../src/run/log.ts";

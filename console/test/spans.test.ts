@@ -1,3 +1,4 @@
+/** Events to spans, spans to places. */
 import { describe, expect, it } from "vitest";
 import { RunLog } from "../src/run/log.ts";
 import type { Span } from "../src/run/spans.ts";

@@ -5,7 +5,7 @@
  * stays on the screen while it is loaded again.
  */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import type { List } from "headwater";
+import { ApiError, type List } from "headwater";
 import { visible } from "./visible.ts";
 
 /** Something that is loaded. */
@@ -37,15 +37,18 @@ export function useLoad<T>(
     if (!shown) return;
     const stop = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
+    // What is not there is not asked for again and again.
+    let gone = false;
     const once = async () => {
       try {
         const data = await latest.current(stop.signal);
         if (!stop.signal.aborted) setState({ key, data, error: undefined });
       } catch (error) {
+        gone = error instanceof ApiError && error.status === 404;
         if (!stop.signal.aborted)
           setState((before) => ({ key, data: before.key === key ? before.data : undefined, error }));
       }
-      if (!stop.signal.aborted && everyMs > 0) timer = setTimeout(() => void once(), everyMs);
+      if (!stop.signal.aborted && everyMs > 0 && !gone) timer = setTimeout(() => void once(), everyMs);
     };
     void once();
     return () => {

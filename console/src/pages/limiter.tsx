@@ -92,7 +92,7 @@ function Queue({ queue, samples }: { queue: LimiterKey; samples: readonly Sample
       </div>
       <div class="card-body stack">
         <div class="stats">
-          <Stat label="Limit" value={queue.limit.toFixed(1)} />
+          <Stat label="Limit" value={queue.limit == null ? "none" : String(queue.limit)} />
           <Stat label="In flight" value={String(queue.in_flight)} />
           <Stat label="Waiting" value={String(queue.waiting)} />
         </div>
@@ -102,7 +102,7 @@ function Queue({ queue, samples }: { queue: LimiterKey; samples: readonly Sample
           to={Math.max(from + 60_000, Date.now())}
           format={(value) => String(value)}
           series={[
-            { name: "limit", points: points((key) => key.limit) },
+            { name: "limit", points: points((key) => key.limit ?? key.in_flight) },
             { name: "in flight", points: points((key) => key.in_flight) },
             { name: "waiting", points: points((key) => key.waiting) },
           ]}
@@ -118,7 +118,6 @@ function Queue({ queue, samples }: { queue: LimiterKey; samples: readonly Sample
                 cell: (tenant) => <Id value={tenant.tenant} link={`#/tenants/${tenant.tenant}`} />,
               },
               { title: "Weight", class: "end num", cell: (tenant) => tenant.weight },
-              { title: "In flight", class: "end num", cell: (tenant) => tenant.in_flight },
               { title: "Waiting", class: "end num", cell: (tenant) => tenant.waiting },
             ]}
           />

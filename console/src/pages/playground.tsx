@@ -1,13 +1,6 @@
 /** Talks to any agent: streams its answer, shows its tools, asks for approvals. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import {
-  isOver,
-  pendingApprovals,
-  pendingInputs,
-  viewsOfMessages,
-  type RunParams,
-  type RunStream,
-} from "headwater";
+import { isOver, pendingApprovals, pendingInputs, viewsOfMessages, type RunParams } from "headwater";
 import { client } from "../api.ts";
 import { useLoad } from "../lib/load.ts";
 import { formatMoney } from "../lib/money.ts";
@@ -22,12 +15,10 @@ import { Empty, Field, Problem, Show, Status } from "../ui/kit.tsx";
 import { Page } from "../ui/page.tsx";
 import { useNames } from "./names.ts";
 
-/** A run that was begun here: what was asked, and its id once the server has said it. */
+/** A run that was begun here, and what was asked. */
 interface Turn {
-  key: number;
   input: string;
   run: string;
-  stream: RunStream | undefined;
 }
 
 const CONFLICTS = ["enqueue", "interrupt", "rollback", "steer", "reject"] as const;
@@ -77,7 +68,7 @@ export function PlaygroundPage() {
         thread === ""
           ? await speaker().runs.create(params)
           : await speaker().threadRuns.create(thread, params);
-      const turn: Turn = { key: mine.length, input, run: run.id, stream: undefined };
+      const turn: Turn = { input, run: run.id };
       // A message that an active run has taken in (`steer`) is no run of its own.
       const known = mine.some((one) => one.run === run.id);
       setTurns({ thread: run.thread, list: known ? mine : [...mine, turn] });
@@ -270,7 +261,7 @@ function TurnItem(props: {
   onGrow: () => void;
 }) {
   const { turn } = props;
-  const followed = useFollow(turn.run, turn.stream);
+  const followed = useFollow(turn.run);
   const view = followed.log.view;
   const over = isOver(view);
   useEffect(props.onGrow, [followed.revision]);

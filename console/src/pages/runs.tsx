@@ -109,7 +109,7 @@ export function RunsPage() {
                 { title: "User", class: "wide-only", cell: (run) => names.user(run.user) },
                 { title: "Model", class: "wide-only clip muted", cell: (run) => run.model },
                 { title: "Events", class: "end num wide-only", cell: (run) => compact(run.as_of_seq) },
-                { title: "Took", class: "end num", cell: took },
+                { title: "Took", class: "end num wide-only", cell: took },
                 { title: "Cost", class: "end num", cell: (run) => formatMoney(run.cost) },
                 { title: "Created", class: "end muted", cell: (run) => <When at={run.created_at} /> },
               ]}

@@ -67,10 +67,6 @@ function QuietState({ quiet }: { quiet: Quiet }) {
         </p>
       )}
       <dl class="facts">
-        <dt>Since</dt>
-        <dd>
-          <When at={quiet.since} />
-        </dd>
         <dt>Nothing to do for</dt>
         <dd class="row">
           <span class="num">
@@ -92,19 +88,17 @@ function QuietState({ quiet }: { quiet: Quiet }) {
                 .map((one) => `${one.count} ${one.what}`)
                 .join(", ")}
         </dd>
-        <dt>Due next</dt>
-        <dd>
-          <When at={quiet.next_wake_at} />
-        </dd>
+        <dt>Woken</dt>
+        <dd class="num">{quiet.wakes} times</dd>
       </dl>
     </div>
   );
 }
 
-const ORDER = ["error", "warning", "note", "ok"] as const;
+const ORDER = ["error", "note", "ok"] as const;
 
 function Findings({ doctor }: { doctor: Doctor }) {
-  const bad = doctor.findings.filter((one) => one.level === "error" || one.level === "warning").length;
+  const bad = doctor.findings.filter((one) => one.level === "error").length;
   const sorted = [...doctor.findings].sort(
     (one, other) => ORDER.indexOf(one.level) - ORDER.indexOf(other.level),
   );
@@ -116,7 +110,9 @@ function Findings({ doctor }: { doctor: Doctor }) {
           <li key={one.what}>
             <Status value={one.level} />
             <div>
-              <div>{one.what}</div>
+              <div>
+                {one.what}: {one.words}
+              </div>
               {one.advice && <div class="muted">{one.advice}</div>}
             </div>
           </li>

@@ -18,38 +18,39 @@ const RANGES = ["1", "7", "30", "90"] as const;
 /** So many parts of a bar have a colour; the rest is one more. */
 const PARTS = 6;
 
-/** The bars of a plot: one for each day, a part for each of the costliest. */
+/** The keys of a dimension, the costliest first. */
+export function ranked(groups: readonly UsageGroup[], by: By): string[] {
+  const totals = new Map<string, number>();
+  for (const group of groups) {
+    const key = group[by] ?? "";
+    totals.set(key, (totals.get(key) ?? 0) + nanoOf(group.cost));
+  }
+  return [...totals].sort((one, other) => other[1] - one[1]).map(([key]) => key);
+}
+
+/** The bars of a plot: one for each day, with parts in the order of `keys`, so that a key has one colour in all plots. */
 export function seriesOf(
   groups: readonly UsageGroup[],
   days: readonly string[],
   by: By,
+  keys: readonly string[],
   name: (group: UsageGroup) => string,
   value: (group: UsageGroup) => number,
 ): Series[] {
-  const totals = new Map<string, number>();
-  const names = new Map<string, string>();
-  for (const group of groups) {
-    const key = group[by] ?? "";
-    totals.set(key, (totals.get(key) ?? 0) + value(group));
-    names.set(key, name(group));
-  }
-  const ranked = [...totals].sort((one, other) => other[1] - one[1]).map(([key]) => key);
-  const own = new Set(ranked.slice(0, ranked.length > PARTS + 1 ? PARTS : PARTS + 1));
+  const own = keys.slice(0, keys.length > PARTS + 1 ? PARTS : PARTS + 1);
+  const series = new Map(
+    own.map((key) => [key, { name: key, values: new Array<number>(days.length).fill(0) }]),
+  );
+  const others = { name: "all others", values: new Array<number>(days.length).fill(0) };
   const at = new Map(days.map((day, index) => [day, index]));
-  const series = new Map<string, number[]>();
-  for (const key of [...ranked.filter((one) => own.has(one)), ...(own.size < ranked.length ? ["…"] : [])]) {
-    series.set(key, new Array<number>(days.length).fill(0));
-  }
   for (const group of groups) {
-    const key = group[by] ?? "";
-    const values = series.get(own.has(key) ? key : "…");
+    const one = series.get(group[by] ?? "");
+    if (one !== undefined) one.name = name(group);
+    const { values } = one ?? others;
     const day = at.get(group.day ?? "");
-    if (values !== undefined && day !== undefined) values[day] = (values[day] ?? 0) + value(group);
+    if (day !== undefined) values[day] = (values[day] ?? 0) + value(group);
   }
-  return [...series].map(([key, values]) => ({
-    name: key === "…" ? "all others" : (names.get(key) ?? key),
-    values,
-  }));
+  return own.length < keys.length ? [...series.values(), others] : [...series.values()];
 }
 
 function nameOf(group: UsageGroup, by: By, names: Names): string {
@@ -138,6 +139,7 @@ function Sums(props: { groups: UsageGroup[]; days: string[]; by: By; names: Name
   const expected = total((group) => nanoOf(group.estimated_cost));
   const unknown = groups.some((group) => group.cost === null);
   const rows = totalsOf(groups, by, name);
+  const keys = ranked(groups, by);
   return (
     <div class="stack">
       <div class="card card-body stats">
@@ -159,7 +161,7 @@ function Sums(props: { groups: UsageGroup[]; days: string[]; by: By; names: Name
           <StackedBars
             label={`Cost by day and ${by}`}
             names={days}
-            series={seriesOf(groups, days, by, name, (group) => nanoOf(group.cost))}
+            series={seriesOf(groups, days, by, keys, name, (group) => nanoOf(group.cost))}
             format={formatNano}
             axis={axisMoney}
           />
@@ -173,7 +175,7 @@ function Sums(props: { groups: UsageGroup[]; days: string[]; by: By; names: Name
           <StackedBars
             label={`Tokens by day and ${by}`}
             names={days}
-            series={seriesOf(groups, days, by, name, (group) => group.usage.total_tokens)}
+            series={seriesOf(groups, days, by, keys, name, (group) => group.usage.total_tokens)}
             format={compact}
             axis={compact}
             height={150}

@@ -42,7 +42,9 @@ export class Axis {
       if (time > before) before = time;
     }
     const longest = Math.max(SHORTEST_GAP_MS, active / 4);
-    const width = Math.max(400, active * 0.06);
+    // As wide as a seventh of the work, and all of them together not wider than most of it.
+    const many = times.reduce((sum, time, at) => sum + (time - (times[at - 1] ?? time) > longest ? 1 : 0), 0);
+    const width = Math.max(20, active * Math.min(0.15, 0.6 / Math.max(1, many)));
     const gaps: Gap[] = [];
     let saved = 0;
     before = start;

@@ -38,7 +38,7 @@ export function Decide({ question, onDone }: { question: Question; onDone?: () =
         ...(decision === "approved" && changed && "value" in parsed ? { edited_args: parsed.value } : {}),
         ...(decision === "approved" && remember && !changed ? { remember: "thread" } : {}),
       });
-      toast(decision === "cancelled" ? "The run ends" : decision);
+      toast({ approved: "Approved", denied: "Denied", cancelled: "The run ends" }[decision]);
       onDone?.();
     } catch (caught) {
       setError(caught);

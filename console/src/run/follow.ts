@@ -4,7 +4,6 @@
  * Promises one connection at most, none a while after the page was hidden, and one re-render per frame however many events come.
  */
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { RunStream } from "headwater";
 import { visible } from "../lib/visible.ts";
 import { client } from "../session.ts";
 import { isOver } from "headwater";
@@ -26,8 +25,8 @@ export interface Followed {
   retry: () => void;
 }
 
-/** Follows a run, or a stream that makes one. */
-export function useFollow(run: string, opened?: RunStream): Followed {
+/** Follows a run. */
+export function useFollow(run: string): Followed {
   const [, draw] = useState(0);
   const held = useRef<{
     run: string;
@@ -64,10 +63,7 @@ export function useFollow(run: string, opened?: RunStream): Followed {
       become("paused");
       return;
     }
-    const fresh = mine.log.length === 0 && mine.log.view.seq === 0 && opened !== undefined && turn === 0;
-    const stream = fresh
-      ? opened
-      : client.peek().runs.stream(run, { after: mine.log.view.seq, attempts: 1000 });
+    const stream = client.peek().runs.stream(run, { after: mine.log.view.seq, attempts: 1000 });
     if (mine.state === "paused" || mine.state === "failed") become("loading");
     void (async () => {
       try {
@@ -87,7 +83,6 @@ export function useFollow(run: string, opened?: RunStream): Followed {
       cancelAnimationFrame(frame);
       stream.close();
     };
-    // A stream that was opened elsewhere is only ever used for the first turn.
   }, [run, turn, shown]);
   return {
     log: mine.log,

@@ -1,7 +1,14 @@
 /** Messages as people read them: words, reasoning, calls with what they were given and what they answered. */
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { callsOf, type CallPartView, type MessageView, type PartView, type RunView } from "headwater";
+import {
+  pendingApprovals,
+  pendingInputs,
+  type CallPartView,
+  type MessageView,
+  type PartView,
+  type RunView,
+} from "headwater";
 import { href } from "../router.ts";
 import { formatDuration } from "../lib/time.ts";
 import { compact, formatBytes, pretty } from "../lib/text.ts";
@@ -17,8 +24,18 @@ export function Said({ children, who }: { children: ComponentChildren; who?: str
   );
 }
 
-/** One message. */
-export function MessageItem({ message, name }: { message: MessageView; name?: string | undefined }) {
+const NONE: ReadonlySet<string> = new Set();
+
+/** One message. `waits` names the calls that somebody is waited for. */
+export function MessageItem({
+  message,
+  name,
+  waits = NONE,
+}: {
+  message: MessageView;
+  name?: string | undefined;
+  waits?: ReadonlySet<string>;
+}) {
   const empty = message.parts.length === 0;
   return (
     <article class={`msg ${message.role}`}>
@@ -28,14 +45,18 @@ export function MessageItem({ message, name }: { message: MessageView; name?: st
         {message.status === "incomplete" && <Status value="incomplete" />}
       </header>
       {message.parts.map((part, at) => (
-        <PartItem key={part.type === "tool_call" ? part.call : `${part.type}${at}`} part={part} />
+        <PartItem
+          key={part.type === "tool_call" ? part.call : `${part.type}${at}`}
+          part={part}
+          waits={waits}
+        />
       ))}
       {message.status === "in_progress" && <span class="caret" aria-label={empty ? "thinking" : "writing"} />}
     </article>
   );
 }
 
-function PartItem({ part }: { part: PartView }) {
+function PartItem({ part, waits }: { part: PartView; waits: ReadonlySet<string> }) {
   switch (part.type) {
     case "text":
       return <Words text={part.text} />;
@@ -47,7 +68,7 @@ function PartItem({ part }: { part: PartView }) {
         </details>
       );
     case "tool_call":
-      return <CallItem call={part} />;
+      return <CallItem call={part} waits={waits.has(part.call)} />;
     case "image":
     case "file":
       return (
@@ -78,9 +99,15 @@ function Words({ text }: { text: string }) {
 }
 
 /** A call and what came of it. */
-export function CallItem({ call }: { call: CallPartView }) {
+export function CallItem({ call, waits }: { call: CallPartView; waits: boolean }) {
   const status =
-    call.status === "called" ? "running" : call.status === "writing" ? "in_progress" : call.status;
+    call.status === "called"
+      ? waits
+        ? "pending"
+        : "running"
+      : call.status === "writing"
+        ? "in_progress"
+        : call.status;
   return (
     <details class="call">
       <summary>
@@ -119,16 +146,15 @@ export function CallItem({ call }: { call: CallPartView }) {
 
 /** All that a run says. */
 export function RunMessages({ view, name }: { view: RunView; name?: string | undefined }) {
+  const waits = new Set([
+    ...pendingApprovals(view).map((approval) => approval.call),
+    ...pendingInputs(view).map((call) => call.call),
+  ]);
   return (
     <>
       {view.messages.map((message) => (
-        <MessageItem key={message.id} message={message} name={name} />
+        <MessageItem key={message.id} message={message} name={name} waits={waits} />
       ))}
     </>
   );
-}
-
-/** Whether any call is there. */
-export function hasCalls(view: RunView): boolean {
-  return callsOf(view).length > 0;
 }

@@ -20,7 +20,7 @@ export interface Player {
   speed: number;
   /** The place on the axis between two events while it plays. */
   playhead: number | null;
-  /** To an event. */
+  /** To an event; to the last one is to follow. */
   seek: (index: number) => void;
   /** So many events on, or back. Steps that come faster than frames add up. */
   step: (by: number) => void;
@@ -55,7 +55,7 @@ export function usePlayer(log: RunLog, now: number): Player {
       const index = log.indexAt(axis.time(place));
       if (index >= log.length - 1) {
         setPlaying(false);
-        setAt(latest.current.now > 0 ? null : log.length - 1);
+        setAt(null);
         return;
       }
       setAt(index);
@@ -74,11 +74,14 @@ export function usePlayer(log: RunLog, now: number): Player {
     playhead,
     seek: (index) => {
       setPlaying(false);
-      setAt(Math.max(0, Math.min(last, index)));
+      setAt(index >= last ? null : Math.max(0, index));
     },
     step: (by) => {
       setPlaying(false);
-      setAt((before) => Math.max(0, Math.min(last, Math.min(before ?? last, last) + by)));
+      setAt((before) => {
+        const next = Math.min(before ?? last, last) + by;
+        return next >= last ? null : Math.max(0, next);
+      });
     },
     follow: () => {
       setPlaying(false);

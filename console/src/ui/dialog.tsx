@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons.tsx";
 import { Problem } from "./kit.tsx";
+import { copyText } from "./toast.tsx";
 
 /** Shown as long as it is rendered. */
 export function Dialog(props: {
@@ -100,11 +101,7 @@ export function SecretDialog(props: {
           {props.secret}
         </pre>
         <div class="form-foot">
-          <button
-            type="button"
-            class="btn primary"
-            onClick={() => void navigator.clipboard.writeText(props.secret)}
-          >
+          <button type="button" class="btn primary" onClick={() => void copyText(props.secret)}>
             Copy
           </button>
           <button type="button" class="btn" onClick={props.onClose}>

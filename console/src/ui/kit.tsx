@@ -6,7 +6,7 @@ import { formatRelative } from "../lib/time.ts";
 import { shortId } from "../lib/text.ts";
 import { visible } from "../lib/visible.ts";
 import { Icon } from "./icons.tsx";
-import { toast } from "./toast.tsx";
+import { copyText } from "./toast.tsx";
 
 /** Where a run, a budget, an approval stands. */
 export function Status({ value }: { value: string | null | undefined }) {
@@ -80,13 +80,8 @@ export function Id({ value, link }: { value: string | null | undefined; link?: s
 
 /** Copies a text, and says so. */
 export function CopyButton({ text, label = "Copy" }: { text: string; label?: string }) {
-  const copy = () =>
-    navigator.clipboard
-      .writeText(text)
-      .then(() => toast("Copied"))
-      .catch(() => toast("The browser did not let us copy", "bad"));
   return (
-    <button type="button" class="btn plain small" onClick={() => void copy()}>
+    <button type="button" class="btn plain small" onClick={() => void copyText(text)}>
       <Icon name="copy" />
       {label}
     </button>

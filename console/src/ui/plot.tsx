@@ -1,6 +1,7 @@
 /** Two plots in SVG: stacked bars by day, and lines over time. Each has a table of its numbers for those who cannot see it. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ticks } from "../lib/scale.ts";
+import { formatClock } from "../lib/time.ts";
 
 /** The width of an element, followed. */
 export function useWidth<E extends HTMLElement>(): [preact.RefObject<E>, number] {
@@ -144,18 +145,17 @@ export function LinePlot(props: {
             </text>
           </g>
         ))}
+        <text x={LEFT} y={height - 4}>
+          {formatClock(props.from).slice(0, 8)}
+        </text>
+        <text x={width - 4} y={height - 4} text-anchor="end">
+          {formatClock(props.to).slice(0, 8)}
+        </text>
         {props.series.map((one, index) => {
           const steps = one.points.map(([time, value], at) =>
             at === 0 ? `M${x(time)} ${y(value)}` : `H${x(time)}V${y(value)}`,
           );
-          return (
-            <path
-              key={one.name}
-              class={`s${index % 7}`}
-              stroke-width="1.8"
-              d={`${steps.join("")}H${x(props.to)}`}
-            />
-          );
+          return <path key={one.name} class={`s${index % 7}`} stroke-width="1.8" d={steps.join("")} />;
         })}
       </svg>
       <Legend names={props.series.map((one) => one.name)} />

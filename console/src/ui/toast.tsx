@@ -19,6 +19,16 @@ export function toast(text: string, tone: Note["tone"] = "good"): void {
   }, 5_000);
 }
 
+/** Copies a text, and says so. Browsers have no clipboard for pages that came without TLS. */
+export async function copyText(text: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast("Copied");
+  } catch {
+    toast("The browser did not let us copy", "bad");
+  }
+}
+
 /** Where they are shown. */
 export function Toasts() {
   return (
