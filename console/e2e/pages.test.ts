@@ -223,18 +223,18 @@ test("limiter, quiet and doctor: what the server tells, or that it does not", as
       object: "quiet",
       enabled: true,
       state: "awake",
-      since: new Date().toISOString(),
+      replica: "one",
+      wakes: 3,
       idle_ms: 1234,
       quiet_after_ms: 30000,
       busy: [{ what: "runs", count: 2 }],
-      next_wake_at: null,
     },
     doctor: {
       object: "doctor",
       checked_at: new Date().toISOString(),
       findings: [
-        { level: "ok", what: "the wall holds", advice: null },
-        { level: "warning", what: "no price of local/llama", advice: "set one in pricing.toml" },
+        { level: "ok", what: "wall", words: "every rule holds", advice: null },
+        { level: "error", what: "prices", words: "none of local/llama", advice: "set one in pricing.toml" },
       ],
     },
   };
@@ -248,7 +248,7 @@ test("limiter, quiet and doctor: what the server tells, or that it does not", as
   await goTo(page, "#/system");
   await page.getByText("2 runs").waitFor();
   await page.getByText("set one in pricing.toml").waitFor();
-  expect(await page.locator(".findings .badge").first().textContent()).toBe("warning");
+  expect(await page.locator(".findings .badge").first().textContent()).toBe("error");
 
   const real = await stage.enter(OPERATOR_KEY, "#/limiter");
   await real.locator(".empty, .card, p.muted").first().waitFor();
