@@ -163,8 +163,12 @@ async fn what_fails_is_sent_again_by_whoever_lives() {
     .await;
     assert_eq!((&failed["attempts"], &failed["error"]), (&json!(1), &json!("it answered 500")));
     assert!(failed["next_attempt_at"].as_str() > failed["created_at"].as_str());
-    let shown = tenant.api.get(&format!("/v1/webhook_endpoints/{made}")).await.ok(200);
-    assert!(shown["failing_since"].is_string(), "{shown}");
+    // Of the endpoint it is written down right behind that.
+    eventually("the endpoint is known to fail", || async {
+        let shown = tenant.api.get(&format!("/v1/webhook_endpoints/{made}")).await.ok(200);
+        shown["failing_since"].is_string().then_some(())
+    })
+    .await;
     // Who wakes a sleeping server is told when.
     let ahead = "SELECT must_at = (SELECT greatest(d.next_attempt_at, e.not_before)
                      FROM headwater.webhook_deliveries d JOIN headwater.webhook_endpoints e USING (endpoint_id)
