@@ -1,5 +1,5 @@
 /**
- * What every end-to-end test begins with: a browser, the console behind its policy, a real server, and the API to make things with.
+ * What every end-to-end test begins with: a browser, a real server with the console in it, and the API to make things with.
  *
  * Promises that a request to another origin, a breach of the policy or an uncaught error in any page fails the test that opened it.
  */
@@ -7,7 +7,6 @@ import { existsSync, mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 import { Headwater } from "headwater";
-import { startProxy, type Proxy } from "./proxy.ts";
 
 /** A setting without which nothing can be tested. */
 function needed(name: string): string {
@@ -19,8 +18,8 @@ function needed(name: string): string {
 export const SERVER = needed("HEADWATER_URL");
 export const TENANT_KEY = needed("HEADWATER_API_KEY");
 export const OPERATOR_KEY = needed("HEADWATER_OPERATOR_KEY");
-/** A command that restarts the server on the same data; without it that test is left out, and says so. */
-export const RESTART = process.env["HEADWATER_RESTART"] ?? "";
+/** The program of the server, for a test that ends and starts one; without it that test is left out, and says so. */
+export const PROGRAM = process.env["HEADWATER_PROGRAM"] ?? "";
 
 /** The API, as the demo tenant's user `alice`. */
 export const api = new Headwater({ baseUrl: SERVER, apiKey: TENANT_KEY, user: "alice" });
@@ -33,7 +32,11 @@ const CHROMIUM = [
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome",
 ];
-const SHOTS = fileURLToPath(new URL("../../docs/screenshots/", import.meta.url));
+/** Where pictures go: nowhere, unless they are asked for. */
+const SHOTS =
+  process.env["HEADWATER_PICTURES"] === undefined
+    ? undefined
+    : fileURLToPath(new URL("../../docs/screenshots/", import.meta.url));
 
 /** A browser with the console. */
 export class Stage {
@@ -43,16 +46,17 @@ export class Stage {
 
   private constructor(
     readonly browser: Browser,
-    readonly proxy: Proxy,
+    /** Of the server that serves the console. */
+    readonly origin: string,
   ) {}
 
-  /** Starts both. */
-  static async open(): Promise<Stage> {
+  /** Starts the browser. */
+  static async open(server = SERVER): Promise<Stage> {
     const executablePath = CHROMIUM.find((path) => path !== "" && existsSync(path));
     if (executablePath === undefined)
       throw new Error("no Chromium here: apt-get install chromium, or set CHROMIUM");
     const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
-    return new Stage(browser, await startProxy(SERVER));
+    return new Stage(browser, new URL(server).origin);
   }
 
   /** A page of its own, logged in to nothing. */
@@ -67,7 +71,7 @@ export class Stage {
     const page = await context.newPage();
     page.on("request", (request) => {
       const { origin, protocol } = new URL(request.url());
-      if (protocol !== "data:" && origin !== this.proxy.origin) this.offences.push(`request to ${origin}`);
+      if (protocol !== "data:" && origin !== this.origin) this.offences.push(`request to ${origin}`);
     });
     page.on("pageerror", (error) => this.offences.push(`error: ${error.message}`));
     page.on("console", (message) => {
@@ -79,7 +83,7 @@ export class Stage {
   /** A page that has entered by a key, at a place of the console. */
   async enter(key: string, hash: string, options: Parameters<Browser["newContext"]>[0] = {}): Promise<Page> {
     const page = await this.page(options);
-    await login(page, this.proxy.origin, key, hash);
+    await login(page, this.origin, key, hash);
     return page;
   }
 
@@ -87,7 +91,6 @@ export class Stage {
   async close(): Promise<void> {
     for (const context of this.#contexts) await context.close();
     await this.browser.close();
-    await this.proxy.close();
   }
 }
 
@@ -106,9 +109,9 @@ export async function goTo(page: Page, hash: string): Promise<void> {
   }, hash);
 }
 
-/** Keeps a picture for the documentation. */
+/** Takes a picture, and keeps it for the documentation if HEADWATER_PICTURES is set. */
 export async function shot(page: Page, name: string): Promise<void> {
-  mkdirSync(SHOTS, { recursive: true });
+  if (SHOTS !== undefined) mkdirSync(SHOTS, { recursive: true });
   // Notes of what was done just before would be in the way of what is shown.
   const toasts = (display: string) =>
     page.evaluate((value) => {
@@ -116,6 +119,6 @@ export async function shot(page: Page, name: string): Promise<void> {
       if (element !== null) element.style.display = value;
     }, display);
   await toasts("none");
-  await page.screenshot({ path: `${SHOTS}${name}.png` });
+  await page.screenshot(SHOTS === undefined ? {} : { path: `${SHOTS}${name}.png` });
   await toasts("");
 }

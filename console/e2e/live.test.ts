@@ -43,7 +43,7 @@ test("a page that nobody sees asks nothing, lets its stream go, and goes on when
   const run = await api.runs.create({ agent: "picker", input: "Which file?" }, { waitMs: 20_000 });
   const page = await stage.page();
   await page.clock.install();
-  await page.goto(`${stage.proxy.origin}/console/#/runs/${run.id}`);
+  await page.goto(`${stage.origin}/console/#/runs/${run.id}`);
   await page.getByLabel("Key", { exact: true }).fill(TENANT_KEY);
   await page.getByRole("button", { name: "Open", exact: true }).click();
   await page.getByText("for the application").waitFor();
