@@ -3,7 +3,7 @@
 //! Needs npm and Python with venv; what they fetch stays in `clients/node_modules` and `clients/.venv`. Once that is there, `cargo xtask
 //! test` asks them too.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cargo::{self, run};
@@ -31,13 +31,20 @@ pub(crate) fn python(venv: &Path, requirements: &Path) -> anyhow::Result<()> {
     run(install.arg(requirements))
 }
 
+/// Where they are.
+pub(crate) fn dir() -> PathBuf {
+    cargo::root().join("clients")
+}
+
+/// Fetches their packages of JavaScript.
+pub(crate) fn fetch() -> anyhow::Result<()> {
+    run(npm().args(["ci", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(dir()))
+}
+
 /// Fetches their packages. `then_ask`: and runs their tests.
 pub(crate) fn clients(then_ask: bool) -> anyhow::Result<()> {
-    let mut fetch = npm();
-    let dir = cargo::root().join("clients");
-    fetch.args(["ci", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(&dir);
-    run(&mut fetch)?;
-    python(&dir.join(".venv"), &dir.join("requirements.txt"))?;
+    fetch()?;
+    python(&dir().join(".venv"), &dir().join("requirements.txt"))?;
     if !then_ask {
         return Ok(());
     }

@@ -14,6 +14,7 @@
 //! | `clients` | clients that others wrote against the server |
 //! | `providers` | the gateway against the LiteLLM proxy and aimock |
 //! | `mcp` | the protocol's own tests of the MCP client |
+//! | `readme` | the steps of the README, as they stand there |
 //! | `sdk` | the SDKs of other languages |
 //! | `console` | the web console |
 
@@ -25,6 +26,7 @@ mod mcp;
 mod openapi;
 mod prices;
 mod providers;
+mod readme;
 mod sdk;
 mod test;
 
@@ -108,6 +110,8 @@ enum Command {
         #[arg(long)]
         test: bool,
     },
+    /// Do what the README tells its readers to, and look at the page that comes of it: needs npm and Chromium
+    Readme,
     /// The SDKs in TypeScript and Python, and all SDKs' examples: alone, against scripted faults, and against a server; needs npm and Python
     Sdk {
         /// Only fetch the packages that they take
@@ -151,6 +155,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Quiet { seconds } => test::quiet(seconds),
         Command::Mcp => mcp::mcp(),
         Command::Console { test } => console::console(test),
+        Command::Readme => readme::readme(),
         Command::Sdk { fetch } => sdk::sdk(fetch),
         Command::Ci => ci(),
     }

@@ -16,18 +16,19 @@ use crate::test;
 const LISTENS: &str = "listening on ";
 
 /// A program that listens, until this is dropped.
-struct Listening {
+pub(crate) struct Listening {
     process: Child,
     url: String,
 }
 
 impl Listening {
-    /// Starts it and waits for its address.
-    fn start(command: &mut Command) -> anyhow::Result<Self> {
+    /// Starts it and waits for its address, on the line that begins so.
+    pub(crate) fn start(command: &mut Command, says: &str) -> anyhow::Result<Self> {
         let mut process =
             command.stdout(Stdio::piped()).spawn().with_context(|| format!("{command:?} does not start"))?;
         let mut lines = BufReader::new(process.stdout.take().expect("it was piped")).lines();
-        let url = lines.by_ref().map_while(Result::ok).find_map(|line| line.strip_prefix(LISTENS).map(str::to_owned));
+        let url =
+            lines.by_ref().map_while(Result::ok).find_map(|line| Some(line.split_once(says)?.1.trim().to_owned()));
         let Some(url) = url else {
             process.kill().ok();
             anyhow::bail!("{command:?} ended before it listened ({})", process.wait()?);
@@ -35,6 +36,11 @@ impl Listening {
         // What it says later is read, so that it is not held up, and shown to nobody.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(Self { process, url })
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 }
 
@@ -53,8 +59,8 @@ pub(crate) fn sdk(only_fetch: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let built = test::build(&[])?;
-    let faults = Listening::start(Command::new(built.program("headwater-faults")?).args(["--port", "0"]))?;
-    let server = Server::start(&built, "target/sdk")?;
+    let faults = Listening::start(Command::new(built.program("headwater-faults")?).args(["--port", "0"]), LISTENS)?;
+    let server = Server::start(&built, &cargo::root().join("target/sdk"))?;
     typescript(&faults, &server)?;
     python(&faults, &server)?;
     rust(&built, &server)
@@ -68,13 +74,12 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts one, with its data there.
-    pub(crate) fn start(built: &Built, data: &str) -> anyhow::Result<Self> {
-        let data = cargo::root().join(data);
+    pub(crate) fn start(built: &Built, data: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(built.program("headwater")?);
-        command.args(["dev", "--reset", "--port", "0", "--data-dir"]).arg(&data);
+        command.args(["dev", "--reset", "--port", "0", "--data-dir"]).arg(data);
         // A key of the developer's own is not to be spent here.
         command.env_remove("OPENAI_API_KEY").env_remove("DATABASE_URL");
-        let process = Listening::start(&mut command)?;
+        let process = Listening::start(&mut command, LISTENS)?;
         let text = std::fs::read_to_string(data.join("dev.env")).context("dev.env of the server")?;
         let set = text.lines().filter_map(|line| line.split_once('='));
         let mut variables: Vec<_> = set
@@ -82,6 +87,8 @@ impl Server {
             .map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
             .collect();
         variables.push(("HEADWATER_URL".into(), process.url.clone()));
+        // For what ends one and starts it again.
+        variables.push(("HEADWATER_PROGRAM".into(), built.program("headwater")?.display().to_string()));
         Ok(Self { _process: process, variables })
     }
 
