@@ -150,6 +150,25 @@ const scenarios = {
     page.unmount();
   },
 
+  /** The same by a proxy, which cuts every connection a little later than the one before, heads included. */
+  async cut_again() {
+    const page = mount('cut', { own: true });
+    await until('it is there', () => page.chat);
+    const begun = until('it has begun', () => answer(page) && text(answer(page)).includes('tok0')).then(open);
+    await page.chat.sendMessage({ text: 'Count.' });
+    let tries = 0;
+    while (await until('it is over', () => ['error', 'ready'].find((status) => status === page.chat.status)) === 'error') {
+      tries += 1;
+      assert.ok(tries < 100, 'it comes to an end');
+      await page.chat.resumeStream();
+    }
+    await begun;
+    assert.ok(tries > 1, `it was cut, ${tries} times`);
+    assert.equal(page.chat.messages.length, 2, JSON.stringify(page.chat.messages));
+    assert.equal(text(answer(page)), ' tok0 tok1 tok2 tok3', JSON.stringify(page.chat.messages));
+    page.unmount();
+  },
+
   /** A person is asked, and answers; the same message goes on. */
   async approve() {
     const page = mount('approve', {

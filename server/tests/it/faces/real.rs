@@ -46,6 +46,11 @@ async fn run(program: &str, script: &str, variables: &BTreeMap<&str, String>) {
     assert!(done.status.success(), "{script} {which:?}: {words}");
 }
 
+/// A proxy that cuts each connection a little later than the one before, so that it comes to an end.
+fn cutter(url: &str) -> Cutter {
+    Cutter::start(url, |nth| Some(700 + 300 * nth)).expect("a proxy")
+}
+
 async fn use_chat(version: &str, scenario: &str) {
     if !are_there() {
         return;
@@ -55,7 +60,7 @@ async fn use_chat(version: &str, scenario: &str) {
     let (counted, gate) = Reply::tokens(4).gate();
     let lane = match scenario {
         "talk" => Lane::sequence([Reply::text("Well.").usage(10, 5), Reply::text("Better.").usage(10, 5)]),
-        "resume" | "cut" => Lane::sequence([counted]),
+        "resume" | "cut" | "cut_again" => Lane::sequence([counted]),
         "approve" | "reload" | "decided_elsewhere" => {
             Lane::sequence([Reply::text("").tool_call("pay", json!({"amount": 7}).to_string()), Reply::text("Paid.")])
         }
@@ -77,8 +82,9 @@ async fn use_chat(version: &str, scenario: &str) {
         {"type": "client", "name": "choose", "parameters": {"type": "object"}, "policy": "ask"}]);
     tenant.agent_with(&lane, json!({"tools": tools})).await;
     let minted = tenant.api.post("/v1/user_tokens", json!({"user": "alice"})).await.ok(201);
+    let cutter = (scenario == "cut_again").then(|| cutter(&site.url));
     let variables = BTreeMap::from([
-        ("BASE", site.url.clone()),
+        ("BASE", cutter.as_ref().map_or_else(|| site.url.clone(), Cutter::url)),
         ("TOKEN", minted["token"].as_str().expect("a token").to_owned()),
         ("GATE", opener.url.clone()),
         ("VERSION", version.to_owned()),
@@ -89,6 +95,15 @@ async fn use_chat(version: &str, scenario: &str) {
 
 #[tokio::test]
 async fn durable_streams_reads_on_whatever_it_is_given() {
+    durable_streams(false).await;
+}
+
+#[tokio::test]
+async fn durable_streams_is_cut_again_and_again() {
+    durable_streams(true).await;
+}
+
+async fn durable_streams(cut: bool) {
     if !are_there() {
         return;
     }
@@ -105,13 +120,16 @@ async fn durable_streams_reads_on_whatever_it_is_given() {
             ToolAnswer::text("")
         });
         let minted = tenant.api.post("/v1/user_tokens", json!({"user": "alice"})).await.ok(201);
+        let cutter = cut.then(|| cutter(&site.url));
+        let base = cutter.as_ref().map_or_else(|| site.url.clone(), Cutter::url);
         let variables = BTreeMap::from([
-            ("STREAM", format!("{}/v1/streams/runs/{run}", site.url)),
+            ("STREAM", format!("{base}/v1/streams/runs/{run}")),
             ("TOKEN", minted["token"].as_str().expect("a token").to_owned()),
             ("GATE", opener.url.clone()),
             ("SCENARIO", live.to_owned()),
         ]);
         node("durable-streams.mjs", &variables).await;
+        assert!(cutter.is_none_or(|cutter| cutter.cuts() > 1), "{live} was cut");
     }
 }
 
@@ -146,8 +164,7 @@ async fn scene(scenario: &str, user_overrides: &[&str]) -> (Tenant, BTreeMap<&'s
         "parameters": {"type": "object", "properties": {"amount": {"type": "number"}}}}]);
     tenant.agent_with(&lane, json!({"tools": tools, "user_overrides": user_overrides})).await;
     let minted = tenant.api.post("/v1/user_tokens", json!({"user": "alice"})).await.ok(201);
-    // Each connection a little later than the one before, so that it comes to an end.
-    let cutter = (scenario == "cut").then(|| Cutter::start(&site.url, |nth| Some(700 + 300 * nth)).expect("a proxy"));
+    let cutter = (scenario == "cut").then(|| cutter(&site.url));
     let variables = BTreeMap::from([
         ("BASE", cutter.as_ref().map_or_else(|| site.url.clone(), Cutter::url)),
         ("KEY", tenant.secret.clone()),
@@ -290,6 +307,12 @@ async fn use_chat_stops_and_another_page_reads_on() {
 async fn use_chat_survives_a_cut() {
     use_chat("6", "cut").await;
     use_chat("7", "cut").await;
+}
+
+#[tokio::test]
+async fn use_chat_is_cut_again_and_again() {
+    use_chat("6", "cut_again").await;
+    use_chat("7", "cut_again").await;
 }
 
 #[tokio::test]
