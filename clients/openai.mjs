@@ -111,6 +111,14 @@ const scenarios = {
     assert.equal(events.at(-1).response.output_text ?? events.at(-1).response.output[0].content[0].text, text(events));
   },
 
+  // The first answer is cut in its head: the library asks again by itself, without a word of it to whoever called it.
+  async repeat() {
+    const answer = await client.responses.create({ model, user, input: 'How are you?' });
+    assert.equal(answer.output_text, 'Well.');
+    const { data } = await client.get('/runs', { query: { limit: 10 } });
+    assert.deepEqual(data.map((run) => run.status), ['completed'], 'there is one run');
+  },
+
   // A function of the request's own: called, answered, gone on with; by the thread, and by what the client remembers itself.
   async tools() {
     const first = await client.responses.create({ model, user, input: 'Which?', tools: [pick] });

@@ -92,6 +92,13 @@ def cut():
     assert text(events) == " tok0 tok1 tok2 tok3" == events[-1].response.output_text
 
 
+def repeat():
+    # The first answer is cut in its head: the library asks again by itself.
+    assert client.responses.create(**ASKED, input="How are you?").output_text == "Well."
+    runs = client.get("/runs", cast_to=object, options={"params": {"limit": 10}})
+    assert [run["status"] for run in runs["data"]] == ["completed"], runs
+
+
 def tools():
     first = client.responses.create(**ASKED, input="Which?", tools=[PICK])
     call = next(item for item in first.output if item.type == "function_call")

@@ -95,6 +95,17 @@ impl DataDir {
         })
     }
 
+    /// Removes a file, if it is there.
+    pub(super) fn remove(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.file(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(anyhow!("could not remove {}: {error}", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes the lock, or says who has it.
     pub(super) fn lock(&self) -> anyhow::Result<Lock> {
         let path = self.file(LOCK);

@@ -101,6 +101,10 @@ async fn bring_up(args: DevArgs) -> anyhow::Result<Up> {
         Some(url) => Database::Given { url },
         None => {
             (settings.database.app_url, settings.database.direct_url) = (None, None);
+            if args.reset {
+                // Its keys are those of a database that goes: whoever looks before it is written anew is to find nothing.
+                data.remove(DEV_ENV)?;
+            }
             Database::start(&data, args.reset).await?
         }
     };

@@ -13,7 +13,8 @@ use http::{HeaderMap, Method};
 use crate::error::ApiError;
 use crate::keys::hex;
 
-const NAME: &str = "Idempotency-Key";
+/// The header.
+pub const NAME: &str = "Idempotency-Key";
 
 /// Extractor: the request's `Idempotency-Key`, without quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,6 +56,13 @@ fn show(caller: &Caller, agent: Agent) -> Response {
     response
 }
 
+/// An agent that was made.
+fn made(agent: &Agent, replayed: bool) -> Response {
+    let mut response = created(agent, &format!("/v1/agents/{}", agent.id), replayed);
+    etag(&mut response, agent.active_version);
+    response
+}
+
 async fn checked(state: &AppState, tenant: TenantId, config: &AgentConfig) -> Result<(), ApiError> {
     config.check()?;
     headwater_agent::check_tools(&config.tools, &state.guard)?;
@@ -96,12 +103,12 @@ pub async fn agents_create(State(state): State<AppState>, caller: Caller, body: 
     super::mcp::check_named(&state, &caller, &config).await?;
     let storage = state.store.scoped(caller.scope());
     let guard = body.idempotency(&state, &caller)?;
-    let made = storage.agent_create(&name, &config, &metadata.unwrap_or_default(), Timestamp::now(), guard.key()).await;
-    match made {
-        Ok(Once::Done(agent)) => Ok(created(&agent, &format!("/v1/agents/{}", agent.id), false)),
+    let done = storage.agent_create(&name, &config, &metadata.unwrap_or_default(), Timestamp::now(), guard.key()).await;
+    match done {
+        Ok(Once::Done(agent)) => Ok(made(&agent, false)),
         Ok(Once::Replay(object)) => {
             let agent = storage.agent_get(id(&object, "agent")?).await?.ok_or_else(|| missing("agent"))?;
-            Ok(created(&agent, &format!("/v1/agents/{}", agent.id), true))
+            Ok(made(&agent, true))
         }
         Ok(Once::Mismatch) => Err(mismatch()),
         Err(StoreError::Taken { .. }) => {
@@ -146,7 +153,7 @@ pub async fn agents_put(
         }
         let metadata = metadata.clone().unwrap_or_default();
         match storage.agent_create(&name, &config, &metadata, Timestamp::now(), None).await {
-            Ok(Once::Done(agent)) => return Ok(created(&agent, &format!("/v1/agents/{}", agent.id), false)),
+            Ok(Once::Done(agent)) => return Ok(made(&agent, false)),
             Ok(Once::Replay(_) | Once::Mismatch) | Err(StoreError::Taken { .. }) => {}
             Err(error) => return Err(error.into()),
         }

@@ -17,9 +17,13 @@ use uuid::Uuid;
 
 use crate::auth::Caller;
 use crate::error::ApiError;
-use crate::http::idempotency::{fingerprint, idempotency_key};
+use crate::http::idempotency::{NAME, fingerprint, idempotency_key};
 use crate::http::json::{self, ApiJson, Canonical};
+use crate::keys::hex;
 use crate::wiring::AppState;
+
+/// How often OpenAI's libraries have sent a request before, from 0 (openai-node `client.ts`, openai-python `_base_client.py`).
+const REPEATED: &str = "x-stainless-retry-count";
 
 /// A body that says nothing.
 #[derive(Debug, Deserialize)]
@@ -80,6 +84,26 @@ impl ApiBody {
             key: Some(Idempotency { actor, key, fingerprint: self.fingerprint()?.to_vec() }),
             _running: Some(running),
         })
+    }
+
+    /// The same for a library that repeats a request whose answer was cut and counts how often, but gives it no key: OpenAI's do. What it
+    /// repeats is the newest request of the same words whose run goes on, or was over not long ago. Two that nobody repeats are two.
+    ///
+    /// # Errors
+    /// As [`idempotency`](Self::idempotency).
+    pub async fn idempotency_or_count(&self, state: &AppState, caller: &Caller) -> Result<Once, ApiError> {
+        let count = self.headers.get(REPEATED).and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
+        let Some(count) = count.filter(|_| !self.headers.contains_key(NAME)) else {
+            return self.idempotency(state, caller);
+        };
+        let (actor, fingerprint) = (caller.actor_id(), self.fingerprint()?.to_vec());
+        let name = format!("{REPEATED}:{}:", hex(&fingerprint));
+        let before = match count {
+            0 => None,
+            _ => state.store.scoped(caller.scope()).idempotency_newest(actor, &name).await?,
+        };
+        let key = before.unwrap_or_else(|| format!("{name}{}", Uuid::now_v7()));
+        Ok(Once { key: Some(Idempotency { actor, key, fingerprint }), _running: None })
     }
 
     /// The same for the operator.

@@ -100,7 +100,8 @@ pub(super) async fn answer(
             return Err(Problem::new(ErrorCode::NotFound, words).into());
         }
         Answered::Before(call) => {
-            return Err(Problem::new(ErrorCode::AlreadySubmitted, format!("{call} was answered before")).into());
+            let words = format!("{call} was answered before");
+            return Err(Problem::new(ErrorCode::AlreadySubmitted, words).with("call", call.to_string()).into());
         }
         Answered::Late(call) => {
             return Err(Problem::new(ErrorCode::InputExpired, format!("it is too late to answer {call}")).into());

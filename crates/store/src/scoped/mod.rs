@@ -109,6 +109,24 @@ impl UserScopedStorage {
         Ok(Some(Once::Replay(row.try_get("object")?)))
     }
 
+    /// The newest key of this actor that begins so and made a run that goes on, or has been over for less than a minute.
+    pub async fn idempotency_newest(&self, actor: Uuid, begins: &str) -> Result<Option<String>, StoreError> {
+        let rows = self
+            .query(
+                // What other keys made is no run, and not to be taken for one.
+                "WITH kept AS MATERIALIZED (
+                     SELECT key, object, created_at FROM headwater.idempotency
+                     WHERE actor = $1 AND key >= $2 AND starts_with(key, $2)
+                       AND created_at > clock_timestamp() - interval '24 hours')
+                 SELECT k.key FROM kept k JOIN headwater.runs r ON r.run_id = k.object::uuid
+                 WHERE r.finished_at IS NULL OR r.finished_at > clock_timestamp() - interval '1 minute'
+                 ORDER BY k.created_at DESC LIMIT 1",
+                &[&actor, &begins],
+            )
+            .await?;
+        Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
+    }
+
     /// The tenant itself.
     pub async fn tenant_get(&self) -> Result<Option<Tenant>, StoreError> {
         let rows = self.query("SELECT * FROM headwater.tenants", &[]).await?;

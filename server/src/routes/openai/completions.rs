@@ -126,7 +126,7 @@ pub async fn completions_create(
             let caller = caller.into_user(&state).await?;
             let user = caller.user.known().ok_or_else(|| missing("user"))?;
             let scope = Scope { tenant: caller.tenant, user: Some(user) };
-            let once = body.idempotency(&state, &caller)?;
+            let once = body.idempotency_or_count(&state, &caller).await?;
             let run = run_of(&state, &caller, params).await?;
             let accepted = say(&state, &caller, user, input, run, On::New, &once).await?;
             let void = match &accepted {

@@ -174,7 +174,7 @@ pub async fn responses_create(
     let caller = caller.into_user(&state).await?;
     let user = caller.user.known().ok_or_else(|| missing("user"))?;
     let scope = Scope { tenant: caller.tenant, user: Some(user) };
-    let once = body.idempotency(&state, &caller)?;
+    let once = body.idempotency_or_count(&state, &caller).await?;
     // A request that is sent again finds its own run to be the last.
     let is_again = earlier(&state, &caller, once.key()).await?.is_some();
     let on = on(&state, scope, &params, previous, is_again).await?;

@@ -14,6 +14,7 @@ async fn a_put_without_change_makes_no_version() {
     let made = api.put("/v1/agents/helper", config.clone()).await;
     let agent = made.ok(201);
     assert_eq!(made.header("location"), Some(format!("/v1/agents/{}", id(&agent)).as_str()));
+    assert_eq!(made.header("etag"), Some("\"1\""));
     let same = api.put("/v1/agents/helper", config.clone()).await;
     assert_eq!(same.header("etag"), Some("\"1\""));
     assert_eq!(same.ok(200)["version"], 1);

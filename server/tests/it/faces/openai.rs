@@ -3,6 +3,7 @@
 use headwater_testkit::model::Reply;
 use serde_json::{Value, json};
 
+use crate::support::tenant::User;
 use crate::support::{Api, Lane, Site, eventually};
 
 fn asks(input: impl Into<Value>) -> Value {
@@ -87,6 +88,28 @@ async fn a_request_with_a_key_is_answered_once() {
     ask("x".into()).await.problem(409, "idempotency_mismatch");
     // Only a key speaks for the assistant.
     alice.token.post("/v1/responses", asks(history)).await.problem(403, "forbidden");
+}
+
+/// OpenAI's libraries send a request again whose answer was cut, and say only how often they have.
+#[tokio::test]
+async fn a_request_that_is_counted_is_answered_once() {
+    let tenant = Site::shared().await.tenant().await;
+    let (alice, bob) = (tenant.user("alice").await, tenant.user("bob").await);
+    let words = ["One.", "Two.", "Three.", "Bob's."];
+    tenant.agent(&Lane::sequence(words.map(Reply::text))).await;
+    let ask = async |user: &User, count: &str, input: &str| {
+        user.key.with("x-stainless-retry-count", count).post("/v1/responses", asks(input)).await.ok(200)
+    };
+    // Two of the same words are two, and what is sent again is the newer one.
+    let first = ask(&alice, "0", "Hi").await;
+    let second = ask(&alice, "0", "Hi").await;
+    assert_eq!((text(&first), text(&second)), ("One.", "Two."));
+    for count in ["1", "2"] {
+        assert_eq!(id(&ask(&alice, count, "Hi").await), id(&second));
+    }
+    // What never came is asked now; and nobody is answered with what another one asked.
+    assert_eq!(text(&ask(&alice, "1", "Hello").await), "Three.");
+    assert_eq!(text(&ask(&bob, "1", "Hi").await), "Bob's.");
 }
 
 #[tokio::test]

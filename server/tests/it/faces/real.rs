@@ -144,6 +144,7 @@ async fn scene(scenario: &str, user_overrides: &[&str]) -> (Tenant, BTreeMap<&'s
     let lane = match scenario {
         "talk" => Lane::sequence([well(), Reply::text("Better.").usage(10, 5), Reply::text("Once more.")]),
         "stream" | "cut" => Lane::sequence([counted]),
+        "repeat" => Lane::sequence([well()]),
         "background" => Lane::sequence([counted, Reply::tokens(100_000)]),
         "tools" if user_overrides.is_empty() => {
             Lane::sequence([pick(), Reply::text("Red it is."), pick(), Reply::text("Blue it is.")])
@@ -164,7 +165,12 @@ async fn scene(scenario: &str, user_overrides: &[&str]) -> (Tenant, BTreeMap<&'s
         "parameters": {"type": "object", "properties": {"amount": {"type": "number"}}}}]);
     tenant.agent_with(&lane, json!({"tools": tools, "user_overrides": user_overrides})).await;
     let minted = tenant.api.post("/v1/user_tokens", json!({"user": "alice"})).await.ok(201);
-    let cutter = (scenario == "cut").then(|| cutter(&site.url));
+    let cutter = match scenario {
+        "cut" => Some(cutter(&site.url)),
+        // In the head of the first answer.
+        "repeat" => Some(Cutter::start(&site.url, |nth| (nth == 0).then_some(100)).expect("a proxy")),
+        _ => None,
+    };
     let variables = BTreeMap::from([
         ("BASE", cutter.as_ref().map_or_else(|| site.url.clone(), Cutter::url)),
         ("KEY", tenant.secret.clone()),
@@ -269,6 +275,11 @@ async fn openai_asks_in_the_background() {
 #[tokio::test]
 async fn openai_is_cut_again_and_again() {
     openai("cut").await;
+}
+
+#[tokio::test]
+async fn openai_repeats_a_request_and_it_is_carried_out_once() {
+    openai("repeat").await;
 }
 
 #[tokio::test]

@@ -108,7 +108,8 @@ async fn a_call_is_answered_and_the_run_goes_on() {
 
     // Once more the same; and something else.
     alice.key.post(&path, json!({"output": {"picked": true}})).await.ok(200);
-    alice.key.post(&path, json!({"output": {"picked": false}})).await.problem(409, "already_submitted");
+    let otherwise = alice.key.post(&path, json!({"output": {"picked": false}})).await;
+    assert_eq!(otherwise.problem(409, "already_submitted")["call"], json!(call));
     let bob = tenant.user("bob").await;
     bob.token.post(&path, json!({"output": 1})).await.problem(404, "not_found");
     let strange = format!("/v1/runs/{run}/calls/call_{}/result", &run[4..]);
