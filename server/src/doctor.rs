@@ -10,6 +10,7 @@ use headwater_protocol::api::{Finding, FindingLevel};
 use headwater_protocol::{RunId, Timestamp};
 use headwater_store::migrate::known_version;
 use headwater_store::{Store, StoreError};
+use headwater_vault::Vault;
 
 /// How old a run may be whose money is added up.
 const LOOKED_BACK: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -48,7 +49,7 @@ pub(crate) fn bad(what: &str, words: impl Into<String>, advice: impl Into<String
 ///
 /// # Errors
 /// When the database goes away while it is looked at.
-pub(crate) async fn installation(store: &Store, looks: &Looks) -> Result<Vec<Finding>, StoreError> {
+pub(crate) async fn installation(store: &Store, vault: &Vault, looks: &Looks) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
     pooler(store, looks, &mut findings).await?;
     findings.push(match store.check_role().await? {
@@ -72,6 +73,15 @@ pub(crate) async fn installation(store: &Store, looks: &Looks) -> Result<Vec<Fin
             "runs",
             format!("{count} without a living owner"),
             "start a server on this database: it ends them at its start and again one lease time later",
+        ),
+    });
+    findings.push(match vault.unreadable().await? {
+        (0, 0) => good("secrets", "there are none"),
+        (0, all) => good("secrets", format!("those of {all} tenants open")),
+        (lost, all) => bad(
+            "secrets",
+            format!("those of {lost} of {all} tenants do not open: they were sealed under another key"),
+            "set HEADWATER_MASTER_KEY, HEADWATER_SECRETS_KEY and HEADWATER_OLD_SECRETS_KEY to what they were then",
         ),
     });
     money(store, &mut findings).await?;

@@ -257,6 +257,22 @@ impl Vault {
         }
     }
 
+    /// How many tenants' keys open under none of ours, and how many there are: what they seal cannot be read here.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn unreadable(&self) -> Result<(u64, u64), StoreError> {
+        let unscoped = self.store.unscoped("keys of all tenants are looked at");
+        let (mut after, mut lost, mut all) = (None, 0, 0);
+        loop {
+            let keys = unscoped.tenant_keys(after, ROTATE).await?;
+            let Some((last, _)) = keys.last() else { return Ok((lost, all)) };
+            after = Some(*last);
+            all += keys.len() as u64;
+            lost += keys.iter().filter(|(tenant, wrapped)| self.unwrap(*tenant, wrapped).is_err()).count() as u64;
+        }
+    }
+
     fn wrap(&self, tenant: TenantId, key: &[u8; 32]) -> Vec<u8> {
         seal(&self.keys[0].0, &key_label(tenant), key)
     }

@@ -107,7 +107,8 @@ async fn check_database(settings: &Settings, report: &mut Report) -> anyhow::Res
         return report.finding("database", what, todo);
     };
     let shown = settings::shown(url.expose_secret());
-    let options = wiring::store_options(settings, &settings::master_key(settings)?)?;
+    let master = settings::master_key(settings)?;
+    let options = wiring::store_options(settings, &master)?;
     let connected = async {
         let store = Store::connect(&options).await?;
         store.ping().await.map(|()| store)
@@ -121,7 +122,8 @@ async fn check_database(settings: &Settings, report: &mut Report) -> anyhow::Res
     };
     report.good("database", &format!("{shown} answers"))?;
     let looks = wiring::looks(settings);
-    for finding in installation(&store, &looks).await? {
+    let vault = wiring::vault(settings, &master, store.clone())?;
+    for finding in installation(&store, &vault, &looks).await? {
         report.tell(&finding)?;
     }
     store.close();

@@ -80,6 +80,6 @@ pub async fn quiet_get(State(state): State<AppState>, _: Operator) -> Json<Quiet
 #[utoipa::path(get, path = "/v1/doctor", tag = "operations",
     responses((status = 200, body = Doctor), (status = "default", body = Problem)))]
 pub async fn doctor_get(State(state): State<AppState>, _: Operator) -> Result<Json<Doctor>, ApiError> {
-    let findings = installation(&state.store, &state.looks).await?;
+    let findings = installation(&state.store, &state.vault, &state.looks).await?;
     Ok(Json(Doctor { object: "doctor".into(), checked_at: Timestamp::now(), findings }))
 }

@@ -195,6 +195,16 @@ async fn the_key_is_changed_while_it_serves() {
     let run = id(&alice.at(&second.url).key.run("x").await);
     alice.key.ended(&run).await;
     assert_eq!(server.requests().len(), 5);
+    // The doctor says so, and says nothing of one who has the right key.
+    assert!(doctor(&first, &new).contains("those of 1 of 1 tenants do not open"), "{}", doctor(&first, &new));
+    assert!(doctor(&first, &[("HEADWATER_SECRETS_KEY", &two)]).contains("those of 1 tenants open"));
+}
+
+/// What `headwater doctor` says.
+fn doctor(site: &Site, keys: &[(&str, &str)]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+    let output = command.arg("doctor").envs(site.environment(keys)).output().expect("it runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// What `headwater secrets rotate` says.
