@@ -142,6 +142,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(budgets::runs_resume))
         .routes(routes!(usage::usage_get))
         .routes(routes!(usage::usage_calls_list))
+        .routes(routes!(usage::tenant_usage_get))
 }
 
 /// The whole application, before the edge's layers. `page`: with the development page; `console`: with the console.

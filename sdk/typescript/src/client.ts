@@ -14,7 +14,15 @@ import { Doctor, Limiter, Quiet } from "./resources/operations.js";
 import { Verbs } from "./resources/resource.js";
 import { Runs, ThreadRuns } from "./resources/runs.js";
 import { Schedules } from "./resources/schedules.js";
-import { OwnTenant, Plans, TenantBudgets, TenantKeys, TenantPricing, Tenants } from "./resources/tenants.js";
+import {
+  OwnTenant,
+  Plans,
+  TenantBudgets,
+  TenantKeys,
+  TenantPricing,
+  Tenants,
+  TenantUsage,
+} from "./resources/tenants.js";
 import { Messages, Threads } from "./resources/threads.js";
 import { Memory, ProviderKeys, Secrets } from "./resources/tools.js";
 import { Issuers, Users, UserTokens } from "./resources/users.js";
@@ -93,6 +101,8 @@ export class Headwater {
   readonly tenantKeys: TenantKeys;
   /** What tenants pay. For the operator. */
   readonly tenantPrices: TenantPricing;
+  /** What tenants used. For the operator. */
+  readonly tenantUsage: TenantUsage;
   /** All tenants. For the operator. */
   readonly tenants: Tenants;
   /** Runs on a thread that is there. */
@@ -150,6 +160,7 @@ export class Headwater {
     this.tenantBudgets = new TenantBudgets(api);
     this.tenantKeys = new TenantKeys(api);
     this.tenantPrices = new TenantPricing(api);
+    this.tenantUsage = new TenantUsage(api);
     this.tenants = new Tenants(api);
     this.threadRuns = new ThreadRuns(api);
     this.threads = new Threads(api);

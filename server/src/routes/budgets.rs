@@ -21,6 +21,7 @@ use super::body::ApiBody;
 use super::lists::{ListQuery, list};
 use super::plans::{check_models, of_plan};
 use super::runs::to_change;
+use super::tenants::existing;
 use super::{created, etag, id, if_match, missing, no_content};
 use crate::auth::{Caller, Operator};
 use crate::error::ApiError;
@@ -67,9 +68,7 @@ impl Desk {
     }
 
     async fn of_operator(state: AppState, tenant: &str) -> Result<Self, ApiError> {
-        let tenant: TenantId = id(tenant, "tenant")?;
-        let unscoped = state.store.unscoped("the operator limits what tenants spend");
-        unscoped.tenant_get(tenant).await?.ok_or_else(|| missing("tenant"))?;
+        let tenant = existing(&state, tenant).await?.id;
         let storage = state.store.scoped(Scope { tenant, user: None });
         Ok(Self { state, tenant, storage, owner: BudgetOwner::Operator })
     }

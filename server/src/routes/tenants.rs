@@ -59,6 +59,12 @@ pub async fn tenants_list(
     Ok(Json(list(tenants, page, |tenant| tenant.id.uuid())))
 }
 
+/// The tenant that a path of the operator's names.
+pub(super) async fn existing(state: &AppState, tenant: &str) -> Result<Tenant, ApiError> {
+    let found = state.store.unscoped(WHY).tenant_get(id(tenant, "tenant")?).await?;
+    found.ok_or_else(|| missing("tenant"))
+}
+
 /// One tenant.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}", tag = "operator", params(("tenant" = String, Path)),
     responses((status = 200, body = Tenant), (status = "default", body = Problem)))]
@@ -67,8 +73,7 @@ pub async fn tenants_get(
     _: Operator,
     Path(tenant): Path<String>,
 ) -> Result<Json<Tenant>, ApiError> {
-    let tenant = state.store.unscoped(WHY).tenant_get(id(&tenant, "tenant")?).await?;
-    tenant.map(Json).ok_or_else(|| missing("tenant"))
+    existing(&state, &tenant).await.map(Json)
 }
 
 /// Changes a tenant.
@@ -81,7 +86,7 @@ pub async fn tenants_update(
     body: ApiBody,
 ) -> Result<Json<Tenant>, ApiError> {
     let unscoped = state.store.unscoped(WHY);
-    let tenant = unscoped.tenant_get(id(&tenant, "tenant")?).await?.ok_or_else(|| missing("tenant"))?;
+    let tenant = existing(&state, &tenant).await?;
     let settings: TenantSettings = body.patch(&settings_of(&tenant))?;
     settings.check()?;
     check_plan(&state, &settings.plan).await?;
@@ -100,9 +105,8 @@ pub async fn tenants_delete(
     _: Operator,
     Path(tenant): Path<String>,
 ) -> Result<Response, ApiError> {
-    let tenant: TenantId = id(&tenant, "tenant")?;
-    let unscoped = state.store.unscoped(WHY);
-    let mut found = unscoped.tenant_get(tenant).await?.ok_or_else(|| missing("tenant"))?;
+    let mut found = existing(&state, &tenant).await?;
+    let (tenant, unscoped) = (found.id, state.store.unscoped(WHY));
     // Switched off first, so that nothing new begins while it is being erased.
     found.status = headwater_protocol::api::TenantStatus::Suspended;
     unscoped.tenant_update(tenant, &settings_of(&found), Timestamp::now()).await?;
@@ -134,9 +138,8 @@ pub async fn tenant_keys_create(
     Path(tenant): Path<String>,
     body: ApiBody,
 ) -> Result<Response, ApiError> {
-    let tenant: TenantId = id(&tenant, "tenant")?;
+    let tenant = existing(&state, &tenant).await?.id;
     let unscoped = state.store.unscoped(WHY);
-    unscoped.tenant_get(tenant).await?.ok_or_else(|| missing("tenant"))?;
     let params: KeyParams = body.parse()?;
     params.check()?;
     let (key_id, secret) = (KeyId::new(), keys::new_secret("hw_sk_"));
@@ -181,9 +184,8 @@ pub async fn tenant_keys_list(
     Path(tenant): Path<String>,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<Json<List<ApiKey>>, ApiError> {
-    let tenant: TenantId = id(&tenant, "tenant")?;
+    let tenant = existing(&state, &tenant).await?.id;
     let unscoped = state.store.unscoped(WHY);
-    unscoped.tenant_get(tenant).await?.ok_or_else(|| missing("tenant"))?;
     let (of, page) = page_of(&query)?;
     let keys = unscoped.tenant_key_list(tenant, None, of).await?;
     Ok(Json(list(keys, page, |key| key.id.uuid())))

@@ -1,16 +1,18 @@
 //! What was used and what it cost.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use headwater_protocol::api::{List, UsageCall, UsageGroup};
-use headwater_protocol::{Problem, Timestamp};
+use headwater_protocol::{Problem, Scope, Timestamp};
+use headwater_store::UserScopedStorage;
 use headwater_store::scoped::{UsageFilter, UsageGroupBy};
 use http::HeaderMap;
 use serde::Deserialize;
 
 use super::lists::{ListQuery, list, words};
-use crate::auth::Caller;
+use super::tenants::existing;
+use crate::auth::{Caller, Operator};
 use crate::error::ApiError;
 use crate::http::query::ApiQuery;
 use crate::wiring::AppState;
@@ -63,6 +65,18 @@ fn range(from: Option<&str>, to: Option<&str>) -> Result<UsageFilter, ApiError> 
     Ok(UsageFilter { from, to })
 }
 
+async fn sums(storage: &UserScopedStorage, query: &UsageQuery) -> Result<Vec<UsageGroup>, ApiError> {
+    let by = words(
+        "group_by",
+        query.group_by.as_deref().filter(|text| !text.is_empty()),
+        &["day", "user", "agent", "model"],
+    )?;
+    let has = |name: &str| by.as_ref().is_some_and(|by| by.iter().any(|word| word == name));
+    let by = UsageGroupBy { day: has("day"), user: has("user"), agent: has("agent"), model: has("model") };
+    let filter = range(query.from.as_deref(), query.to.as_deref())?;
+    Ok(storage.usage_groups(filter, by).await?)
+}
+
 /// Sums of model calls by day, user, agent, model.
 #[utoipa::path(get, path = "/v1/usage", tag = "usage",
     responses((status = 200, body = List<UsageGroup>), (status = "default", body = Problem)), params(UsageQuery))]
@@ -72,15 +86,7 @@ pub async fn usage_get(
     ApiQuery(query): ApiQuery<UsageQuery>,
 ) -> Result<Json<List<UsageGroup>>, ApiError> {
     caller.require("usage:read")?;
-    let by = words(
-        "group_by",
-        query.group_by.as_deref().filter(|text| !text.is_empty()),
-        &["day", "user", "agent", "model"],
-    )?;
-    let has = |name: &str| by.as_ref().is_some_and(|by| by.iter().any(|word| word == name));
-    let by = UsageGroupBy { day: has("day"), user: has("user"), agent: has("agent"), model: has("model") };
-    let filter = range(query.from.as_deref(), query.to.as_deref())?;
-    let mut groups = state.store.scoped(caller.scope()).usage_groups(filter, by).await?;
+    let mut groups = sums(&state.store.scoped(caller.scope()), &query).await?;
     if caller.sees_as_user() {
         // What an agent's visibility says of money holds for each run; a sum over all of them shows none.
         for group in &mut groups {
@@ -89,6 +95,20 @@ pub async fn usage_get(
             group.estimate_error_percent = None;
         }
     }
+    Ok(Json(List::page(groups, None)))
+}
+
+/// Sums of a tenant's model calls, as the tenant sees them.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/usage", tag = "operator", params(("tenant" = String, Path), UsageQuery),
+    responses((status = 200, body = List<UsageGroup>), (status = "default", body = Problem)))]
+pub async fn tenant_usage_get(
+    State(state): State<AppState>,
+    _: Operator,
+    Path(tenant): Path<String>,
+    ApiQuery(query): ApiQuery<UsageQuery>,
+) -> Result<Json<List<UsageGroup>>, ApiError> {
+    let tenant = existing(&state, &tenant).await?.id;
+    let groups = sums(&state.store.scoped(Scope { tenant, user: None }), &query).await?;
     Ok(Json(List::page(groups, None)))
 }
 
@@ -129,7 +149,7 @@ enum Format {
 const CSV_HEADER: &str = "model_call,run,step,user,agent,model,input_tokens,cached_input_tokens,cache_write_tokens,output_tokens,reasoning_tokens,cost_nano_usd,estimated,settled_at\n";
 
 /// All of it, a page at a time, at the reader's pace.
-fn export(storage: headwater_store::UserScopedStorage, filter: UsageFilter, format: Format) -> Response {
+fn export(storage: UserScopedStorage, filter: UsageFilter, format: Format) -> Response {
     let rows = async_stream::stream! {
         if let Format::Csv = format {
             yield Ok(CSV_HEADER.to_owned());

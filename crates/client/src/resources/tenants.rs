@@ -74,6 +74,11 @@ impl Client {
         self.delete(&["tenants", &tenant.to_string(), "keys", &key.to_string()]).await
     }
 
+    /// Operator: what a tenant used and what it cost, in groups, as the tenant sees it.
+    pub async fn tenant_usage(&self, tenant: TenantId, query: UsageQuery) -> Result<List<UsageGroup>, Error> {
+        self.list(&["tenants", &tenant.to_string(), "usage"], query.into_query()).await
+    }
+
     /// Operator: what goes on at the model providers, as the process that answers sees it.
     pub async fn limiter_get(&self) -> Result<Limiter, Error> {
         self.get(&["limiter"]).await

@@ -1,7 +1,8 @@
 /** Tenants: what a tenant may do with itself, and what the operator may do with all of them. */
 import type { PostOptions, RequestOptions } from "../http/call.js";
 import type { ListParams, Pages } from "../http/pages.js";
-import type { ApiKey, Budget, Plan, Schema, Tenant } from "../types.js";
+import type { ApiKey, Budget, List, Plan, Schema, Tenant, UsageGroup } from "../types.js";
+import type { UsageParams } from "./budgets.js";
 import { Resource } from "./resource.js";
 
 /** What may be set on a tenant. */
@@ -111,6 +112,14 @@ export class TenantPricing extends Resource {
   /** Sets what a tenant pays from now on. What was settled stays as it was. */
   put(tenant: string, params: TenantPrices, options?: RequestOptions): Promise<TenantPrices> {
     return this.api.put(["tenants", tenant, "prices"], params, options);
+  }
+}
+
+/** What tenants used. */
+export class TenantUsage extends Resource {
+  /** Sums of a tenant's model calls, as the tenant sees them. */
+  get(tenant: string, query?: UsageParams, options?: RequestOptions): Promise<List<UsageGroup>> {
+    return this.api.get(["tenants", tenant, "usage"], options, { query: { ...query } });
   }
 }
 

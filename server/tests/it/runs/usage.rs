@@ -114,6 +114,13 @@ async fn every_account_agrees_with_the_model() {
         .map(|group| group["calls"].as_u64().expect("a number"))
         .sum();
     assert_eq!(of_alice, 2);
+    // The operator sees the same of this tenant, and of no other.
+    let operator = Site::shared().await.operator();
+    let seen = operator.get(&format!("/v1/tenants/{}/usage?group_by=user,agent,model,day", tenant.id)).await.ok(200);
+    assert_eq!(seen["data"].as_array(), Some(by));
+    let other = Site::shared().await.tenant().await;
+    let nothing = operator.get(&format!("/v1/tenants/{}/usage", other.id)).await.ok(200);
+    assert_eq!(nothing["data"], json!([]));
     // A user sees its own tokens and nobody's money.
     let own = alice.token.get("/v1/usage").await.ok(200);
     assert_eq!((&own["data"][0]["calls"], &own["data"][0]["cost"]), (&json!(2), &Value::Null));

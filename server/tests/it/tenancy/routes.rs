@@ -283,5 +283,6 @@ pub(super) fn routes() -> Vec<Route> {
         route("DELETE", "/v1/webhook_endpoints/{endpoint}", key_on_object(204)),
         route("GET", "/v1/usage", all_on_own(200)),
         route("GET", "/v1/usage/calls", key_on_own(200)),
+        route("GET", "/v1/tenants/{tenant}/usage", operator(200)),
     ]
 }

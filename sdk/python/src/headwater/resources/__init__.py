@@ -29,6 +29,7 @@ from .tenant import AsyncTenantResource, TenantResource
 from .tenant_budgets import AsyncTenantBudgetsResource, TenantBudgetsResource
 from .tenant_keys import AsyncTenantKeysResource, TenantKeysResource
 from .tenant_prices import AsyncTenantPricesResource, TenantPricesResource
+from .tenant_usage import AsyncTenantUsageResource, TenantUsageResource
 from .tenants import AsyncTenantsResource, TenantsResource
 from .thread_runs import AsyncThreadRunsResource, ThreadRunsResource
 from .threads import AsyncThreadsResource, ThreadsResource
@@ -157,6 +158,11 @@ class Resources(SyncResource):
     def tenant_prices(self) -> TenantPricesResource:
         """See `TenantPricesResource`."""
         return TenantPricesResource(self._api)
+
+    @property
+    def tenant_usage(self) -> TenantUsageResource:
+        """See `TenantUsageResource`."""
+        return TenantUsageResource(self._api)
 
     @property
     def tenants(self) -> TenantsResource:
@@ -323,6 +329,11 @@ class AsyncResources(AsyncResource):
         return AsyncTenantPricesResource(self._api)
 
     @property
+    def tenant_usage(self) -> AsyncTenantUsageResource:
+        """See `AsyncTenantUsageResource`."""
+        return AsyncTenantUsageResource(self._api)
+
+    @property
     def tenants(self) -> AsyncTenantsResource:
         """See `AsyncTenantsResource`."""
         return AsyncTenantsResource(self._api)
@@ -397,6 +408,7 @@ __all__ = [
     "AsyncTenantKeysResource",
     "AsyncTenantPricesResource",
     "AsyncTenantResource",
+    "AsyncTenantUsageResource",
     "AsyncTenantsResource",
     "AsyncThreadRunsResource",
     "AsyncThreadsResource",
@@ -426,6 +438,7 @@ __all__ = [
     "TenantKeysResource",
     "TenantPricesResource",
     "TenantResource",
+    "TenantUsageResource",
     "TenantsResource",
     "ThreadRunsResource",
     "ThreadsResource",
