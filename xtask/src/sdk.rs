@@ -106,7 +106,8 @@ pub(crate) fn npm_in(dir: &Path, arguments: &[&str]) -> Command {
     npm
 }
 
-const EXAMPLES: [&str; 2] = ["express", "vite-usechat"];
+/// Those with pages of their own begin with `vite`: they are looked at in a browser.
+const EXAMPLES: [&str; 3] = ["express", "vite-usechat", "vite-ag-ui"];
 
 fn typescript_dir() -> PathBuf {
     cargo::root().join("sdk/typescript")
@@ -145,7 +146,7 @@ fn typescript(faults: &Listening, server: &Server) -> anyhow::Result<()> {
     run(&mut server.told(npm_run("test:live")))?;
     run(&mut npm_run("build"))?;
     for example in EXAMPLES {
-        if example == "vite-usechat" && !has_chromium() {
+        if example.starts_with("vite") && !has_chromium() {
             println!("NOT LOOKED AT: {example}, for want of a browser (apt-get install chromium)");
             continue;
         }
