@@ -372,7 +372,7 @@ async fn the_database_is_read_only_for_a_while() {
 /// 503 with a hint for new work; what runs waits and goes on.
 async fn trouble_passes(trouble: Trouble) {
     let site =
-        Site::start(&[("HEADWATER__DATABASE__ACQUIRE_TIMEOUT_MS", "300"), ("HEADWATER__LEASE__MS", "60000")]).await;
+        Site::start(&[("HEADWATER__DATABASE__ACQUIRE_TIMEOUT_MS", "1000"), ("HEADWATER__LEASE__MS", "60000")]).await;
     let tenant = site.tenant().await;
     let alice = tenant.user("alice").await;
     let (reply, gate) = Reply::tokens(6).gate();

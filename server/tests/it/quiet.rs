@@ -405,7 +405,8 @@ async fn a_process_that_is_stopped_in_the_middle_of_an_answer_goes_on() {
     site.process.signal(libc::SIGSTOP);
     drop(reader);
     let admin = site.database.admin().await;
-    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'headwater_app'";
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE usename = 'headwater_app' AND datname = current_database()";
     admin.execute(cut).await.expect("all are cut");
     eventually("its lease is over", || async {
         let left = admin.rows("SELECT 1 FROM headwater_sys.replicas WHERE expires_at > clock_timestamp()").await;

@@ -28,6 +28,7 @@ pub struct RunExplanation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Waiting {
     /// `concurrency`: its turn, in a process or among a provider's calls. `provider`: a pause that the provider asked for.
+    /// `budget`: money that other calls have set aside, or, of a run that is suspended, more of it. `run_at`: its time.
     /// `thread_busy`: the thread's run before it. `approval`, `input`, `sub_run`: what `pending` of the run says.
     pub reason: String,
     /// Since when.

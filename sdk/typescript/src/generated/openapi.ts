@@ -2846,6 +2846,7 @@ export interface components {
       queue_pos?: number | null;
       /**
        * @description `concurrency`: its turn, in a process or among a provider's calls. `provider`: a pause that the provider asked for.
+       *     `budget`: money that other calls have set aside, or, of a run that is suspended, more of it. `run_at`: its time.
        *     `thread_busy`: the thread's run before it. `approval`, `input`, `sub_run`: what `pending` of the run says.
        */
       reason: string;

@@ -111,7 +111,7 @@ async fn a_pooler_without_a_database_is_unavailable() {
     let database = Database::fresh().await;
     let Some(pooler) = pooler(&database) else { return };
     let url = pooler.url(&database.admin_url);
-    let more = [("DATABASE_URL", url.as_str()), ("HEADWATER__DATABASE__ACQUIRE_TIMEOUT_MS", "300")];
+    let more = [("DATABASE_URL", url.as_str()), ("HEADWATER__DATABASE__ACQUIRE_TIMEOUT_MS", "2000")];
     let process = serve(&database, &more);
     let site = Site { url: process.url.clone(), database: database.clone() };
     let tenant = site.tenant().await;

@@ -1864,6 +1864,7 @@ class Waiting(ApiObject):
     """How many calls are before its own, this one counted, where it waits for its turn at a provider."""
     reason: str
     """`concurrency`: its turn, in a process or among a provider's calls. `provider`: a pause that the provider asked for.
+    `budget`: money that other calls have set aside, or, of a run that is suspended, more of it. `run_at`: its time.
     `thread_busy`: the thread's run before it. `approval`, `input`, `sub_run`: what `pending` of the run says."""
     since: str
     """Since when."""
