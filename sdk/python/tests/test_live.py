@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -294,7 +295,11 @@ def test_the_example_asks(hw: Headwater) -> None:
 def test_the_example_lets_go_and_goes_on(hw: Headwater) -> None:
     hw.as_tenant().agents.put("sdk-slow", model="scripted/tokens-40x100")
     command = [sys.executable, "-u", str(EXAMPLES / "ask.py"), "Count", "--agent", "sdk-slow"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
+    # What a shell starts in the background ignores the signal, and so would its children. This one is sat before.
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, preexec_fn=heeds
+    ) as process:
         assert process.stdout is not None
         begun = process.stdout.read(1)
         process.send_signal(signal.SIGINT)
