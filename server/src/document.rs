@@ -7,11 +7,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-/// Operations that answer with a run's events where the client asks for a stream.
-const STREAMS: [(&str, &str, &str); 3] = [
+use crate::error::PROBLEM_JSON;
+
+/// Operations that answer with events where the client asks for a stream.
+const STREAMS: [(&str, &str, &str); 6] = [
     ("/v1/runs", "post", "201"),
     ("/v1/threads/{thread}/runs", "post", "201"),
     ("/v1/runs/{run}/events", "get", "200"),
+    ("/v1/responses", "post", "200"),
+    ("/v1/responses/{response}", "get", "200"),
+    ("/v1/chat/completions", "post", "200"),
 ];
 /// Those that honour `If-Match`.
 const VERSIONED: [(&str, &str); 4] = [
@@ -54,7 +59,25 @@ pub(crate) fn finished(mut document: Value) -> Value {
     if let Some(bytes) = content["application/octet-stream"].as_object().cloned() {
         *content = json!({"*/*": bytes});
     }
+    document["paths"]["/v1/artifacts"]["post"]["requestBody"]["content"]["application/octet-stream"]["schema"] =
+        json!({"type": "string", "format": "binary"});
+    problems(&mut document);
     document
+}
+
+/// Errors are of a media type of their own.
+fn problems(document: &mut Value) {
+    for (_, item) in members(&mut document["paths"]) {
+        for (_, operation) in members(item) {
+            let Some(content) = operation.pointer_mut("/responses/default/content").and_then(Value::as_object_mut)
+            else {
+                continue;
+            };
+            if let Some(problem) = content.remove("application/json") {
+                content.insert(PROBLEM_JSON.into(), problem);
+            }
+        }
+    }
 }
 
 fn members(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
@@ -193,6 +216,12 @@ mod tests {
         }
         for (path, item) in document["paths"].as_object().expect("paths") {
             assert!(item.as_object().expect("operations").values().all(|it| it["operationId"].is_string()), "{path}");
+        }
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in item.as_object().expect("operations") {
+                let errors = operation["responses"]["default"]["content"].as_object().expect("errors");
+                assert_eq!(errors.keys().collect::<Vec<_>>(), [PROBLEM_JSON], "{method} {path}");
+            }
         }
         // Every name that is used is there.
         let text = document.to_string();

@@ -255,7 +255,7 @@ pub fn check_tools(tools: &[Tool], guard: &Guard) -> Result<(), Problem> {
 /// `invalid_schema`, and what is wrong with it.
 pub fn check_format(format: &ResponseFormat) -> Result<(), Problem> {
     match format {
-        ResponseFormat::Text => Ok(()),
+        ResponseFormat::Text {} => Ok(()),
         ResponseFormat::JsonSchema { schema, .. } => schema::check(schema).map_err(|words| {
             Problem::new(ErrorCode::InvalidSchema, format!("the schema of the answer: {words}"))
                 .with("param", "/response_format/schema")

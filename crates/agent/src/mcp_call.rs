@@ -121,7 +121,7 @@ pub fn check_server(guard: &Guard, url: &str, auth: &McpAuth) -> Result<(), Prob
     look("/url", url)?;
     match auth {
         McpAuth::OauthClientCredentials { token_url, .. } => look("/auth/token_url", token_url),
-        McpAuth::None | McpAuth::Bearer { .. } | McpAuth::Header { .. } => Ok(()),
+        McpAuth::None {} | McpAuth::Bearer { .. } | McpAuth::Header { .. } => Ok(()),
     }
 }
 
@@ -149,7 +149,7 @@ async fn target(
         Ok::<_, Problem>(vec![(name, value)])
     };
     let headers = match &server.auth {
-        McpAuth::None => Vec::new(),
+        McpAuth::None {} => Vec::new(),
         McpAuth::Bearer { secret } => header(AUTHORIZATION, format!("Bearer {}", reveal(secret, host(&url)).await?))?,
         McpAuth::Header { name, secret } => {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| lost("the header has no name"))?;

@@ -16,7 +16,7 @@ pub(crate) const UNKNOWN: &str = "it is not JSON that fits the schema";
 /// What is wrong with it, for the model.
 pub(crate) fn parsed(format: &ResponseFormat, text: &str) -> Result<Option<Value>, String> {
     let schema = match format {
-        ResponseFormat::Text => return Ok(None),
+        ResponseFormat::Text {} => return Ok(None),
         ResponseFormat::JsonSchema { schema, .. } => schema,
     };
     let value: Value = serde_json::from_str(bare(text)).map_err(|error| format!("it is not JSON: {error}"))?;
@@ -56,6 +56,6 @@ mod tests {
         for bad in ["", "n is 1", "{\"n\":\"1\"}", "{}", "{\"n\":1} and more", "{\"n\":1,\"x\":\"\\u0000\"}"] {
             assert!(parsed(&format, bad).is_err(), "{bad}");
         }
-        assert_eq!(parsed(&ResponseFormat::Text, "words"), Ok(None));
+        assert_eq!(parsed(&ResponseFormat::Text {}, "words"), Ok(None));
     }
 }

@@ -219,7 +219,7 @@ impl ModelRequest {
             stop: Vec::new(),
             seed: None,
             reasoning_effort: None,
-            response_format: ResponseFormat::Text,
+            response_format: ResponseFormat::Text {},
             tools: Vec::new(),
             tool_choice: ToolChoice::Auto,
             parallel_tool_calls: true,

@@ -122,12 +122,12 @@ pub struct Fallback {
 }
 
 /// What the answer has to look like.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ResponseFormat {
     /// Words.
-    #[default]
-    Text,
+    // With braces: serde looks for unknown fields in variants that could have some.
+    Text {},
     /// JSON that a schema describes. An answer that does not fit is asked for once more, and then fails the run.
     JsonSchema {
         /// For the model: `[a-zA-Z0-9_-]{1,64}`.
@@ -140,10 +140,16 @@ pub enum ResponseFormat {
     },
 }
 
+impl Default for ResponseFormat {
+    fn default() -> Self {
+        Self::Text {}
+    }
+}
+
 impl ResponseFormat {
     fn check(&self) -> Result<(), Problem> {
         match self {
-            ResponseFormat::Text => Ok(()),
+            ResponseFormat::Text {} => Ok(()),
             ResponseFormat::JsonSchema { name, schema, .. } => {
                 check_tool_name("/response_format/name", name)?;
                 check_json("/response_format/schema", schema)

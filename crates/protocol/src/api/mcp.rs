@@ -24,12 +24,12 @@ words! {
 }
 
 /// How a server is called. `secret` names an entry of `/v1/secrets`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum McpAuth {
     /// Without credentials.
-    #[default]
-    None,
+    // With braces: serde looks for unknown fields in variants that could have some.
+    None {},
     /// `Authorization: Bearer …`.
     Bearer {
         /// The token.
@@ -54,6 +54,12 @@ pub enum McpAuth {
         #[serde(default)]
         scope: Option<String>,
     },
+}
+
+impl Default for McpAuth {
+    fn default() -> Self {
+        Self::None {}
+    }
 }
 
 /// An MCP server.
@@ -164,7 +170,7 @@ impl McpServerParams {
             check_secret_name(name).map_err(|_| Problem::invalid("/auth/secret", "must match [A-Z][A-Z0-9_]{0,63}"))
         };
         match &self.auth {
-            McpAuth::None => Ok(()),
+            McpAuth::None {} => Ok(()),
             McpAuth::Bearer { secret: name } => secret(name),
             McpAuth::Header { name, secret: value } => {
                 let word = |b: u8| b.is_ascii_alphanumeric() || b == b'-';

@@ -82,7 +82,7 @@ impl About {
         let previous = standing.before.map(|behind| ResponseId { run: self.run, behind }).or(self.previous);
         let tools: Vec<Value> = asked.tools.iter().flatten().filter_map(function).collect();
         let format = match &asked.response_format {
-            None | Some(ResponseFormat::Text) => json!({"type": "text"}),
+            None | Some(ResponseFormat::Text {}) => json!({"type": "text"}),
             Some(ResponseFormat::JsonSchema { name, schema, .. }) => {
                 json!({"type": "json_schema", "name": name, "schema": schema, "description": null, "strict": true})
             }

@@ -114,7 +114,8 @@ pub struct ResponseQuery {
     /// Whether it is told as it was made, and is being made.
     pub stream: Option<bool>,
     /// Only what is numbered higher (`sequence_number`).
-    pub starting_after: Option<u64>,
+    #[param(minimum = 0)]
+    pub starting_after: Option<i64>,
     #[serde(rename = "include")]
     #[param(rename = "include")]
     _include: Option<String>,
@@ -209,8 +210,10 @@ pub async fn responses_get(
 ) -> Result<Response, ApiError> {
     caller.require("runs:read")?;
     let (id, scope) = found(&state, &caller, &response).await?;
+    let starting_after = u64::try_from(query.starting_after.unwrap_or(0))
+        .map_err(|_| ApiError::invalid_request("query:starting_after", "must be 0 or more"))?;
     let (way, reader) = match query.stream.unwrap_or(false) {
-        true => (Way::Streamed(query.starting_after.unwrap_or(0)), stays(&state, &caller, scope, to)),
+        true => (Way::Streamed(starting_after), stays(&state, &caller, scope, to)),
         false => (Way::Now, passes_by(&state, &caller, scope)),
     };
     let opened = state.streams.open(id.run, reader).await?;

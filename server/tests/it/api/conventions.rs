@@ -43,6 +43,11 @@ async fn an_unknown_field_is_named() {
     }
     let nested = json!({"model": "fake/x", "limits": {"max_stepps": 3}});
     key.put("/v1/agents/x", nested).await.blames(422, "unknown_field", "/limits/max_stepps");
+    // Also where the kind of a thing has no fields of its own.
+    let of_text = json!({"model": "fake/x", "response_format": {"type": "text", "schema": {}}});
+    key.put("/v1/agents/x", of_text).await.blames(422, "unknown_field", "/response_format");
+    let of_none = json!({"name": "x", "url": "https://mcp.test/", "auth": {"type": "none", "secret": "X"}});
+    key.post("/v1/mcp_servers", of_none).await.blames(422, "unknown_field", "/auth");
     for path in ["/v1/threads?lmit=3", "/v1/runs?mistyped=1", "/v1/usage?form=2026-01-01"] {
         let problem = own.get(path).await.problem(400, "invalid_request");
         assert!(problem["errors"][0]["param"].as_str().expect("a param").starts_with("query:"), "{problem}");

@@ -451,10 +451,16 @@ async fn outcome(
             let second = answer.json();
             let second = alice.key.ended(&id(&second)).await;
             assert_eq!(second["status"], "completed", "{what}");
-            let at = |run: &Value, field: &str| run[field].as_str().expect("a time").to_owned();
-            let after = |later: &Value, run: &Value| at(later, "started_at") >= at(run, "finished_at");
-            // A run that never began does not overlap.
-            let apart = ended["started_at"].is_null() || after(&second, ended) || after(ended, &second);
+            // By what they say: a run that begins waits for the one before it, and `started_at` may tell of the time before that wait. One that
+            // has said nothing does not overlap.
+            let begins = |run: &Value| {
+                let said = run["messages"].as_array().expect("messages").iter().find(|it| it["role"] == "assistant");
+                said.map(|said| said["created_at"].as_str().expect("a time").to_owned())
+            };
+            let after = |later: &Value, run: &Value| {
+                begins(later).is_none_or(|begins| begins.as_str() >= run["finished_at"].as_str().expect("a time"))
+            };
+            let apart = begins(ended).is_none() || after(&second, ended) || after(ended, &second);
             assert!(apart, "{what}: one after the other: {ended} {second}");
             assert_consistent(alice, &id(&second)).await;
             true

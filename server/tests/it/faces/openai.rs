@@ -55,6 +55,10 @@ async fn a_response_is_a_run_and_others_see_nothing_of_it() {
         goes_on["conversation"] = first["conversation"].clone();
         other.post("/v1/responses", goes_on).await.problem(404, "not_found");
     }
+    for not in ["-1", "9223372036854775808", "x"] {
+        let path = format!("/v1/responses/{}?stream=true&starting_after={not}", id(&first));
+        alice.token.get(&path).await.problem(400, "invalid_request");
+    }
     // Names that are none, or none of a response.
     let run = location.trim_start_matches("/v1/runs/run_");
     for not in [

@@ -214,7 +214,7 @@ pub(super) fn render(ask: Ask<'_>, field: MaxTokensField) -> Result<Bytes, serde
         reasoning_effort: request.reasoning_effort,
         response_format: match &request.response_format {
             // It is what all of them do unless told otherwise.
-            ResponseFormat::Text => None,
+            ResponseFormat::Text {} => None,
             ResponseFormat::JsonSchema { name, schema, strict } => {
                 Some(Format { r#type: "json_schema", json_schema: Described { name, schema, strict: *strict } })
             }

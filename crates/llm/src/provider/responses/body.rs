@@ -151,7 +151,7 @@ pub(super) fn render(ask: Ask<'_>, lives: Lives) -> Result<Bytes, serde_json::Er
         top_p: request.top_p.filter(|value| value.is_finite()),
         reasoning: request.reasoning_effort.map(|effort| Reasoning { effort, summary: "auto" }),
         text: match &request.response_format {
-            ResponseFormat::Text => None,
+            ResponseFormat::Text {} => None,
             ResponseFormat::JsonSchema { name, schema, strict } => {
                 Some(Text { format: Format { r#type: "json_schema", name, schema, strict: *strict } })
             }
