@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use anyhow::ensure;
 
 use crate::cargo::{self, run};
-use crate::sdk::{Server, has_chromium, npm_in};
+use crate::packages::{npm_fetch, npm_in};
+use crate::server::{Server, has_chromium};
 use crate::test;
 
 fn dir() -> PathBuf {
@@ -26,14 +27,14 @@ pub(crate) fn console(then_test: bool) -> anyhow::Result<()> {
     }
     ensure!(has_chromium(), "the console is looked at in a browser: apt-get install chromium");
     let built = test::build(&[])?;
-    let server = Server::start(&built, &cargo::root().join("target/console"))?;
+    let server = Server::start(&built, &cargo::root().join("target/console"), &[])?;
     run(&mut npm_in(&dir(), &["run", "lint", "--silent"]))?;
     run(&mut npm_in(&dir(), &["test", "--silent"]))?;
     run(&mut server.told(npm_in(&dir(), &["run", "test:e2e", "--silent"])))
 }
 
 fn build() -> anyhow::Result<()> {
-    run(&mut npm_in(&dir(), &["ci", "--no-audit", "--no-fund", "--silent"]))?;
+    npm_fetch(&dir())?;
     run(&mut npm_in(&dir(), &["run", "build", "--silent"]))
 }
 

@@ -7,11 +7,14 @@
 //! | module | holds |
 //! |---|---|
 //! | `cargo` | calling cargo, and finding what it built |
+//! | `packages` | packages of JavaScript and Python |
+//! | `server` | programs that listen: a server in dev mode |
 //! | `test` | every test there is, around one throw-away Postgres |
 //! | `openapi` | the checked-in document against the code |
 //! | `load` | release builds and the load test |
 //! | `prices` | the prices of models against a public table |
 //! | `clients` | clients that others wrote against the server |
+//! | `schemathesis` | the server against its own document, by strangers |
 //! | `providers` | the gateway against the LiteLLM proxy and aimock |
 //! | `mcp` | the protocol's own tests of the MCP client |
 //! | `readme` | the steps of the README, as they stand there |
@@ -24,10 +27,13 @@ mod console;
 mod load;
 mod mcp;
 mod openapi;
+mod packages;
 mod prices;
 mod providers;
 mod readme;
+mod schemathesis;
 mod sdk;
+mod server;
 mod test;
 
 use std::ffi::OsString;
@@ -90,6 +96,15 @@ enum Command {
         #[arg(long)]
         fetch: bool,
     },
+    /// The server asked for all that its OpenAPI document allows and forbids, and for what others have, by schemathesis: needs Python
+    Schemathesis {
+        /// Only fetch the packages that it takes
+        #[arg(long)]
+        fetch: bool,
+        /// Passed on (`--seed 7`, `--examples 50`, `--seconds 600`)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        arguments: Vec<OsString>,
+    },
     /// The LiteLLM proxy and aimock, asked by the gateway: needs Python and npm
     Providers {
         /// Packages that cannot be fetched are no failure, and said
@@ -151,6 +166,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Prices { table, write, add } => prices::run(&table, write, &add),
         Command::Load { arguments } => load::run(&arguments),
         Command::Clients { fetch } => clients::clients(!fetch),
+        Command::Schemathesis { fetch, arguments } => schemathesis::schemathesis(fetch, &arguments),
         Command::Providers { if_there } => providers::providers(if_there),
         Command::Quiet { seconds } => test::quiet(seconds),
         Command::Mcp => mcp::mcp(),

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 
 use crate::cargo::{self, run};
+use crate::packages::npm;
 
 /// What is installed. The suite wants a newer Node than some have: the `node` package carries one.
 const PACKAGES: [&str; 3] =
@@ -19,8 +20,7 @@ const PORT: &str = "39417";
 pub(crate) fn mcp() -> anyhow::Result<()> {
     let dir = cargo::root().join("target/mcp");
     std::fs::create_dir_all(&dir).with_context(|| format!("{}", dir.display()))?;
-    let mut npm = Command::new("npm");
-    run(npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(&dir).args(PACKAGES))?;
+    run(npm().args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(&dir).args(PACKAGES))?;
     let modules = dir.join("node_modules");
     let node = modules.join("node/bin/node");
     cargo::cargo(["build", "--quiet", "--package", "headwater-mcp", "--example", "conformance"])?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use crate::cargo::{self, run};
-use crate::clients::npm;
+use crate::packages::{npm, pip_fetch};
 
 const LITELLM: &str = "litellm[proxy]==1.108.7";
 const AIMOCK: &str = "@copilotkit/aimock@1.43.0";
@@ -61,20 +61,7 @@ pub(crate) fn providers(if_there: bool) -> anyhow::Result<()> {
 }
 
 fn fetch(dir: &Path) -> anyhow::Result<()> {
-    let python = dir.join("venv/bin/python");
-    if !python.exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(dir.join("venv")))?;
-    }
-    run(Command::new(&python).args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--retries",
-        "10",
-        LITELLM,
-    ]))?;
+    pip_fetch(&dir.join("venv"), dir, [LITELLM])?;
     run(npm().args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(dir).arg(AIMOCK))
 }
 
@@ -95,7 +82,8 @@ fn ask(dir: &Path) -> anyhow::Result<()> {
     let _servers = [start(litellm, dir, "litellm", LITELLM_PORT)?, start(aimock, dir, "aimock", AIMOCK_PORT)?];
 
     let mut test = cargo::command();
-    test.args(["test", "--package", "headwater-llm", "--test", "it", "real::"]);
+    // Of one package alone the dependencies would have other features, and be compiled once more.
+    test.args(["test", "--workspace", "--test", "it", "proxies::"]);
     test.env("HEADWATER_TEST_LITELLM_URL", format!("http://127.0.0.1:{LITELLM_PORT}"));
     test.env("HEADWATER_TEST_AIMOCK_URL", format!("http://127.0.0.1:{AIMOCK_PORT}"));
     test.env("HEADWATER_TEST_PROVIDER_KEY", KEY).env("HEADWATER_TEST_REQUIRE_PROVIDERS", "1");

@@ -12,8 +12,9 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 
 use crate::cargo::{self, Built, run};
-use crate::clients::{self, npm};
-use crate::sdk::{Listening, Server, has_chromium};
+use crate::clients;
+use crate::packages::npm;
+use crate::server::{Listening, Server, has_chromium};
 use crate::test;
 
 /// Where the README finds what the server has written down.
@@ -37,7 +38,7 @@ pub(crate) fn readme() -> anyhow::Result<()> {
     clients::fetch()?;
     let built = test::build(&[])?;
     let desk = Desk::make(&built)?;
-    let server = Server::start(&built, &desk.data())?;
+    let server = Server::start(&built, &desk.data(), &[])?;
 
     let begun = Instant::now();
     desk.shell(page)?;
