@@ -20,6 +20,8 @@ use http::{HeaderMap, StatusCode};
 pub const PROBLEM_JSON: &str = "application/problem+json";
 /// `Retry-After` in milliseconds.
 pub const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// Whether to try again (openai-node `client.ts`, openai-python `_base_client.py`).
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The member of a problem that says when to try again.
 const RETRY_MEMBER: &str = "retry_after_ms";
 /// When to try again, where nobody knows better.
@@ -176,8 +178,12 @@ fn outward(code: ErrorCode) -> &'static str {
     }
 }
 
-/// `Retry-After` and `Retry-After-Ms`, where the status calls for them.
+/// `Retry-After` and `Retry-After-Ms`, where the status calls for them; and where clients that go by the status alone would try again in vain, the
+/// header by which OpenAI's libraries let that be.
 fn retry_headers(problem: &Problem, headers: &mut HeaderMap) {
+    if !problem.retryable && (matches!(problem.status, 408 | 409 | 429) || problem.status >= 500) {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
     if !(matches!(problem.status, 429 | 503) || problem.status == 409 && problem.retryable) {
         return;
     }

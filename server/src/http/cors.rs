@@ -21,10 +21,15 @@ use headwater_protocol::ErrorCode;
 use crate::error::ApiError;
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
+/// Those from `OpenAI-Beta` on are of OpenAI's libraries, which send most of them with each request (openai-node `internal/detect-platform.ts`).
 const HEADERS: &str = "Accept, Authorization, Content-Type, Headwater-Tenant, Headwater-User, Idempotency-Key, If-Match, \
-                       Last-Event-ID, Traceparent, Tracestate, X-Request-Id";
-const EXPOSED: &str = "Request-Id, Headwater-Version, RateLimit, RateLimit-Policy, Retry-After, Retry-After-Ms, Location, \
-                       ETag, Idempotent-Replayed, Headwater-Log, Traceresponse";
+                       Last-Event-ID, Traceparent, Tracestate, X-Request-Id, \
+                       OpenAI-Beta, OpenAI-Organization, OpenAI-Project, \
+                       X-Stainless-Arch, X-Stainless-Custom-Poll-Interval, X-Stainless-Helper-Method, X-Stainless-Lang, X-Stainless-OS, \
+                       X-Stainless-Package-Version, X-Stainless-Poll-Helper, X-Stainless-Retry-Count, X-Stainless-Runtime, \
+                       X-Stainless-Runtime-Version, X-Stainless-Timeout";
+const EXPOSED: &str = "Request-Id, Headwater-Version, RateLimit, RateLimit-Policy, Retry-After, Retry-After-Ms, X-Should-Retry, \
+                       Location, ETag, Idempotent-Replayed, Headwater-Log, Traceresponse";
 /// Seconds that a browser may remember a preflight's answer.
 const MAX_AGE: &str = "600";
 

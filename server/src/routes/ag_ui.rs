@@ -77,6 +77,10 @@ pub async fn ag_ui_run(
     })?;
     let user = whose(&caller)?;
     let params: RunAgentInput = body.parse()?;
+    if params.run_id.is_empty() {
+        // The name finds the answer again: two of no name would be one.
+        return Err(Problem::invalid("/runId", "must be a name, such as a UUID").into());
+    }
     let said = said(&params)?;
     let asked =
         Asked { thread: params.thread_id.clone(), run: params.run_id.clone(), messages: params.messages.clone() };

@@ -87,23 +87,27 @@ impl ApiBody {
     }
 
     /// The same for a library that repeats a request whose answer was cut and counts how often, but gives it no key: OpenAI's do. What it
-    /// repeats is the newest request of the same words whose run goes on, or was over not long ago. Two that nobody repeats are two.
+    /// repeats is the newest request of the same words whose run goes on, or was completed not long ago. Two that nobody repeats are two.
     ///
     /// # Errors
-    /// As [`idempotency`](Self::idempotency).
+    /// As [`idempotency`](Self::idempotency); and while one of the same words is under way on this process, of whatever count.
     pub async fn idempotency_or_count(&self, state: &AppState, caller: &Caller) -> Result<Once, ApiError> {
         let count = self.headers.get(REPEATED).and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
         let Some(count) = count.filter(|_| !self.headers.contains_key(NAME)) else {
             return self.idempotency(state, caller);
         };
         let (actor, fingerprint) = (caller.actor_id(), self.fingerprint()?.to_vec());
-        let name = format!("{REPEATED}:{}:", hex(&fingerprint));
-        let before = match count {
-            0 => None,
-            _ => state.store.scoped(caller.scope()).idempotency_newest(actor, &name).await?,
+        // With a space, which no key of a client's has: nobody else writes names like these.
+        let name = format!("{REPEATED} {}:", hex(&fingerprint));
+        let before = if count == 0 {
+            None
+        } else {
+            state.in_progress.none_begins(actor, &name)?;
+            state.store.scoped(caller.scope()).idempotency_newest(actor, &name).await?
         };
         let key = before.unwrap_or_else(|| format!("{name}{}", Uuid::now_v7()));
-        Ok(Once { key: Some(Idempotency { actor, key, fingerprint }), _running: None })
+        let running = state.in_progress.enter(actor, &key)?;
+        Ok(Once { key: Some(Idempotency { actor, key, fingerprint }), _running: Some(running) })
     }
 
     /// The same for the operator.
@@ -168,6 +172,15 @@ impl InProgress {
             return Err(ApiError::new(ErrorCode::IdempotencyInProgress, detail));
         }
         Ok(Running { all: self.clone(), entry })
+    }
+
+    /// Refuses while a request of this actor is under way whose key begins so. Looks at all there are, which are few: for what is rare.
+    fn none_begins(&self, actor: Uuid, name: &str) -> Result<(), ApiError> {
+        if self.0.iter().any(|entry| entry.0 == actor && entry.1.starts_with(name)) {
+            let detail = "the same request, which this one repeats, is still running";
+            return Err(ApiError::new(ErrorCode::IdempotencyInProgress, detail));
+        }
+        Ok(())
     }
 }
 

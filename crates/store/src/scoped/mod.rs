@@ -109,17 +109,18 @@ impl UserScopedStorage {
         Ok(Some(Once::Replay(row.try_get("object")?)))
     }
 
-    /// The newest key of this actor that begins so and made a run that goes on, or has been over for less than a minute.
+    /// The newest key of this actor, of the last half hour, that begins so and made a run that goes on, or is completed for less than a minute:
+    /// what failed or was cancelled is worth asking for again. All keys that begin so have to be of runs.
     pub async fn idempotency_newest(&self, actor: Uuid, begins: &str) -> Result<Option<String>, StoreError> {
         let rows = self
             .query(
-                // What other keys made is no run, and not to be taken for one.
                 "WITH kept AS MATERIALIZED (
                      SELECT key, object, created_at FROM headwater.idempotency
                      WHERE actor = $1 AND key >= $2 AND starts_with(key, $2)
-                       AND created_at > clock_timestamp() - interval '24 hours')
+                       AND created_at > clock_timestamp() - interval '30 minutes')
                  SELECT k.key FROM kept k JOIN headwater.runs r ON r.run_id = k.object::uuid
-                 WHERE r.finished_at IS NULL OR r.finished_at > clock_timestamp() - interval '1 minute'
+                 WHERE r.finished_at IS NULL
+                    OR (r.status = 'completed' AND r.finished_at > clock_timestamp() - interval '1 minute')
                  ORDER BY k.created_at DESC LIMIT 1",
                 &[&actor, &begins],
             )

@@ -24,9 +24,9 @@ use crate::error::ApiError;
 use crate::faces::completions::{Completions, How};
 use crate::faces::{so_far, to_end, worn};
 use crate::routes::body::{ApiBody, from_value};
-use crate::routes::missing;
 use crate::routes::streams::{AnswerTo, blocks_of, stream_of};
 use crate::routes::talk::{self, On, passes_by, stays};
+use crate::routes::{REPLAYED, missing};
 use crate::wiring::AppState;
 
 /// What a client of OpenAI asks for, as far as it means something here.
@@ -116,6 +116,7 @@ pub async fn completions_create(
     let model = params.model.clone();
     let mut answers = std::mem::take(&mut input.answers);
     answers.decides_nothing = true;
+    let mut is_again = false;
     let (run, opened, behind, void) = match answers.give(&state, &caller, None, "/messages").await? {
         Some(on) => {
             let void = void(&state, &caller, on.scope, on.run).await?;
@@ -131,7 +132,10 @@ pub async fn completions_create(
             let accepted = say(&state, &caller, user, input, run, On::New, &once).await?;
             let void = match &accepted {
                 Accepted::New { .. } => HashSet::new(),
-                Accepted::Replay { run, .. } | Accepted::Steered(run) => void(&state, &caller, scope, *run).await?,
+                Accepted::Replay { run, .. } | Accepted::Steered(run) => {
+                    is_again = true;
+                    void(&state, &caller, scope, *run).await?
+                }
             };
             let (run, opened) = talk::listen(&state, accepted, user, stays(&state, &caller, scope, to)).await?;
             (run, opened, 0, void)
@@ -151,6 +155,9 @@ pub async fn completions_create(
     };
     if let Ok(location) = http::HeaderValue::from_str(&format!("/v1/runs/{run}")) {
         response.headers_mut().insert(http::header::LOCATION, location);
+    }
+    if is_again {
+        response.headers_mut().insert(REPLAYED, http::HeaderValue::from_static("true"));
     }
     Ok(response)
 }

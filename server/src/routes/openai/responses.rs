@@ -6,7 +6,7 @@
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use headwater_protocol::api::{OnDisconnect, Overrides, RunParams, Thread};
+use headwater_protocol::api::{OnDisconnect, Overrides, Run, RunParams, RunStatus, Thread};
 use headwater_protocol::event::type_of;
 use headwater_protocol::message::Metadata;
 use headwater_protocol::{ErrorCode, Problem, RunId, Scope};
@@ -25,10 +25,10 @@ use crate::faces::{Face as _, so_far, whole, worn};
 use crate::http::ApiQuery;
 use crate::routes::answers::{decider, waits_for_nothing};
 use crate::routes::body::{ApiBody, from_value};
-use crate::routes::missing;
 use crate::routes::runs::{cancelled, earlier, page_of};
 use crate::routes::streams::{AnswerTo, blocks_of, stream_of};
 use crate::routes::talk::{self, On, passes_by, stays, thread_of};
+use crate::routes::{REPLAYED, missing};
 use crate::wiring::AppState;
 
 /// What a client of OpenAI asks for. Fields of theirs that say nothing here (`include`, `service_tier`, …) are let go by; those that would
@@ -195,7 +195,11 @@ pub async fn responses_create(
     };
     let (run, opened) = talk::listen(&state, accepted, user, reader).await?;
     drop(once);
-    answer(&state, &caller, ResponseId { run, behind: 0 }, scope, opened, way).await
+    let mut response = answer(&state, &caller, ResponseId { run, behind: 0 }, scope, opened, way).await?;
+    if is_again {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
 /// One response, as it stands or as it is made.
@@ -289,17 +293,24 @@ async fn on(
     let storage = state.store.scoped(scope);
     let (run, _) = storage.run_get(previous.run).await?.ok_or_else(no_previous)?;
     let thread: Thread = storage.thread_get(run.thread).await?.ok_or_else(no_previous)?;
-    if !is_again && last_of(state, scope, &thread).await? != Some(previous.run) {
+    if !is_again && !is_last(state, scope, &thread, previous.run).await? {
         let words = "must be the last of its thread: threads do not fork";
         return Err(Problem::invalid("/previous_response_id", words).into());
     }
     Ok(On::Thread(thread))
 }
 
-async fn last_of(state: &AppState, scope: Scope, thread: &Thread) -> Result<Option<RunId>, ApiError> {
+/// How many answers may have come to nothing since the one that is gone on from.
+const FAILED: i64 = 20;
+
+/// Whether nothing has come of what was said on the thread since: what failed or was cancelled is asked for again from where it was.
+async fn is_last(state: &AppState, scope: Scope, thread: &Thread, run: RunId) -> Result<bool, ApiError> {
     let filter = RunFilter { thread: Some(thread.id), ..RunFilter::default() };
-    let last = state.store.scoped(scope).run_list(&filter, Page { after: None, ascending: false, limit: 1 }).await?;
-    Ok(last.first().map(|(run, _)| run.id))
+    let page = Page { after: None, ascending: false, limit: FAILED + 1 };
+    let newest = state.store.scoped(scope).run_list(&filter, page).await?;
+    let came_to_nothing = |it: &Run| matches!(it.status, RunStatus::Failed | RunStatus::Cancelled);
+    let last = newest.iter().find(|(it, _)| it.id == run || !came_to_nothing(it));
+    Ok(last.is_some_and(|(it, _)| it.id == run))
 }
 
 /// The run that is asked for, but for what is said.

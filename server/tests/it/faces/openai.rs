@@ -111,9 +111,54 @@ async fn a_request_that_is_counted_is_answered_once() {
     for count in ["1", "2"] {
         assert_eq!(id(&ask(&alice, count, "Hi").await), id(&second));
     }
+    // It says so; and one that is asked for again is told from one that is new.
+    let replayed = async |count: &str, input: &str| {
+        let asked = alice.key.with("x-stainless-retry-count", count);
+        asked.post("/v1/responses", asks(input)).await.header("idempotent-replayed").map(str::to_owned)
+    };
+    assert_eq!(replayed("1", "Hi").await.as_deref(), Some("true"));
     // What never came is asked now; and nobody is answered with what another one asked.
     assert_eq!(text(&ask(&alice, "1", "Hello").await), "Three.");
     assert_eq!(text(&ask(&bob, "1", "Hi").await), "Bob's.");
+}
+
+/// What failed or was cancelled is tried again, also behind what was said before it: nothing has come of it.
+#[tokio::test]
+async fn a_request_that_failed_is_carried_out_again() {
+    let tenant = Site::shared().await.tenant().await;
+    let alice = tenant.user("alice").await;
+    let becomes = async |model: &str| {
+        tenant.api.put("/v1/agents/assistant", json!({"model": model})).await;
+    };
+    let ask = async |count: &str, previous: &Value| {
+        let body = json!({"model": "assistant", "input": "Hi", "background": true, "previous_response_id": previous});
+        alice.key.with("x-stainless-retry-count", count).post("/v1/responses", body).await
+    };
+    let ended = async |response: &Value| {
+        let run = alice.key.ended(&id(response).replace("resp_", "run_")).await;
+        run["status"].as_str().expect("a status").to_owned()
+    };
+    becomes("scripted/echo").await;
+    let first = ask("0", &Value::Null).await.ok(200);
+    assert_eq!(ended(&first).await, "completed");
+    becomes("scripted/fail-provider_unavailable").await;
+    let failed = ask("0", &first["id"]).await.ok(200);
+    assert_eq!(ended(&failed).await, "failed");
+    becomes("scripted/tokens-40x100").await;
+    let cancelled = ask("1", &first["id"]).await.ok(200);
+    // While it is written it is found.
+    assert_eq!(id(&ask("2", &first["id"]).await.ok(200)), id(&cancelled));
+    alice.key.post(&format!("/v1/responses/{}/cancel", id(&cancelled)), json!({})).await.ok(200);
+    assert_eq!(ended(&cancelled).await, "cancelled");
+    becomes("scripted/echo").await;
+    let third = ask("3", &first["id"]).await.ok(200);
+    assert_eq!(ended(&third).await, "completed");
+    assert_eq!(std::collections::HashSet::from([id(&first), id(&failed), id(&cancelled), id(&third)]).len(), 4);
+    // Something has come of that: threads do not fork.
+    ask("0", &first["id"]).await.blames(422, "invalid_value", "/previous_response_id");
+    // Nobody else's key is taken for one of these.
+    let own = alice.key.with("idempotency-key", "x-stainless-retry-count 0").post("/v1/threads", json!({})).await;
+    own.problem(400, "invalid_request");
 }
 
 #[tokio::test]

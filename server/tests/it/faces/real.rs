@@ -262,6 +262,20 @@ async fn openai_talks() {
     openai("talk").await;
 }
 
+/// From another origin, with all the headers of its own that it sends.
+#[tokio::test]
+async fn openai_talks_from_a_page() {
+    if !are_there() {
+        return;
+    }
+    if std::env::var_os("CHROMIUM").is_none() && !Path::new("/usr/bin/chromium").exists() {
+        println!("NOT ASKED: openai in a page, for want of a browser (apt-get install chromium)");
+        return;
+    }
+    let (_tenant, variables, _) = scene("talk", &[]).await;
+    node("openai-page.mjs", &variables).await;
+}
+
 #[tokio::test]
 async fn openai_streams_and_reads_on() {
     openai("stream").await;
