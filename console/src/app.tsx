@@ -1,6 +1,8 @@
 /** Which page is shown. */
+import type { ComponentChildren } from "preact";
+import { useEffect, useErrorBoundary } from "preact/hooks";
 import { route } from "./router.ts";
-import { session } from "./session.ts";
+import { actingAs, session } from "./session.ts";
 import { home, Shell } from "./shell.tsx";
 import { Login } from "./pages/login.tsx";
 import { AgentPage } from "./pages/agent.tsx";
@@ -19,7 +21,7 @@ import { WebhookPage, WebhooksPage } from "./pages/webhooks.tsx";
 import { RunPage } from "./pages/run.tsx";
 import { RunsPage } from "./pages/runs.tsx";
 import { Page } from "./ui/page.tsx";
-import { Empty } from "./ui/kit.tsx";
+import { Empty, Problem } from "./ui/kit.tsx";
 import { Toasts } from "./ui/toast.tsx";
 
 /** The console. */
@@ -30,11 +32,26 @@ export function App() {
         <Login />
       ) : (
         <Shell>
-          <Here />
+          <Guarded>
+            <Here />
+          </Guarded>
         </Shell>
       )}
       <Toasts />
     </>
+  );
+}
+
+/** A page that fails is told of in its place, and everything else goes on: another address is another try. */
+function Guarded({ children }: { children: ComponentChildren }) {
+  const [error, reset] = useErrorBoundary();
+  const at = route.value;
+  useEffect(reset, [at]);
+  if (error === undefined) return <>{children}</>;
+  return (
+    <Page title="This page has failed">
+      <Problem error={error} retry={reset} />
+    </Page>
   );
 }
 
@@ -73,7 +90,11 @@ function tenantPage(first: string, second: string | undefined) {
     case "playground":
       return <PlaygroundPage />;
     case "runs":
-      return second === undefined ? <RunsPage /> : <RunPage key={second} id={second} />;
+      return second === undefined ? (
+        <RunsPage />
+      ) : (
+        <RunPage key={`${second} ${actingAs.value}`} id={second} />
+      );
     case "approvals":
       return <ApprovalsPage />;
     case "threads":

@@ -53,6 +53,12 @@ export function startRouter(): void {
   });
 }
 
+/** What the query says of this, if that is one of these. Anybody can write an address. */
+export function chosen<T extends string>(name: string, options: readonly T[], otherwise: T): T {
+  const said = route.value.query.get(name);
+  return options.find((option) => option === said) ?? otherwise;
+}
+
 /** Goes to a place, with an entry in the history. */
 export function go(path: readonly string[], query: Record<string, string | undefined> = {}): void {
   location.hash = href(path, query);

@@ -41,15 +41,31 @@ export function doorOf(key: string): Door | null {
   return /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/.test(key) ? "user" : null;
 }
 
+/** Whether the last session ended because its key is no longer good. */
+export const lapsed = signal(false);
+
 function settings() {
   // A console is looked at: an answer that is late is worth less than one that says why.
   return { baseUrl: location.origin, retry: { attempts: 3 } };
 }
 
+/** Asks with a key, and ends its session when the server does not know it any more. */
+function fetchWith(key: string): typeof fetch {
+  return async (input, init) => {
+    const response = await fetch(input, init);
+    if (response.status === 401 && session.peek()?.credential === key) {
+      leave();
+      lapsed.value = true;
+    }
+    return response;
+  };
+}
+
 /** A session with a key. Nothing is asked of the server yet. */
 export function sessionOf(key: string, door: Door): Session {
   const credential = door === "user" ? { token: key } : { apiKey: key };
-  return { door, credential: key, client: new Headwater({ ...settings(), ...credential }) };
+  const client = new Headwater({ ...settings(), ...credential, fetch: fetchWith(key) });
+  return { door, credential: key, client };
 }
 
 /** A session as the demo user of a server in dev mode, which gives tokens to whoever asks. */
@@ -68,6 +84,7 @@ export async function devToken(): Promise<string> {
 /** Logs in. With `keep` the credential outlives a reload of this tab. */
 export function enter(next: Session, keep: boolean): void {
   actingAs.value = "";
+  lapsed.value = false;
   session.value = next;
   if (keep && next.credential !== null) sessionStorage.setItem(STORED, next.credential);
 }

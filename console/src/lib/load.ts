@@ -37,14 +37,14 @@ export function useLoad<T>(
     if (!shown) return;
     const stop = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    // What is not there is not asked for again and again.
+    // What is not there, or not for who asks, is not asked for again and again.
     let gone = false;
     const once = async () => {
       try {
         const data = await latest.current(stop.signal);
         if (!stop.signal.aborted) setState({ key, data, error: undefined });
       } catch (error) {
-        gone = error instanceof ApiError && error.status === 404;
+        gone = error instanceof ApiError && [401, 403, 404].includes(error.status);
         if (!stop.signal.aborted)
           setState((before) => ({ key, data: before.key === key ? before.data : undefined, error }));
       }

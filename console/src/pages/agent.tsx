@@ -1,11 +1,11 @@
 /** One agent: its configuration to edit, its versions, and what changed between them. */
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Agent } from "headwater";
 import { client } from "../api.ts";
 import { diffLines, foldDiff } from "../lib/diff.ts";
 import { useLoad } from "../lib/load.ts";
 import { parseJson, pretty } from "../lib/text.ts";
-import { go, href, route, setQuery } from "../router.ts";
+import { chosen, go, href, route, setQuery } from "../router.ts";
 import { FormDialog } from "../ui/dialog.tsx";
 import { Field, Id, Problem, Show, Status, Tabs, When } from "../ui/kit.tsx";
 import { Page } from "../ui/page.tsx";
@@ -16,8 +16,7 @@ import { forgetNames } from "./names.ts";
 
 /** The page of an agent. */
 export function AgentPage({ id }: { id: string }) {
-  const { query } = route.value;
-  const tab = (query.get("tab") ?? "config") as "config" | "versions" | "diff";
+  const tab = chosen("tab", ["config", "versions", "diff"], "config");
   const agent = useLoad((signal) => client.value.agents.get(id, { signal }), [id]);
   const [archiving, setArchiving] = useState(false);
   const name = agent.data?.name ?? "Agent";
@@ -54,19 +53,16 @@ export function AgentPage({ id }: { id: string }) {
         ]}
       />
       <Show of={agent}>
-        {(one) =>
-          tab === "config" ? (
-            <Edit
-              key={`${one.id}:${one.active_version}:${one.updated_at}`}
-              agent={one}
-              onSaved={agent.reload}
-            />
-          ) : tab === "versions" ? (
-            <Versions agent={one} onChanged={agent.reload} />
-          ) : (
-            <Diff agent={one} />
-          )
-        }
+        {(one) => (
+          <>
+            {/* What was typed stays while another view is looked at. */}
+            <div hidden={tab !== "config"}>
+              <Edit agent={one} onSaved={agent.reload} />
+            </div>
+            {tab === "versions" && <Versions agent={one} onChanged={agent.reload} />}
+            {tab === "diff" && <Diff agent={one} />}
+          </>
+        )}
       </Show>
       {archiving && (
         <FormDialog
@@ -89,7 +85,9 @@ export function AgentPage({ id }: { id: string }) {
 
 /** The few fields that change often, and all of it as JSON. */
 function Edit({ agent, onSaved }: { agent: Agent; onSaved: () => void }) {
-  const original = useMemo(() => configOf(agent), [agent]);
+  // What is edited here: it stays the same while there are changes, whatever somebody else makes of the agent.
+  const [base, setBase] = useState(agent);
+  const original = useMemo(() => configOf(base), [base]);
   const [text, setText] = useState(() => pretty(original));
   const [activate, setActivate] = useState(true);
   const [busy, setBusy] = useState(false);
@@ -104,6 +102,15 @@ function Edit({ agent, onSaved }: { agent: Agent; onSaved: () => void }) {
       : null;
   const patch = value === null ? {} : patchOf(original, value);
   const changes = Object.keys(patch);
+  const adopt = (one: Agent) => {
+    setBase(one);
+    setText(pretty(configOf(one)));
+    setError(undefined);
+  };
+  const moved = agent.active_version !== base.active_version || agent.updated_at !== base.updated_at;
+  useEffect(() => {
+    if (moved && changes.length === 0 && value !== null) adopt(agent);
+  }, [agent, moved, changes.length, value === null]);
   const set = (key: string, next: unknown) => {
     if (value !== null) setText(pretty({ ...value, [key]: next }));
   };
@@ -111,14 +118,19 @@ function Edit({ agent, onSaved }: { agent: Agent; onSaved: () => void }) {
     setBusy(true);
     setError(undefined);
     try {
-      const saved = await client.value.agents.update(agent.id, {
-        ...(patch as Partial<Agent>),
-        ...(activate ? {} : { activate: false }),
-      });
+      const saved = await client.value.agents.update(
+        agent.id,
+        { ...(patch as Partial<Agent>), ...(activate ? {} : { activate: false }) },
+        { ifMatch: `"${base.active_version}"` },
+      );
+      adopt(saved);
       toast(activate ? `Version ${saved.active_version} is active` : "A new version is there");
       onSaved();
     } catch (caught) {
       setError(caught);
+      // Somebody else may have been first: what they made of it is shown.
+      onSaved();
+    } finally {
       setBusy(false);
     }
   };
@@ -215,6 +227,12 @@ function Edit({ agent, onSaved }: { agent: Agent; onSaved: () => void }) {
           />
           <span>New runs use the new version at once</span>
         </label>
+        {moved && changes.length > 0 && (
+          <p class="notice" role="alert">
+            Somebody else has changed this agent: version {agent.active_version} is active now. Undo takes
+            theirs.
+          </p>
+        )}
         {error !== undefined && <Problem error={error} />}
         <div class="row">
           <button
@@ -226,7 +244,7 @@ function Edit({ agent, onSaved }: { agent: Agent; onSaved: () => void }) {
             Save as the next version
           </button>
           {changes.length > 0 && (
-            <button type="button" class="btn" onClick={() => setText(pretty(original))}>
+            <button type="button" class="btn" onClick={() => adopt(agent)}>
               Undo
             </button>
           )}
@@ -301,8 +319,12 @@ function Versions({ agent, onChanged }: { agent: Agent; onChanged: () => void })
 
 function Diff({ agent }: { agent: Agent }) {
   const { query } = route.value;
-  const to = Number(query.get("to") ?? agent.version);
-  const from = Number(query.get("from") ?? Math.max(1, to - 1));
+  const version = (name: string, otherwise: number) => {
+    const said = Number(query.get(name));
+    return Number.isInteger(said) && said > 0 ? said : otherwise;
+  };
+  const to = version("to", agent.version);
+  const from = version("from", Math.max(1, to - 1));
   const versions = useLoad(
     (signal) => client.value.agentVersions.list(agent.id, { limit: 100 }, { signal }).page(),
     [agent.id, agent.updated_at],

@@ -75,7 +75,9 @@ export function AgentsPage() {
                 {
                   title: "Agent",
                   cell: (agent) => (
-                    <a href={href(tenant ? ["agents", agent.id] : ["playground"])}>{agent.name}</a>
+                    <a href={tenant ? href(["agents", agent.id]) : href(["playground"], { agent: agent.id })}>
+                      {agent.name}
+                    </a>
                   ),
                 },
                 // A user's token sees an agent's name and description, and no more.

@@ -1,7 +1,7 @@
 /** The door: a key, or on a server in dev mode the demo user's token. */
 import { useState } from "preact/hooks";
 import { go, route } from "../router.ts";
-import { devSession, devToken, doorOf, enter, sessionOf, type Session } from "../session.ts";
+import { devSession, devToken, doorOf, enter, lapsed, sessionOf, type Session } from "../session.ts";
 import { home } from "../shell.tsx";
 import { Logo } from "../ui/icons.tsx";
 import { Field, Problem } from "../ui/kit.tsx";
@@ -81,7 +81,15 @@ export function Login() {
               <span class="faint"> – otherwise a reload forgets the key</span>
             </span>
           </label>
-          {error !== undefined && <Problem error={error} />}
+          {error !== undefined ? (
+            <Problem error={error} />
+          ) : (
+            lapsed.value && (
+              <p class="notice" role="alert">
+                The key that was used here is no longer good: it was revoked, or it has expired.
+              </p>
+            )
+          )}
           <button type="submit" class="btn primary" disabled={busy || key.trim() === ""}>
             Open
           </button>

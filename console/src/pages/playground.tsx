@@ -28,7 +28,16 @@ export function PlaygroundPage() {
   const { query } = route.value;
   const names = useNames();
   const agent = query.get("agent") ?? "";
-  const picked = names.agents.find((one) => one.id === agent || one.name === agent) ?? names.agents[0];
+  // Whoever is asked for is asked, or nobody: one that is not among those known here may be new, or archived.
+  const known = names.agents.find((one) => one.id === agent || one.name === agent);
+  const other = agent !== "" && known === undefined;
+  const found = useLoad(
+    (signal) => (other ? client.value.agents.get(agent, { signal }) : Promise.resolve(null)),
+    [agent, other, session.value?.door],
+  );
+  const asked = other ? (found.data ?? undefined) : (known ?? names.agents[0]);
+  const archived = asked?.archived_at != null;
+  const picked = archived ? undefined : asked;
   const thread = query.get("thread") ?? "";
   const [turns, setTurns] = useState<{ thread: string; list: Turn[] }>({ thread, list: [] });
   const mine = turns.thread === thread ? turns.list : [];
@@ -103,8 +112,20 @@ export function PlaygroundPage() {
         <div class="card chat">
           <div class="chat-log">
             {mine.length === 0 && thread === "" && (
-              <Empty title={picked === undefined ? "No agent yet" : `Ask ${picked.name} something`}>
-                {picked === undefined ? (
+              <Empty
+                title={
+                  picked !== undefined
+                    ? `Ask ${picked.name} something`
+                    : archived
+                      ? `${asked?.name} is archived`
+                      : other
+                        ? "That agent is not here"
+                        : "No agent yet"
+                }
+              >
+                {other && picked === undefined ? (
+                  "Choose another one."
+                ) : picked === undefined ? (
                   <a href={href(["agents"])}>Make an agent first.</a>
                 ) : (
                   "The answer streams in as it is written. The run goes on if you leave, and is in the list of runs."
@@ -119,7 +140,11 @@ export function PlaygroundPage() {
             ))}
             <div ref={end} />
           </div>
-          {error !== undefined && <Problem error={error} />}
+          {error !== undefined ? (
+            <Problem error={error} />
+          ) : (
+            other && found.error !== undefined && <Problem error={found.error} retry={found.reload} />
+          )}
           <Composer busy={busy} ready={picked !== undefined && !needsUser} onSend={send} />
         </div>
         <aside class="stack">
@@ -128,9 +153,14 @@ export function PlaygroundPage() {
               <select
                 id={id}
                 data-filter
-                value={picked?.id ?? ""}
+                value={asked?.id ?? ""}
                 onChange={(event) => setQuery({ agent: event.currentTarget.value })}
               >
+                {other && (
+                  <option value={asked?.id ?? ""} disabled>
+                    {asked === undefined ? "–" : `${asked.name}${archived ? " (archived)" : ""}`}
+                  </option>
+                )}
                 {names.agents.map((one) => (
                   <option key={one.id} value={one.id}>
                     {one.name}
@@ -307,7 +337,8 @@ function Composer(props: { busy: boolean; ready: boolean; onSend: (text: string)
     if (input === "" || props.busy || !props.ready) return;
     setText("");
     // What was refused is given back to be changed.
-    props.onSend(input).catch(() => setText(input));
+    // What was refused is there again, unless something else was typed meanwhile.
+    props.onSend(input).catch(() => setText((now) => (now === "" ? input : now)));
     field.current?.focus();
   };
   return (

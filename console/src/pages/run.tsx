@@ -1,7 +1,7 @@
 /** One run: its timeline, what it was at any moment, every event, and why it waits. */
 import { useEffect, useState } from "preact/hooks";
 import { isOver, type RunSnapshot } from "headwater";
-import { client } from "../api.ts";
+import { client, isAbsent } from "../api.ts";
 import { useLoad } from "../lib/load.ts";
 import { formatMoney } from "../lib/money.ts";
 import { formatDuration } from "../lib/time.ts";
@@ -59,6 +59,13 @@ export function RunPage({ id }: { id: string }) {
   const agent = names.agent(log.view.agent ?? run?.agent);
   const waits =
     !over && (log.view.status === "queued" || log.view.status === "suspended" || log.view.throttled !== null);
+  if (run === undefined && isAbsent(snapshot.error)) {
+    return (
+      <Page title={`Run ${shortId(id)}`} up={{ path: ["runs"], label: "Runs" }}>
+        <Problem error={snapshot.error} retry={snapshot.reload} />
+      </Page>
+    );
+  }
   return (
     <Page
       title={`Run ${shortId(id)}`}

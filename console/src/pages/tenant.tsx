@@ -4,7 +4,7 @@ import type { Tenant } from "headwater";
 import { client } from "../api.ts";
 import { useLoad } from "../lib/load.ts";
 import { formatDuration } from "../lib/time.ts";
-import { go, href, route, setQuery } from "../router.ts";
+import { chosen, go, href, setQuery } from "../router.ts";
 import { FormDialog } from "../ui/dialog.tsx";
 import { Field, Show, Status, Tabs } from "../ui/kit.tsx";
 import { Page } from "../ui/page.tsx";
@@ -13,7 +13,7 @@ import { TenantForm } from "./tenants.tsx";
 
 /** One tenant. */
 export function TenantPage({ id }: { id: string }) {
-  const tab = (route.value.query.get("tab") ?? "keys") as "keys" | "budgets" | "prices";
+  const tab = chosen("tab", ["keys", "budgets", "prices"], "keys");
   const tenant = useLoad((signal) => client.value.tenants.get(id, { signal }), [id]);
   const [dialog, setDialog] = useState<"edit" | "delete" | "switch" | null>(null);
   const close = () => setDialog(null);

@@ -132,7 +132,10 @@ export function ThreadPage({ id }: { id: string }) {
           <button type="button" class="btn danger" onClick={() => setDeleting(true)}>
             Delete
           </button>
-          <a class="btn primary" href={href(["playground"], { thread: id })}>
+          <a
+            class="btn primary"
+            href={href(["playground"], { thread: id, agent: runs.data?.data[0]?.agent })}
+          >
             Go on in the playground
           </a>
         </>

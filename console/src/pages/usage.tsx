@@ -5,7 +5,7 @@ import { useList, useLoad } from "../lib/load.ts";
 import { axisMoney, formatMoney, formatNano, nanoOf } from "../lib/money.ts";
 import { compact } from "../lib/text.ts";
 import { daysFrom, utcDay } from "../lib/time.ts";
-import { go, href, route, setQuery } from "../router.ts";
+import { chosen, go, href, setQuery } from "../router.ts";
 import { actingAs, session } from "../session.ts";
 import { Empty, Id, Segments, Show, Tabs, When } from "../ui/kit.tsx";
 import { Page } from "../ui/page.tsx";
@@ -63,10 +63,9 @@ function nameOf(group: UsageGroup, by: By, names: Names): string {
 
 /** The page. */
 export function UsagePage() {
-  const { query } = route.value;
-  const range = (query.get("days") ?? "7") as (typeof RANGES)[number];
-  const by = (query.get("by") ?? "agent") as By;
-  const tab = (query.get("tab") ?? "sums") as "sums" | "ledger";
+  const range = chosen("days", RANGES, "7");
+  const by = chosen<By>("by", ["agent", "user", "model"], "agent");
+  const tab = chosen("tab", ["sums", "ledger"], "sums");
   const names = useNames();
   const days = Number(range);
   const from = utcDay(Date.now() - (days - 1) * 86_400_000);
