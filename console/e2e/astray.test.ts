@@ -17,6 +17,7 @@ test("an address that means nothing harms no page, and not the next one", async 
   for (const hash of ["#/usage?days=99999999999", "#/%00", "#/agents?tab=x"]) await goTo(page, hash);
   await goTo(page, "#/runs/run_nope");
   await page.locator(".problem").waitFor();
+  await page.getByRole("heading", { name: /^Run/ }).waitFor();
   expect(await page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
   await goTo(page, "#/threads");
   await page.getByRole("heading", { name: "Threads" }).waitFor();
@@ -52,7 +53,7 @@ test("what is typed about an agent outlives other views and other people, and ov
   expect(await instructions.inputValue()).toBe("Be brief.");
   expect((await api.agents.get(agent.id)).instructions).toBeNull();
   await page.getByRole("button", { name: "Undo" }).click();
-  expect(await page.getByLabel("Description").inputValue()).toBe("Theirs.");
+  await expect.poll(() => page.getByLabel("Description").inputValue()).toBe("Theirs.");
   await instructions.fill("Be brief.");
   await page.getByRole("button", { name: "Save as the next version" }).click();
   await page.getByText("is active").first().waitFor();
@@ -68,7 +69,7 @@ test("a key that is revoked leads back to the door, which says so", async () => 
   const tenant = await operator.tenants.create({ name: `revoked-${Date.now()}` });
   const key = await operator.tenantKeys.create(tenant.id, { name: "console" });
   const page = await stage.enter(String(key.secret), "#/runs");
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await operator.tenantKeys.revoke(tenant.id, key.id);
   // Every process knows within 5 s, and the list is asked for every 3.
   await page.getByText("no longer good").waitFor();

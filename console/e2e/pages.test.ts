@@ -37,7 +37,7 @@ test("a key that is none is refused, and nothing of a good one is kept beyond wh
   await page.locator(".problem code", { hasText: "unauthenticated" }).waitFor();
 
   await login(page, stage.origin, TENANT_KEY, "");
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   const kept = () =>
     page.evaluate(() =>
       JSON.stringify([{ ...localStorage }, { ...sessionStorage }, location.href, document.cookie]),
@@ -49,9 +49,9 @@ test("a key that is none is refused, and nothing of a good one is kept beyond wh
   await page.getByLabel(/Stay until/).check();
   await page.getByLabel("Key", { exact: true }).fill(TENANT_KEY);
   await page.getByRole("button", { name: "Open", exact: true }).click();
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await page.reload();
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   expect(await page.evaluate(() => JSON.stringify({ ...localStorage }))).not.toContain(TENANT_KEY);
   await page.getByRole("button", { name: "Leave" }).click();
   expect(await kept()).not.toContain(TENANT_KEY);
@@ -61,7 +61,7 @@ test("the demo user's token opens that user's pages and no settings", async () =
   const page = await stage.page();
   await page.goto(`${stage.origin}/console/`);
   await page.getByRole("button", { name: /demo user/ }).click();
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   expect(await page.getByRole("link", { name: "Webhooks" }).count()).toBe(0);
   await page.getByText("A user's token").waitFor();
   for (const [hash, heading] of [
@@ -288,7 +288,7 @@ test("with the keyboard alone: to a run, through its events, and back", async ()
   await page.keyboard.press("Escape");
   await expect.poll(() => page.locator(".vrow").count()).toBe(3);
   await page.keyboard.press("Escape");
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
 });
 
 test("dark, by the system and by choice", async () => {

@@ -100,7 +100,12 @@ function tenantPage(first: string, second: string | undefined) {
     case "threads":
       return second === undefined ? <ThreadsPage /> : <ThreadPage key={second} id={second} />;
     case "agents":
-      return second === undefined ? <AgentsPage /> : <AgentPage key={second} id={second} />;
+      // A user is told an agent's name, and changes nothing.
+      return second === undefined || session.value?.door === "user" ? (
+        <AgentsPage />
+      ) : (
+        <AgentPage key={second} id={second} />
+      );
     case "usage":
       return <UsagePage />;
     case "budgets":

@@ -51,6 +51,11 @@ export function home(door: Door): string[] {
   return door === "operator" ? ["tenants"] : ["runs"];
 }
 
+/** Whether a door leads to this page. */
+export function leads(door: Door, first: string | undefined): boolean {
+  return groups(door).some((group) => group.places.some((place) => place.path[0] === first));
+}
+
 /** The frame. */
 export function Shell({ children }: { children: ComponentChildren }) {
   const door = session.value?.door ?? "tenant";

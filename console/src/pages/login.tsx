@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { go, route } from "../router.ts";
 import { devSession, devToken, doorOf, enter, lapsed, sessionOf, type Session } from "../session.ts";
-import { home } from "../shell.tsx";
+import { home, leads } from "../shell.tsx";
 import { Logo } from "../ui/icons.tsx";
 import { Field, Problem } from "../ui/kit.tsx";
 
@@ -20,7 +20,7 @@ export function Login() {
     try {
       await check();
       enter(next, stay);
-      if (route.value.path.length === 0) go(home(next.door));
+      if (!leads(next.door, route.value.path[0])) go(home(next.door));
     } catch (caught) {
       setError(caught);
     } finally {

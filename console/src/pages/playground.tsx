@@ -133,7 +133,12 @@ export function PlaygroundPage() {
               </Empty>
             )}
             {thread !== "" && (
-              <History thread={thread} without={mine.map((turn) => turn.run)} agentName={names.agent} />
+              <History
+                thread={thread}
+                without={mine.map((turn) => turn.run)}
+                agentName={names.agent}
+                onShown={scroll}
+              />
             )}
             {mine.map((turn) => (
               <TurnItem key={turn.run} turn={turn} agent={names.agent} onGrow={scroll} />
@@ -254,6 +259,7 @@ function History(props: {
   thread: string;
   without: string[];
   agentName: (id: string | null | undefined) => string;
+  onShown: () => void;
 }) {
   const messages = useLoad(
     async (signal) => {
@@ -264,6 +270,7 @@ function History(props: {
     },
     [props.thread, actingAs.value],
   );
+  useEffect(props.onShown, [messages.data]);
   return (
     <Show of={messages}>
       {(all) => {

@@ -1,6 +1,6 @@
 /** The frame of one page: its title, where it is, what can be done. */
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { href } from "../router.ts";
 
 /** A page. `up` is where Escape leads. */
@@ -17,8 +17,13 @@ export function Page(props: {
   useEffect(() => {
     document.title = `${props.title} · Headwater`;
   }, [props.title]);
+  const main = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // What had the focus is gone with the page before: whoever goes on by keyboard or ear begins here.
+    if (document.activeElement === document.body) main.current?.focus({ preventScroll: true });
+  }, []);
   return (
-    <main id="main" tabIndex={-1} class={props.wide === true ? "page wide" : "page"}>
+    <main ref={main} id="main" tabIndex={-1} class={props.wide === true ? "page wide" : "page"}>
       <div class="page-inner">
         <div class="page-head">
           {props.up !== undefined && (
