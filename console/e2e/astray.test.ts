@@ -13,14 +13,14 @@ afterAll(async () => {
 
 test("an address that means nothing harms no page, and not the next one", async () => {
   const page = await stage.enter(TENANT_KEY, "#/usage?days=abc&by=moon&tab=none");
-  await page.getByRole("heading", { name: "Usage and cost" }).waitFor();
+  await page.getByRole("heading", { name: "Usage and cost", exact: true }).waitFor();
   for (const hash of ["#/usage?days=99999999999", "#/%00", "#/agents?tab=x"]) await goTo(page, hash);
   await goTo(page, "#/runs/run_nope");
   await page.locator(".problem").waitFor();
   await page.getByRole("heading", { name: /^Run/ }).waitFor();
   expect(await page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
   await goTo(page, "#/threads");
-  await page.getByRole("heading", { name: "Threads" }).waitFor();
+  await page.getByRole("heading", { name: "Threads", exact: true }).waitFor();
 });
 
 test("the playground asks whom it is told to, or nobody", async () => {

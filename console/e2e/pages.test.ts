@@ -171,7 +171,7 @@ test("the operator's pages: a tenant is made, given a key, taken away", async ()
   await page.getByRole("button", { name: "New tenant" }).click();
   await page.getByLabel("Name").fill(name);
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByRole("heading", { name }).waitFor();
+  await page.getByRole("heading", { name, exact: true }).waitFor();
   await page.getByRole("button", { name: "New key" }).click();
   await page.getByLabel("Name").fill("backend");
   await page.getByRole("button", { name: "Make it" }).click();
@@ -191,7 +191,7 @@ test("the operator's pages: a tenant is made, given a key, taken away", async ()
   await page.getByRole("button", { name: "Delete", exact: true }).click();
   await page.getByLabel(/Type its name/).fill(name);
   await page.getByRole("button", { name: "Delete everything" }).click();
-  await page.getByRole("heading", { name: "Tenants and keys" }).waitFor();
+  await page.getByRole("heading", { name: "Tenants and keys", exact: true }).waitFor();
   for await (const tenant of operator.tenants.list()) expect(tenant.name).not.toBe(name);
 
   await goTo(page, "#/plans");
@@ -262,7 +262,7 @@ test("limiter, quiet and doctor: what the server tells, or that it does not", as
 test("with the keyboard alone: to a run, through its events, and back", async () => {
   const { run } = await askedRun();
   const page = await stage.enter(TENANT_KEY, "#/agents");
-  await page.getByRole("heading", { name: "Agents" }).waitFor();
+  await page.getByRole("heading", { name: "Agents", exact: true }).waitFor();
   await page.keyboard.press("?");
   await page.getByRole("dialog", { name: "Keys" }).waitFor();
   await page.keyboard.press("Escape");
