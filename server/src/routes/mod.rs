@@ -48,7 +48,7 @@ use crate::auth::{Caller, UserRef};
 use crate::error::ApiError;
 
 /// The header that says an answer is that of an earlier request.
-pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// An id in a path. What is malformed does not exist.
 pub fn id<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, ApiError> {
@@ -77,14 +77,18 @@ pub fn missing(what: &str) -> ApiError {
 /// 201 with the object and where it is.
 pub fn created(object: &impl serde::Serialize, location: &str, replayed: bool) -> Response {
     let mut response = (StatusCode::CREATED, Json(object)).into_response();
-    let headers = response.headers_mut();
     if let Ok(location) = HeaderValue::from_str(location) {
-        headers.insert(http::header::LOCATION, location);
+        response.headers_mut().insert(http::header::LOCATION, location);
     }
-    if replayed {
-        headers.insert(REPLAYED, HeaderValue::from_static("true"));
-    }
+    mark(&mut response, replayed);
     response
+}
+
+/// Says so of an answer that is an earlier request's.
+pub fn mark(response: &mut Response, replayed: bool) {
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
 }
 
 /// Says which change of an object this is.

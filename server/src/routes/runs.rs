@@ -25,7 +25,7 @@ use super::body::{ApiBody, NoParams};
 use super::lists::{ListQuery, list, words};
 use super::plans::check_models;
 use super::streams::AnswerTo;
-use super::{REPLAYED, agents, attachments, created, id, missing, streams};
+use super::{agents, attachments, created, id, mark, missing, streams};
 use crate::auth::{Caller, CallerKind};
 use crate::error::ApiError;
 use crate::http::idempotency::{mismatch, of_run};
@@ -176,9 +176,7 @@ async fn create(
         if let Ok(location) = HeaderValue::from_str(&location) {
             response.headers_mut().insert(http::header::LOCATION, location);
         }
-        if replayed {
-            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-        }
+        mark(&mut response, replayed);
         return Ok(answered(response));
     }
     drop(once);

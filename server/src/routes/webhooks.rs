@@ -10,13 +10,13 @@ use headwater_protocol::api::{
 use headwater_protocol::{DeliveryId, ErrorCode, Problem, Timestamp, WebhookEndpointId};
 use headwater_store::pool::Once;
 use headwater_vault::{SigningSecret, VaultError};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
 use super::body::{ApiBody, NoParams};
 use super::lists::{ListQuery, list, words};
-use super::{REPLAYED, created, id, missing, no_content};
+use super::{created, id, mark, missing, no_content};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::http::ApiQuery;
@@ -76,9 +76,7 @@ fn with_secret(mut endpoint: WebhookEndpoint, secret: &SigningSecret) -> Webhook
 /// 202: it will be sent.
 fn accepted(delivery: &WebhookDelivery, replayed: bool) -> Response {
     let mut response = (StatusCode::ACCEPTED, Json(delivery)).into_response();
-    if replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
+    mark(&mut response, replayed);
     response
 }
 
@@ -233,7 +231,7 @@ pub async fn webhook_endpoints_rotate_secret(
         Once::Done(None) => Err(missing("webhook endpoint")),
         Once::Replay(_) => {
             let mut response = Json(find(&state, &caller, &endpoint).await?).into_response();
-            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            mark(&mut response, true);
             Ok(response)
         }
         Once::Mismatch => Err(mismatch()),

@@ -26,7 +26,7 @@ use crate::faces::{so_far, to_end, worn};
 use crate::routes::body::{ApiBody, from_value};
 use crate::routes::streams::{AnswerTo, blocks_of, stream_of};
 use crate::routes::talk::{self, On, passes_by, stays};
-use crate::routes::{REPLAYED, missing};
+use crate::routes::{mark, missing};
 use crate::wiring::AppState;
 
 /// What a client of OpenAI asks for, as far as it means something here.
@@ -116,12 +116,11 @@ pub async fn completions_create(
     let model = params.model.clone();
     let mut answers = std::mem::take(&mut input.answers);
     answers.decides_nothing = true;
-    let mut is_again = false;
-    let (run, opened, behind, void) = match answers.give(&state, &caller, None, "/messages").await? {
+    let (run, opened, behind, void, is_again) = match answers.give(&state, &caller, None, "/messages").await? {
         Some(on) => {
             let void = void(&state, &caller, on.scope, on.run).await?;
             let opened = state.streams.open(on.run, stays(&state, &caller, on.scope, to)).await?;
-            (on.run, opened, on.behind, void)
+            (on.run, opened, on.behind, void, false)
         }
         None => {
             let caller = caller.into_user(&state).await?;
@@ -130,15 +129,14 @@ pub async fn completions_create(
             let once = body.idempotency_or_count(&state, &caller).await?;
             let run = run_of(&state, &caller, params).await?;
             let accepted = say(&state, &caller, user, input, run, On::New, &once).await?;
-            let void = match &accepted {
-                Accepted::New { .. } => HashSet::new(),
+            let (void, is_again) = match &accepted {
+                Accepted::New { .. } => (HashSet::new(), false),
                 Accepted::Replay { run, .. } | Accepted::Steered(run) => {
-                    is_again = true;
-                    void(&state, &caller, scope, *run).await?
+                    (void(&state, &caller, scope, *run).await?, true)
                 }
             };
             let (run, opened) = talk::listen(&state, accepted, user, stays(&state, &caller, scope, to)).await?;
-            (run, opened, 0, void)
+            (run, opened, 0, void, is_again)
         }
     };
     let face = Completions::new(model, how, behind).without(void);
@@ -156,9 +154,7 @@ pub async fn completions_create(
     if let Ok(location) = http::HeaderValue::from_str(&format!("/v1/runs/{run}")) {
         response.headers_mut().insert(http::header::LOCATION, location);
     }
-    if is_again {
-        response.headers_mut().insert(REPLAYED, http::HeaderValue::from_static("true"));
-    }
+    mark(&mut response, is_again);
     Ok(response)
 }
 

@@ -28,7 +28,7 @@ use crate::routes::body::{ApiBody, from_value};
 use crate::routes::runs::{cancelled, earlier, page_of};
 use crate::routes::streams::{AnswerTo, blocks_of, stream_of};
 use crate::routes::talk::{self, On, passes_by, stays, thread_of};
-use crate::routes::{REPLAYED, missing};
+use crate::routes::{mark, missing};
 use crate::wiring::AppState;
 
 /// What a client of OpenAI asks for. Fields of theirs that say nothing here (`include`, `service_tier`, …) are let go by; those that would
@@ -196,9 +196,7 @@ pub async fn responses_create(
     let (run, opened) = talk::listen(&state, accepted, user, reader).await?;
     drop(once);
     let mut response = answer(&state, &caller, ResponseId { run, behind: 0 }, scope, opened, way).await?;
-    if is_again {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
+    mark(&mut response, is_again);
     Ok(response)
 }
 
