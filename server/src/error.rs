@@ -155,7 +155,9 @@ impl From<Box<Problem>> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::Unavailable(_) | StoreError::Contended(_) => ErrorCode::Unavailable,
+            StoreError::Unavailable(_) | StoreError::TakesNothing(_) | StoreError::Contended(_) => {
+                ErrorCode::Unavailable
+            }
             // A caller that can break a constraint by what it sends maps it before; here it is a bug.
             StoreError::Taken { .. }
             | StoreError::Reference(_)

@@ -297,7 +297,7 @@ async fn prepared<'a>(
     let data = match data(storage, endpoint, attempt).await {
         Ok(Some(data)) => data,
         Ok(None) => return Ok(Prepared::Never("what it tells of is not there any more".into())),
-        Err(error @ (StoreError::Unavailable(_) | StoreError::Contended(_))) => return Err(error),
+        Err(error) if error.is_transient() => return Err(error),
         // What one delivery tells of does not hold up the others.
         Err(error) => {
             tracing::error!(%error, tenant.id = %storage.scope().tenant, delivery.id = %attempt.delivery, "what a webhook tells of does not read");

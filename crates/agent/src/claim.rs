@@ -99,9 +99,9 @@ impl AgentRuntime {
             }
             (Some(RunStatus::Running | RunStatus::Suspended), None) => match self.resume(identity, &claim).await {
                 Ok(()) => return true,
-                Err(StoreError::Unavailable(reason) | StoreError::Contended(reason)) => {
+                Err(error) if error.is_transient() => {
                     // It is ours now and nobody else will look: give it back for the next sweep.
-                    tracing::warn!(%reason, run.id = %run, "a claimed run could not be read");
+                    tracing::warn!(%error, run.id = %run, "a claimed run could not be read");
                     let unscoped = self.inner.parts.store.unscoped("gives back what it has just claimed");
                     if let Err(error) = unscoped.release_run(self.inner.parts.replica.id(), tenant, run).await {
                         tracing::error!(%error, run.id = %run, "and could not be given back");

@@ -249,8 +249,8 @@ where
     let mut pause = Duration::from_millis(50);
     loop {
         match ask().await {
-            Err(StoreError::Unavailable(reason) | StoreError::Contended(reason)) => {
-                tracing::warn!(%reason, "a run waits for the database");
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "a run waits for the database");
             }
             answered => return Some(answered),
         }

@@ -207,8 +207,8 @@ impl RunLedger {
         loop {
             match self.ask(call).await {
                 Ok(answer) => return Ok(answer),
-                Err(StoreError::Unavailable(reason) | StoreError::Contended(reason)) => {
-                    tracing::warn!(%reason, "money for a call waits for the database");
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "money for a call waits for the database");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }

@@ -589,9 +589,7 @@ impl AgentRuntime {
             match storage.run_get(run).await {
                 Ok(Some((run, _))) if run.status == RunStatus::Queued => break run.as_of_seq,
                 Ok(_) => return,
-                Err(error @ (StoreError::Unavailable(_) | StoreError::Contended(_)))
-                    if !self.inner.parts.hard.is_cancelled() =>
-                {
+                Err(error) if error.is_transient() && !self.inner.parts.hard.is_cancelled() => {
                     tracing::warn!(%error, run.id = %run, "a waiting run could not be read; trying again");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));

@@ -83,7 +83,7 @@ async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(mut ask: impl F
     let mut pause = Duration::from_millis(50);
     for _ in 1..ATTEMPTS {
         match ask().await {
-            Err(StoreError::Unavailable(_) | StoreError::Contended(_)) => tokio::time::sleep(pause).await,
+            Err(error) if error.is_transient() => tokio::time::sleep(pause).await,
             answered => return answered,
         }
         pause *= 2;

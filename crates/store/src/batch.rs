@@ -5,7 +5,8 @@
 //! nothing is to be written, no traffic.
 //! Promises one answer per piece of work. One bad row stops nobody: on an unexpected error a batch is split until the
 //! culprit stands alone. While Postgres is away the same bytes are tried again, which is harmless because every
-//! statement here finds out by itself that it has been carried out already.
+//! statement here finds out by itself that it has been carried out already. What nobody waits for any more is not carried out, unless it
+//! may have been sent already.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -108,6 +109,12 @@ enum Take<W: Work> {
     Nothing,
 }
 
+impl<W: Work> Queued<W> {
+    fn came_too_late(self) {
+        let _ = self.answer.send(W::failed(&StoreError::Unavailable("it waited for too long".into())));
+    }
+}
+
 impl<W: Work> Queue<W> {
     /// A queue and its workers.
     pub(crate) fn start(
@@ -186,10 +193,8 @@ impl<W: Work> Queue<W> {
 
     fn take(&self) -> Take<W> {
         let mut state = self.lock();
-        while state.waiting.front().is_some_and(|first| first.work.is_late()) {
-            if let Some(late) = state.waiting.pop_front() {
-                let _ = late.answer.send(W::failed(&StoreError::Unavailable("it waited for too long".into())));
-            }
+        while let Some(late) = state.waiting.pop_front_if(|first| first.work.is_late()) {
+            late.came_too_late();
         }
         let Some(oldest) = state.waiting.front() else { return Take::Nothing };
         let stuck_at = oldest.since + PATIENCE;
@@ -218,7 +223,7 @@ impl<W: Work> Queue<W> {
 async fn write_all<W: Work>(store: &Store, replica: &Replica, batch: Vec<Queued<W>>, stop: &CancellationToken) {
     let mut parts = VecDeque::from([(batch, 0)]);
     while let Some((mut part, tries)) = parts.pop_front() {
-        match write_through_outage(store, replica, &part, stop).await {
+        match write_through_outage(store, replica, &mut part, stop).await {
             Ok(answers) => {
                 debug_assert_eq!(answers.len(), part.len(), "one answer each");
                 for (item, answer) in part.into_iter().zip(answers) {
@@ -227,7 +232,7 @@ async fn write_all<W: Work>(store: &Store, replica: &Replica, batch: Vec<Queued<
                     let _ = item.answer.send(answer);
                 }
             }
-            Err(error) if part.len() > 1 && !matches!(error, StoreError::Unavailable(_)) => {
+            Err(error) if part.len() > 1 && !is_outage(&error) => {
                 match &error {
                     StoreError::Contended(_) | StoreError::Unread => {
                         tracing::debug!(%error, rows = part.len(), "a batch has to wait and is split");
@@ -259,34 +264,46 @@ async fn write_all<W: Work>(store: &Store, replica: &Replica, batch: Vec<Queued<
 async fn write_through_outage<W: Work>(
     store: &Store,
     replica: &Replica,
-    batch: &[Queued<W>],
+    batch: &mut Vec<Queued<W>>,
     stop: &CancellationToken,
 ) -> Result<Vec<W::Answer>, StoreError> {
     let began = Instant::now();
     let mut pause = Duration::from_millis(20);
-    // Once sent, it may have been carried out, whatever came back: then only an answer ends the asking.
+    // Once sent, it may have been carried out although nothing came back: then only an answer ends the asking.
     let mut sent = false;
     loop {
         let tried = match store.flush_client().await {
             Ok(client) => {
-                sent = true;
-                W::write(&client, replica.id(), batch).await
+                let tried = W::write(&client, replica.id(), batch).await;
+                sent |= matches!(tried, Err(StoreError::Unavailable(_)));
+                tried
             }
             Err(error) => Err(error),
         };
         let error = match tried {
-            Err(error @ StoreError::Unavailable(_)) => error,
+            Err(error) if is_outage(&error) => error,
             other => {
                 WRITES.record(began.elapsed().as_secs_f64(), &[KeyValue::new("headwater.write", W::NAME)]);
                 return other;
             }
         };
-        let late = !sent && batch.iter().all(|item| item.work.is_late());
-        if late || began.elapsed() > OUTAGE || stop.is_cancelled() {
+        if began.elapsed() > OUTAGE || stop.is_cancelled() {
             return Err(error);
         }
         tracing::warn!(%error, rows = batch.len(), "the database is away or busy; trying again");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
+        if !sent {
+            for late in batch.extract_if(.., |item| item.work.is_late()) {
+                late.came_too_late();
+            }
+            if batch.is_empty() {
+                return Ok(Vec::new());
+            }
+        }
     }
+}
+
+fn is_outage(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(_) | StoreError::TakesNothing(_))
 }

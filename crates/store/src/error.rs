@@ -3,11 +3,17 @@
 use tokio_postgres::error::SqlState;
 
 /// A failed operation on the store.
-#[derive(Debug, thiserror::Error)]
+///
+/// Can be had more than once: what several wait for fails for all of them.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// Postgres cannot be reached, is starting, is read-only or has no connection to spare. Trying again may help.
+    /// Postgres cannot be reached, is starting or has no connection to spare, or has gone before it answered: what it was sent last
+    /// may have been carried out. Trying again may help.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// Postgres has answered that it carries nothing out now: it is read-only, or has no room. Trying again may help.
+    #[error("the database takes nothing: {0}")]
+    TakesNothing(String),
     /// Somebody else holds what this needs for longer than it may wait. Trying again may help.
     #[error("the database is busy: {0}")]
     Contended(String),
@@ -58,12 +64,23 @@ fn is_contention(state: &SqlState) -> bool {
     .contains(&state)
 }
 
-/// Whether the same statement may succeed later, unchanged.
-pub(crate) fn is_transient(state: &SqlState) -> bool {
-    let code = state.code();
-    // Connection trouble, resources, operator intervention; and a standby that has not been promoted yet.
-    ["08", "53", "57"].iter().any(|class| code.starts_with(class))
-        || [&SqlState::READ_ONLY_SQL_TRANSACTION, &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(&state)
+/// Whether Postgres was not able to carry out any statement of the kind: a standby that has not been promoted yet, or no memory, disk or
+/// connection to spare.
+fn takes_nothing(state: &SqlState) -> bool {
+    *state == SqlState::READ_ONLY_SQL_TRANSACTION || state.code().starts_with("53")
+}
+
+/// Whether the connection is gone, or about to be: connection trouble, and operators' intervention.
+fn is_gone(state: &SqlState) -> bool {
+    ["08", "57"].iter().any(|class| state.code().starts_with(class))
+        || *state == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+}
+
+impl StoreError {
+    /// Whether the same may succeed later, unchanged.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::TakesNothing(_) | Self::Contended(_))
+    }
 }
 
 impl From<tokio_postgres::Error> for StoreError {
@@ -73,7 +90,10 @@ impl From<tokio_postgres::Error> for StoreError {
         if is_contention(db.code()) {
             return Self::Contended(text);
         }
-        if is_transient(db.code()) {
+        if takes_nothing(db.code()) {
+            return Self::TakesNothing(text);
+        }
+        if is_gone(db.code()) {
             return Self::Unavailable(text);
         }
         if *db.code() == SqlState::UNIQUE_VIOLATION {

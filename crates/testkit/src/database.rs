@@ -92,6 +92,23 @@ impl Database {
         self.admin_url.split(['/', '?']).find(|part| part.starts_with("test_")).expect("it was made with that name")
     }
 
+    /// Ends all connections to it, also such as are just being made, and waits until they are gone. Whoever has changed before who may come
+    /// in, or as what, finds nobody there afterwards to whom that does not apply.
+    pub async fn everybody_out(&self) {
+        let name = self.name();
+        let admin = Admin::connect(admin_url()).await.expect("connects as superuser");
+        // Whoever comes in holds this lock until it is listed among those who are in: read in `InitPostgres` of PostgreSQL 15.
+        let coming = format!(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_database'::regclass
+             AND objid = (SELECT oid FROM pg_database WHERE datname = '{name}') LIMIT 1"
+        );
+        while admin.value(&coming).await.expect("looks who is coming in").is_some() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        let end = format!("SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = '{name}'");
+        admin.execute(&end).await.expect("everybody out");
+    }
+
     /// A store that is logged in as the application role.
     pub fn store(&self) -> Store {
         Store::new(&self.store_options()).expect("the URL parses")

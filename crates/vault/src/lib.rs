@@ -168,11 +168,7 @@ impl Vault {
             }
             Ok(Arc::new(keys))
         };
-        self.provider_keys.try_get_with(tenant, read).await.map_err(|error: Arc<StoreError>| match &*error {
-            StoreError::Contended(words) => StoreError::Contended(words.clone()),
-            StoreError::Unavailable(words) => StoreError::Unavailable(words.clone()),
-            other => StoreError::Corrupt(other.to_string()),
-        })
+        self.provider_keys.try_get_with(tenant, read).await.map_err(Arc::unwrap_or_clone)
     }
 
     /// Makes what an endpoint's deliveries are to be signed with, and seals it: 256 random bits.

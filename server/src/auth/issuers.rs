@@ -105,7 +105,7 @@ impl Issuers {
             let page = Page { after: None, ascending: true, limit: headwater_protocol::api::MAX_ISSUERS };
             self.store.scoped(Scope { tenant, user: None }).issuer_list(page).await.map(Arc::new)
         };
-        self.known.try_get_with(tenant, read).await.map_err(super::shared)
+        self.known.try_get_with(tenant, read).await.map_err(Arc::unwrap_or_clone)
     }
 
     /// Whether this is to be read here: a token that does not say that it is one of ours.

@@ -101,14 +101,14 @@ impl Auth {
             let unscoped = self.store.unscoped("a key's hash is looked up before any scope exists");
             Ok(unscoped.auth_key(&hash).await?.map(Arc::new))
         };
-        self.keys.try_get_with(hash, read).await.map_err(shared)
+        self.keys.try_get_with(hash, read).await.map_err(Arc::unwrap_or_clone)
     }
 
     /// Whether a user may act.
     pub async fn access(&self, tenant: TenantId, user: UserId) -> Result<Option<Arc<UserAccess>>, StoreError> {
         let scope = Scope { tenant, user: Some(user) };
         let read = async { Ok(self.store.scoped(scope).user_access().await?.map(Arc::new)) };
-        self.access.try_get_with((tenant, user), read).await.map_err(shared)
+        self.access.try_get_with((tenant, user), read).await.map_err(Arc::unwrap_or_clone)
     }
 
     /// The user with this external id, if there is one.
@@ -222,13 +222,5 @@ impl From<TokenError> for ApiError {
             TokenError::Not(problem) => problem.into(),
             TokenError::Store(error) => error.into(),
         }
-    }
-}
-
-/// An error that several waiting requests share.
-fn shared(error: Arc<StoreError>) -> StoreError {
-    match &*error {
-        StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()),
-        other => StoreError::Database(other.to_string()),
     }
 }

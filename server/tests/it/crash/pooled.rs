@@ -119,8 +119,7 @@ async fn a_pooler_without_a_database_is_unavailable() {
     let admin =
         headwater_store::admin::Admin::connect(headwater_testkit::database::admin_url()).await.expect("connects");
     admin.execute(&format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false")).await.expect("nobody new");
-    let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-    admin.execute(&end).await.expect("everybody out");
+    database.everybody_out().await;
     for path in ["/readyz", "/v1/agents"] {
         let refused = tenant.api.get(path).await;
         refused.problem(503, "unavailable");
