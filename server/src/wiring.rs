@@ -398,9 +398,9 @@ pub async fn start_on(settings: Settings, page: bool, listener: TcpListener) -> 
     });
 
     spawn(&tasks, "quiet", until(stop_writers.clone(), quiet.clone().watch()));
-    if let Err(error) = store.ping().await {
+    if let Err(error) = first_look(&store, settings.quiet.enabled).await {
         let fatal = boot.failed();
-        let may_come = settings.quiet.enabled && matches!(error, StoreError::Unavailable(_));
+        let may_come = settings.quiet.enabled && error.is_transient();
         if fatal.is_some() || !may_come {
             hard.cancel();
             stop_writers.cancel();
@@ -520,6 +520,15 @@ impl Boot {
     }
 }
 
+/// Whether the database is there. Who may be put to sleep does not wait for one that is asleep too; anybody else's start has more patience
+/// than a request, for a machine may be busy with starts.
+async fn first_look(store: &Store, may_sleep: bool) -> Result<(), StoreError> {
+    if !may_sleep {
+        store.gate().opened().await?;
+    }
+    store.ping().await
+}
+
 /// Goes through the door as soon as that opens: what was left lying is taken up.
 async fn wake_patiently(store: Store) {
     let mut pause = Duration::from_secs(1);
@@ -555,7 +564,7 @@ async fn check_database(store: &Store, settings: &Settings) -> anyhow::Result<()
             return check_newer(store, settings, known, version).await;
         }
         Ok(_) => {}
-        Err(error @ StoreError::Unavailable(_)) => return Err(unusable(error)),
+        Err(error) if error.is_transient() => return Err(unusable(error)),
         Err(_) => bail!("the database has no Headwater schema: run `headwater migrate`"),
     }
     let findings = store.lint(&settings.database.role_prefix).await?;

@@ -184,17 +184,25 @@ impl Gate {
     /// Opens the door if it is shut. One attempt serves all who come while it is under way, whatever comes of it, and goes on
     /// without whoever began it; nobody waits for it for longer than for a connection.
     pub(crate) async fn pools(self: &Arc<Self>) -> Result<Arc<Pools>, StoreError> {
-        let mut attempt = self.attempt();
         let patience = self.options.acquire_timeout;
-        let Ok(ended) = tokio::time::timeout(patience, attempt.wait_for(Option::is_some)).await else {
-            return Err(StoreError::Unavailable(format!("it did not answer within {} ms", patience.as_millis())));
-        };
-        match ended.as_deref() {
-            Ok(Some(Ok(pools))) => Ok(Arc::clone(pools)),
-            Ok(Some(Err(StoreError::Unavailable(words)))) => Err(StoreError::Unavailable(words.clone())),
-            Ok(Some(Err(error))) => Err(StoreError::Database(error.to_string())),
-            Ok(None) | Err(_) => Err(StoreError::Unavailable("the attempt to reach it broke off".into())),
-        }
+        tokio::time::timeout(patience, self.through()).await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable(format!("it did not answer within {} ms", patience.as_millis())))
+        })
+    }
+
+    /// Opens the door for whoever has more patience than a request: waits for what comes of the attempt, half a minute at most.
+    ///
+    /// # Errors
+    /// What stood in its way.
+    pub async fn opened(self: &Arc<Self>) -> Result<(), StoreError> {
+        self.through().await.map(drop)
+    }
+
+    async fn through(self: &Arc<Self>) -> Result<Arc<Pools>, StoreError> {
+        let mut attempt = self.attempt();
+        let ended = attempt.wait_for(Option::is_some).await;
+        let broken = || Err(StoreError::Unavailable("the attempt to reach it broke off".into()));
+        ended.map_or_else(|_| broken(), |ended| ended.clone().unwrap_or_else(broken))
     }
 
     /// The attempt that is under way, or a new one.

@@ -28,6 +28,9 @@ pub(crate) const SESSION: [(&str, &str); 5] = [
     ("jit", "off"),
 ];
 
+/// How long Postgres may take to let somebody in.
+const CONNECT: Duration = Duration::from_secs(5);
+
 /// A setting of the connection's start that means nothing, and that a pooler in transaction mode loses.
 const MARK: &str = "headwater.direct";
 
@@ -72,7 +75,9 @@ impl StoreOptions {
         if let Some((user, password)) = &self.login {
             config.user(user).password(password);
         }
-        let asked = tokio::time::timeout(self.acquire_timeout, reaches_postgres(&config, verify)).await;
+        // Asked once, and nobody waits for it longer than for a connection.
+        let patience = self.acquire_timeout.max(CONNECT);
+        let asked = tokio::time::timeout(patience, reaches_postgres(&config, verify)).await;
         let asked = asked.map_err(|_| StoreError::Unavailable("nobody answers in time".into()))?;
         Ok(!asked?)
     }
@@ -398,7 +403,7 @@ pub(crate) fn bare_config(url: &str) -> Result<(tokio_postgres::Config, bool), S
         .parse()
         .map_err(|error| StoreError::Database(format!("the URL of the database does not parse ({error}); {form}")))?;
     config.application_name("headwater");
-    config.connect_timeout(Duration::from_secs(5));
+    config.connect_timeout(CONNECT);
     // A paused owner must hold no lock for long, and a vanished peer no connection.
     config.tcp_user_timeout(Duration::from_secs(5));
     config.keepalives(false);
