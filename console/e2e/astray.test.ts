@@ -76,3 +76,28 @@ test("a key that is revoked leads back to the door, which says so", async () => 
   await page.getByLabel("Key", { exact: true }).waitFor();
   await operator.tenants.delete(tenant.id);
 });
+
+test("whoever acts for a user is offered what a user may do, and what is the tenant's is still the tenant's", async () => {
+  const page = await stage.enter(TENANT_KEY, "#/budgets");
+  await page.getByRole("button", { name: "New budget" }).waitFor();
+  await page.getByLabel("Acting as").fill("alice");
+  await page.getByLabel("Acting as").press("Enter");
+  await page.getByRole("button", { name: "New budget" }).waitFor({ state: "detached" });
+  await goTo(page, "#/usage?tab=ledger");
+  await page.getByRole("heading", { name: "Usage and cost", exact: true }).waitFor();
+  expect(await page.getByRole("tab", { name: "Ledger" }).count()).toBe(0);
+  expect(await page.locator(".problem").count()).toBe(0);
+  const agent = await api.agents.create({ name: `tenants-${Date.now()}`, model: "scripted/echo" });
+  await goTo(page, `#/agents/${agent.id}`);
+  await page.getByLabel("Instructions").fill("Be brief.");
+  await page.getByRole("button", { name: "Save as the next version" }).click();
+  await expect.poll(async () => (await api.agents.get(agent.id)).instructions).toBe("Be brief.");
+});
+
+test("a name is told wherever it stands, also an archived agent's", async () => {
+  const agent = await api.agents.create({ name: `retired-${Date.now()}`, model: "scripted/echo" });
+  await api.runs.create({ agent: agent.id, input: "Hi" }, { waitMs: 20_000 });
+  await api.agents.archive(agent.id);
+  const page = await stage.enter(TENANT_KEY, "#/runs");
+  await page.getByRole("table", { name: "Runs" }).getByText(agent.name).first().waitFor();
+});

@@ -6,7 +6,7 @@
 import { ApiError, type Schema } from "headwater";
 import { client } from "./session.ts";
 
-export { client } from "./session.ts";
+export { client, ownClient } from "./session.ts";
 
 /** How one model's queue stands on the process that answers. */
 export type LimiterKey = Schema<"LimiterKey">;

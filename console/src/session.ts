@@ -27,12 +27,22 @@ export const session = signal<Session | null>(null);
 /** The user that the tenant's key acts for: an external id or `usr_…`; `""` is the tenant itself. */
 export const actingAs = signal("");
 
-/** The client for what the current door does, as the chosen user. */
-export const client = computed<Headwater>(() => {
+/** The client for what is the tenant's whoever is acted for, agents and webhooks: nobody does that as a user. */
+export const ownClient = computed<Headwater>(() => {
   const held = session.value;
   if (held === null) throw new Error("nobody is logged in");
-  return held.door === "tenant" && actingAs.value !== "" ? held.client.asUser(actingAs.value) : held.client;
+  return held.client;
 });
+
+/** The client for what the current door does, as the chosen user. */
+export const client = computed<Headwater>(() => {
+  const held = ownClient.value;
+  const asUser = session.value?.door === "tenant" && actingAs.value !== "";
+  return asUser ? held.asUser(actingAs.value) : held;
+});
+
+/** Whether what is done is done as the tenant itself, and not as one of its users. */
+export const isTenant = computed(() => session.value?.door === "tenant" && actingAs.value === "");
 
 /** The door that a key opens, by how it looks; `null` if it is no key of Headwater's. */
 export function doorOf(key: string): Door | null {

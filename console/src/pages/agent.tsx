@@ -1,7 +1,7 @@
 /** One agent: its configuration to edit, its versions, and what changed between them. */
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Agent } from "headwater";
-import { client } from "../api.ts";
+import { ownClient } from "../api.ts";
 import { diffLines, foldDiff } from "../lib/diff.ts";
 import { useLoad } from "../lib/load.ts";
 import { parseJson, pretty } from "../lib/text.ts";
@@ -17,7 +17,7 @@ import { forgetNames } from "./names.ts";
 /** The page of an agent. */
 export function AgentPage({ id }: { id: string }) {
   const tab = chosen("tab", ["config", "versions", "diff"], "config");
-  const agent = useLoad((signal) => client.value.agents.get(id, { signal }), [id]);
+  const agent = useLoad((signal) => ownClient.value.agents.get(id, { signal }), [id]);
   const [archiving, setArchiving] = useState(false);
   const name = agent.data?.name ?? "Agent";
   return (
@@ -71,7 +71,7 @@ export function AgentPage({ id }: { id: string }) {
           danger
           onClose={() => setArchiving(false)}
           onSubmit={async () => {
-            await client.value.agents.archive(id);
+            await ownClient.value.agents.archive(id);
             forgetNames();
             go(["agents"]);
           }}
@@ -118,7 +118,7 @@ function Edit({ agent, onSaved }: { agent: Agent; onSaved: () => void }) {
     setBusy(true);
     setError(undefined);
     try {
-      const saved = await client.value.agents.update(
+      const saved = await ownClient.value.agents.update(
         agent.id,
         { ...(patch as Partial<Agent>), ...(activate ? {} : { activate: false }) },
         { ifMatch: `"${base.active_version}"` },
@@ -256,12 +256,12 @@ function Edit({ agent, onSaved }: { agent: Agent; onSaved: () => void }) {
 
 function Versions({ agent, onChanged }: { agent: Agent; onChanged: () => void }) {
   const versions = useLoad(
-    (signal) => client.value.agentVersions.list(agent.id, { limit: 100 }, { signal }).page(),
+    (signal) => ownClient.value.agentVersions.list(agent.id, { limit: 100 }, { signal }).page(),
     [agent.id, agent.updated_at],
   );
   const activate = async (version: number) => {
     try {
-      await client.value.agents.update(agent.id, { active_version: version });
+      await ownClient.value.agents.update(agent.id, { active_version: version });
       toast(`Version ${version} is active`);
       onChanged();
     } catch (error) {
@@ -326,7 +326,7 @@ function Diff({ agent }: { agent: Agent }) {
   const to = version("to", agent.version);
   const from = version("from", Math.max(1, to - 1));
   const versions = useLoad(
-    (signal) => client.value.agentVersions.list(agent.id, { limit: 100 }, { signal }).page(),
+    (signal) => ownClient.value.agentVersions.list(agent.id, { limit: 100 }, { signal }).page(),
     [agent.id, agent.updated_at],
   );
   return (

@@ -1,9 +1,9 @@
 /** The tenant's agents. */
 import { useState } from "preact/hooks";
-import { client } from "../api.ts";
+import { ownClient } from "../api.ts";
 import { useList, useLoad } from "../lib/load.ts";
 import { go, href, route, setQuery } from "../router.ts";
-import { actingAs, session } from "../session.ts";
+import { session } from "../session.ts";
 import { FormDialog } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { curlOf, Empty, Field, Segments, Show, When } from "../ui/kit.tsx";
@@ -18,11 +18,11 @@ export function AgentsPage() {
   const [making, setMaking] = useState(false);
   const agents = useList(
     (after, signal) =>
-      client.value.agents.list(
+      ownClient.value.agents.list(
         { limit: 50, archived, ...(after === undefined ? {} : { after }) },
         { signal },
       ),
-    [archived, actingAs.value],
+    [archived],
   );
   return (
     <Page
@@ -120,7 +120,7 @@ function NewAgent({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState("");
   const [model, setModel] = useState("");
   const [instructions, setInstructions] = useState("");
-  const models = useLoad((signal) => client.value.models.list({ signal }).page(), []);
+  const models = useLoad((signal) => ownClient.value.models.list({ signal }).page(), []);
   const wrong = name !== "" && !/^[a-z0-9][a-z0-9_-]{0,63}$/.test(name);
   return (
     <FormDialog
@@ -129,7 +129,7 @@ function NewAgent({ onClose }: { onClose: () => void }) {
       ready={name !== "" && !wrong && model !== ""}
       onClose={onClose}
       onSubmit={async () => {
-        const made = await client.value.agents.create({
+        const made = await ownClient.value.agents.create({
           name,
           model,
           ...(instructions.trim() === "" ? {} : { instructions }),

@@ -4,7 +4,7 @@ import type { Budget } from "headwater";
 import { client } from "../api.ts";
 import { useList, type Listed } from "../lib/load.ts";
 import { formatMoney, nanoOf } from "../lib/money.ts";
-import { actingAs, session } from "../session.ts";
+import { actingAs, isTenant } from "../session.ts";
 import { FormDialog } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { curlOf, Empty, Meter, Show, Status, When } from "../ui/kit.tsx";
@@ -30,7 +30,6 @@ export function scopeOf(budget: Budget, names: Names): string {
 /** The page of a tenant's budgets. */
 export function BudgetsPage() {
   const names = useNames();
-  const tenant = session.value?.door === "tenant";
   const [form, setForm] = useState<{ budget?: Budget } | null>(null);
   const budgets = useList(
     (after, signal) =>
@@ -43,7 +42,7 @@ export function BudgetsPage() {
       title="Budgets"
       lead="A call must pass every budget that covers it. A run that finds too little waits, and goes on when there is more."
       actions={
-        tenant && (
+        isTenant.value && (
           <button type="button" class="btn primary" onClick={() => setForm({})}>
             <Icon name="plus" />
             New budget
@@ -54,7 +53,7 @@ export function BudgetsPage() {
       <BudgetTable
         budgets={budgets}
         names={names}
-        editable={(budget) => tenant && budget.owner === "tenant"}
+        editable={(budget) => isTenant.value && budget.owner === "tenant"}
         onEdit={(budget) => setForm({ budget })}
         onDelete={(budget) => client.value.budgets.delete(budget.id)}
         curl={curlOf("/v1/budgets", { scope: { type: "tenant" }, limit: { usd: "25" }, window: "month" })}

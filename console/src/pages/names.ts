@@ -1,4 +1,7 @@
-/** Names of agents and users, which other objects know by id. Loaded once, and again when an unknown id turns up after a while. */
+/**
+ * Names of agents and users, which other objects know by id. The first hundred of each are loaded at once, and again after a while; any other
+ * when it is to be shown.
+ */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Agent, User } from "headwater";
@@ -9,10 +12,46 @@ interface Known {
   of: Session | null;
   agents: Agent[];
   users: User[];
+  /** Of those that are not among them: by id, `null` where nothing was found. */
+  others: ReadonlyMap<string, string | null>;
 }
 
-const known = signal<Known>({ of: null, agents: [], users: [] });
+const NOTHING: Known = { of: null, agents: [], users: [], others: new Map() };
+const known = signal<Known>(NOTHING);
 let asked = 0;
+
+/** Ids that are to be looked up, one after the other. */
+const wanted = new Set<string>();
+let looking = false;
+
+async function look(of: Session): Promise<void> {
+  looking = true;
+  for (const id of wanted) {
+    const found = id.startsWith("agt_")
+      ? of.client.agents.get(id).then((agent) => agent.name)
+      : of.client.users.get(id).then((user) => user.external_id ?? user.name);
+    const name = await found.catch(() => null);
+    wanted.delete(id);
+    const names = known.peek();
+    if (names.of !== of) {
+      wanted.clear();
+      break;
+    }
+    known.value = { ...names, others: new Map(names.others).set(id, name ?? null) };
+  }
+  looking = false;
+}
+
+/** What is known of an id beyond the first hundred; what is not is asked for. */
+function other(names: Known, id: string): string {
+  const name = names.others.get(id);
+  // Whoever comes with a user's token is told of nobody else.
+  if (name === undefined && names.of?.door === "tenant" && /^(agt|usr)_/.test(id)) {
+    wanted.add(id);
+    if (!looking) void look(names.of);
+  }
+  return name ?? shortId(id);
+}
 
 /** Names to show. */
 export interface Names {
@@ -31,7 +70,10 @@ async function ask(of: Session): Promise<void> {
     of.client.agents.list({ limit: 100 }).page(),
     of.door === "tenant" ? of.client.users.list({ limit: 100 }).page() : null,
   ]).catch(() => [null, null] as const);
-  if (session.peek() === of) known.value = { of, agents: agents?.data ?? [], users: users?.data ?? [] };
+  if (session.peek() === of) {
+    const others = known.peek().of === of ? known.peek().others : NOTHING.others;
+    known.value = { of, agents: agents?.data ?? [], users: users?.data ?? [], others };
+  }
 }
 
 /** The names, loaded when they are first needed. */
@@ -47,15 +89,15 @@ export function useNames(): Names {
       void ask(held);
     }
   }, [held]);
-  const current = names.of === held ? names : { agents: [], users: [] };
+  const current = names.of === held ? names : NOTHING;
   return {
     agents: current.agents,
     users: current.users,
-    agent: (id) => (id ? (current.agents.find((one) => one.id === id)?.name ?? shortId(id)) : "–"),
+    agent: (id) => (id ? (current.agents.find((one) => one.id === id)?.name ?? other(current, id)) : "–"),
     user: (id) => {
       if (!id) return "–";
       const user = current.users.find((one) => one.id === id);
-      return user?.external_id ?? user?.name ?? shortId(id);
+      return user?.external_id ?? user?.name ?? other(current, id);
     },
   };
 }

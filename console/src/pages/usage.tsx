@@ -6,7 +6,7 @@ import { axisMoney, formatMoney, formatNano, nanoOf } from "../lib/money.ts";
 import { compact } from "../lib/text.ts";
 import { daysFrom, utcDay } from "../lib/time.ts";
 import { chosen, go, href, setQuery } from "../router.ts";
-import { actingAs, session } from "../session.ts";
+import { actingAs, isTenant } from "../session.ts";
 import { Empty, Id, Segments, Show, Tabs, When } from "../ui/kit.tsx";
 import { Page } from "../ui/page.tsx";
 import { StackedBars, type Series } from "../ui/plot.tsx";
@@ -99,7 +99,7 @@ export function UsagePage() {
         </>
       }
     >
-      {session.value?.door === "tenant" && (
+      {isTenant.value && (
         <Tabs
           label="Views of usage"
           value={tab}
@@ -110,7 +110,7 @@ export function UsagePage() {
           onChange={(value) => setQuery({ tab: value === "sums" ? "" : value })}
         />
       )}
-      {tab === "ledger" ? (
+      {tab === "ledger" && isTenant.value ? (
         <Ledger from={from} to={to} names={names} />
       ) : (
         <Show of={usage}>

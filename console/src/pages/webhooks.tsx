@@ -1,7 +1,7 @@
 /** Where the tenant's own server is told what happens, and what it was told. */
 import { useState } from "preact/hooks";
 import type { WebhookEndpoint } from "headwater";
-import { client } from "../api.ts";
+import { ownClient } from "../api.ts";
 import { useList, useLoad } from "../lib/load.ts";
 import { go, href } from "../router.ts";
 import { FormDialog, SecretDialog } from "../ui/dialog.tsx";
@@ -29,7 +29,7 @@ export function WebhooksPage() {
   const [secret, setSecret] = useState<string | null>(null);
   const endpoints = useList(
     (after, signal) =>
-      client.value.webhookEndpoints.list(
+      ownClient.value.webhookEndpoints.list(
         { limit: 50, ...(after === undefined ? {} : { after }) },
         { signal },
       ),
@@ -84,7 +84,7 @@ export function WebhooksPage() {
         <EndpointForm
           onClose={() => setMaking(false)}
           onSave={async (params) => {
-            const made = await client.value.webhookEndpoints.create(params);
+            const made = await ownClient.value.webhookEndpoints.create(params);
             setSecret(made.secret ?? null);
             endpoints.reload();
           }}
@@ -169,10 +169,10 @@ function EndpointForm(props: {
 
 /** One endpoint and its deliveries. */
 export function WebhookPage({ id }: { id: string }) {
-  const endpoint = useLoad((signal) => client.value.webhookEndpoints.get(id, { signal }), [id]);
+  const endpoint = useLoad((signal) => ownClient.value.webhookEndpoints.get(id, { signal }), [id]);
   const deliveries = useList(
     (after, signal) =>
-      client.value.webhookDeliveries.list(
+      ownClient.value.webhookDeliveries.list(
         id,
         { limit: 50, ...(after === undefined ? {} : { after }) },
         { signal },
@@ -204,7 +204,9 @@ export function WebhookPage({ id }: { id: string }) {
           <button
             type="button"
             class="btn"
-            onClick={() => void attempt(() => client.value.webhookEndpoints.test(id), "A test is on its way")}
+            onClick={() =>
+              void attempt(() => ownClient.value.webhookEndpoints.test(id), "A test is on its way")
+            }
           >
             Send a test
           </button>
@@ -216,7 +218,8 @@ export function WebhookPage({ id }: { id: string }) {
             class="btn"
             onClick={() =>
               void attempt(
-                () => client.value.webhookEndpoints.update(id, { status: enabled ? "disabled" : "enabled" }),
+                () =>
+                  ownClient.value.webhookEndpoints.update(id, { status: enabled ? "disabled" : "enabled" }),
                 enabled ? "Disabled" : "Enabled",
               )
             }
@@ -285,7 +288,7 @@ export function WebhookPage({ id }: { id: string }) {
                       class="btn small"
                       onClick={() =>
                         void attempt(
-                          () => client.value.webhookDeliveries.replay(id, one.id),
+                          () => ownClient.value.webhookDeliveries.replay(id, one.id),
                           "It is sent once more",
                         )
                       }
@@ -304,7 +307,7 @@ export function WebhookPage({ id }: { id: string }) {
           endpoint={endpoint.data}
           onClose={close}
           onSave={async (params) => {
-            await client.value.webhookEndpoints.update(id, params);
+            await ownClient.value.webhookEndpoints.update(id, params);
             endpoint.reload();
           }}
         />
@@ -315,7 +318,7 @@ export function WebhookPage({ id }: { id: string }) {
           action="New secret"
           onClose={close}
           onSubmit={async () =>
-            setSecret((await client.value.webhookEndpoints.rotateSecret(id)).secret ?? null)
+            setSecret((await ownClient.value.webhookEndpoints.rotateSecret(id)).secret ?? null)
           }
         >
           <p>The old one signs along for 24 hours.</p>
@@ -327,7 +330,7 @@ export function WebhookPage({ id }: { id: string }) {
           action="Delete"
           danger
           onClose={close}
-          onSubmit={async () => (await client.value.webhookEndpoints.delete(id), go(["webhooks"]))}
+          onSubmit={async () => (await ownClient.value.webhookEndpoints.delete(id), go(["webhooks"]))}
         >
           <p>What was to be sent to it is not.</p>
         </FormDialog>

@@ -9,6 +9,8 @@ import { copyText } from "./toast.tsx";
 export function Dialog(props: {
   title: string;
   big?: boolean;
+  /** Closes by its buttons alone: neither with Escape nor by a click beside it. */
+  stays?: boolean;
   onClose: () => void;
   children: ComponentChildren;
 }) {
@@ -22,9 +24,14 @@ export function Dialog(props: {
       ref={ref}
       class={props.big === true ? "big" : ""}
       aria-label={props.title}
+      closedby={props.stays === true ? "none" : "closerequest"}
+      onCancel={(event) => {
+        // For browsers that do not know `closedby`.
+        if (props.stays === true) event.preventDefault();
+      }}
       onClose={props.onClose}
       onClick={(event) => {
-        if (event.target === ref.current) props.onClose();
+        if (event.target === ref.current && props.stays !== true) props.onClose();
       }}
     >
       <header>
@@ -86,7 +93,7 @@ export function FormDialog(props: {
   );
 }
 
-/** Something that is shown once: a new key's secret. */
+/** Something that is shown once, and so until its reader says that it has it: a new key's secret. */
 export function SecretDialog(props: {
   title: string;
   secret: string;
@@ -94,7 +101,7 @@ export function SecretDialog(props: {
   children?: ComponentChildren;
 }) {
   return (
-    <Dialog title={props.title} onClose={props.onClose}>
+    <Dialog title={props.title} stays onClose={props.onClose}>
       <div class="form">
         <p>{props.children ?? "It is shown this once and cannot be read again."}</p>
         <pre class="box" tabIndex={0}>
