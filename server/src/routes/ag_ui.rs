@@ -109,7 +109,7 @@ pub async fn ag_ui_run(
     }
     let run: RunParams = from_value(run, "")?;
     let named = serde_json::to_vec(&json!([params.thread_id, params.run_id, agent.id])).map_err(ApiError::internal)?;
-    let once = Once::named(&state, &caller, format!("ag-ui-{}", name_of(params.run_id.as_bytes())), &named)?;
+    let once = Once::named(&caller, format!("ag-ui-{}", name_of(params.run_id.as_bytes())), &named);
     if earlier(&state, &caller, once.key()).await?.is_none()
         && let Some(thread) = thread_of(&state, scope, &params.thread_id).await?
     {
@@ -118,7 +118,6 @@ pub async fn ag_ui_run(
     let on = On::Named(params.thread_id, "/threadId");
     let accepted = talk::say(&state, &caller, user, run, on, once.key()).await?;
     let (run, opened) = talk::listen(&state, accepted, user, stays(&state, &caller, scope, to)).await?;
-    drop(once);
     answer(run, blocks_of(opened)?, AgUi::new(asked, decider(&caller), 0))
 }
 

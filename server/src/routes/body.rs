@@ -143,15 +143,11 @@ impl Once {
         Ok(Self { key: Some(Idempotency { actor, key, fingerprint }), _running: Some(running) })
     }
 
-    /// Of a request that names itself by what it asks for, where its client sends no key.
-    ///
-    /// # Errors
-    /// As [`ApiBody::idempotency`].
-    pub fn named(state: &AppState, caller: &Caller, key: String, asked: &[u8]) -> Result<Self, ApiError> {
-        let actor = caller.actor_id();
-        let running = state.in_progress.enter(actor, &key)?;
+    /// Of a request that names itself by what it asks for, where its client sends no key. One that comes at the same instant is not refused:
+    /// its client could not know why. It is told the one answer, as one that comes later is.
+    pub fn named(caller: &Caller, key: String, asked: &[u8]) -> Self {
         let fingerprint = fingerprint(&Method::POST, &key, asked).to_vec();
-        Ok(Self { key: Some(Idempotency { actor, key, fingerprint }), _running: Some(running) })
+        Self { key: Some(Idempotency { actor: caller.actor_id(), key, fingerprint }), _running: None }
     }
 
     /// What to remember in the transaction of the effect.

@@ -153,7 +153,7 @@ async fn say(
     if once.key().is_none() && params.trigger.as_deref() != Some("regenerate-message") {
         // A request that is sent again, by whatever stands in between, is told the answer that there is.
         let said = serde_json::to_vec(&json!([params.id, agent, last])).map_err(ApiError::internal)?;
-        once = Once::named(&state, &caller, format!("chat-{}", name_of(&said)), &said)?;
+        once = Once::named(&caller, format!("chat-{}", name_of(&said)), &said);
     }
     let accepted = talk::say(&state, &caller, user, run, On::Named(params.id, "/id"), once.key()).await?;
     let reader = to_rest(&state, &caller, scope, to);
