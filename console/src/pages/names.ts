@@ -20,24 +20,31 @@ const NOTHING: Known = { of: null, agents: [], users: [], others: new Map() };
 const known = signal<Known>(NOTHING);
 let asked = 0;
 
-/** Ids that are to be looked up, one after the other. */
-const wanted = new Set<string>();
+/** So many are looked up at once, and so many in all: names are a convenience. */
+const AT_ONCE = 8;
+const MOST = 200;
+
+/** Ids that are to be looked up, and for whom. */
+let wanted: { of: Session | null; ids: Set<string> } = { of: null, ids: new Set() };
 let looking = false;
 
-async function look(of: Session): Promise<void> {
+async function nameOf(of: Session, id: string): Promise<string | null> {
+  const found = id.startsWith("agt_")
+    ? of.client.agents.get(id).then((agent) => agent.name)
+    : of.client.users.get(id).then((user) => user.external_id ?? user.name ?? null);
+  return found.catch(() => null);
+}
+
+async function look(): Promise<void> {
   looking = true;
-  for (const id of wanted) {
-    const found = id.startsWith("agt_")
-      ? of.client.agents.get(id).then((agent) => agent.name)
-      : of.client.users.get(id).then((user) => user.external_id ?? user.name);
-    const name = await found.catch(() => null);
-    wanted.delete(id);
+  while (wanted.ids.size > 0) {
+    const { of, ids } = wanted;
+    if (of === null || session.peek() !== of) break;
+    const some = [...ids].slice(0, AT_ONCE);
+    const found = await Promise.all(some.map(async (id) => [id, await nameOf(of, id)] as const));
+    for (const id of some) ids.delete(id);
     const names = known.peek();
-    if (names.of !== of) {
-      wanted.clear();
-      break;
-    }
-    known.value = { ...names, others: new Map(names.others).set(id, name ?? null) };
+    if (names.of === of) known.value = { ...names, others: new Map([...names.others, ...found]) };
   }
   looking = false;
 }
@@ -47,8 +54,9 @@ function other(names: Known, id: string): string {
   const name = names.others.get(id);
   // Whoever comes with a user's token is told of nobody else.
   if (name === undefined && names.of?.door === "tenant" && /^(agt|usr)_/.test(id)) {
-    wanted.add(id);
-    if (!looking) void look(names.of);
+    if (wanted.of !== names.of) wanted = { of: names.of, ids: new Set() };
+    if (names.others.size + wanted.ids.size < MOST) wanted.ids.add(id);
+    if (!looking) void look();
   }
   return name ?? shortId(id);
 }
@@ -71,7 +79,9 @@ async function ask(of: Session): Promise<void> {
     of.door === "tenant" ? of.client.users.list({ limit: 100 }).page() : null,
   ]).catch(() => [null, null] as const);
   if (session.peek() === of) {
-    const others = known.peek().of === of ? known.peek().others : NOTHING.others;
+    // What was not found then may be by now.
+    const others = new Map(known.peek().of === of ? known.peek().others : []);
+    for (const [id, name] of others) if (name === null) others.delete(id);
     known.value = { of, agents: agents?.data ?? [], users: users?.data ?? [], others };
   }
 }

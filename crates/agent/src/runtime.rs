@@ -215,17 +215,18 @@ impl AgentRuntime {
     /// A refusal by its code; `agent_not_found` with the member `agent_changed` asks the caller to read the agent anew.
     pub async fn create(&self, request: NewRunRequest) -> Result<Accepted, Problem> {
         let (runtime, (answer, accepted)) = (self.clone(), tokio::sync::oneshot::channel());
+        let until = std::time::Instant::now() + self.inner.options.accept_timeout;
         self.spawn("accept", async move {
-            let _ = answer.send(runtime.accept(request).await);
+            let _ = answer.send(runtime.accept(request, until).await);
         });
-        match tokio::time::timeout(self.inner.options.accept_timeout, accepted).await {
+        match tokio::time::timeout_at(until.into(), accepted).await {
             Ok(Ok(accepted)) => accepted,
             // It may still be accepted. Whoever asks again with the same key will find it.
             Ok(Err(_)) | Err(_) => Err(unavailable("the database did not answer in time")),
         }
     }
 
-    async fn accept(&self, request: NewRunRequest) -> Result<Accepted, Problem> {
+    async fn accept(&self, request: NewRunRequest, until: std::time::Instant) -> Result<Accepted, Problem> {
         if self.is_draining() {
             return Err(Problem::new(
                 ErrorCode::Draining,
@@ -265,7 +266,6 @@ impl AgentRuntime {
             .with("limit", limit));
         }
         let max_queued = i32::try_from(self.inner.options.max_queued_per_thread).unwrap_or(i32::MAX);
-        let until = std::time::Instant::now() + self.inner.options.accept_timeout;
         let (draft, new_run) = draft(request, slot.is_some(), max_queued, until);
         let created = self.inner.parts.creator.create(new_run).await;
         let created = created.unwrap_or_else(|_| Created::Failed("the server is shutting down".into()));

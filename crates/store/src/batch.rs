@@ -218,42 +218,65 @@ impl<W: Work> Queue<W> {
     }
 }
 
+/// A batch, or what is left of one.
+struct Part<W: Work> {
+    items: Vec<Queued<W>>,
+    /// How often it has met somebody's locks.
+    tries: u32,
+    /// Whether it may have been carried out although nothing came back: then only an answer ends the asking.
+    sent: bool,
+}
+
+impl<W: Work> Part<W> {
+    /// Leaves out what nobody waits for any more and Postgres has never had. Whether there is anything left.
+    fn is_wanted(&mut self) -> bool {
+        if !self.sent {
+            for late in self.items.extract_if(.., |item| item.work.is_late()) {
+                late.came_too_late();
+            }
+        }
+        !self.items.is_empty()
+    }
+}
+
 /// Writes a batch until each piece has its answer: again while Postgres is away, in halves when it refuses, and a piece
 /// that waits for somebody's lock after all the others.
 async fn write_all<W: Work>(store: &Store, replica: &Replica, batch: Vec<Queued<W>>, stop: &CancellationToken) {
-    let mut parts = VecDeque::from([(batch, 0)]);
-    while let Some((mut part, tries)) = parts.pop_front() {
+    let mut parts = VecDeque::from([Part { items: batch, tries: 0, sent: false }]);
+    while let Some(mut part) = parts.pop_front() {
         match write_through_outage(store, replica, &mut part, stop).await {
             Ok(answers) => {
-                debug_assert_eq!(answers.len(), part.len(), "one answer each");
-                for (item, answer) in part.into_iter().zip(answers) {
+                debug_assert_eq!(answers.len(), part.items.len(), "one answer each");
+                for (item, answer) in part.items.into_iter().zip(answers) {
                     item.work.tell(&answer, store);
                     // Nobody may be waiting any more; what is written is written.
                     let _ = item.answer.send(answer);
                 }
             }
-            Err(error) if part.len() > 1 && !is_outage(&error) => {
+            Err(error) if part.items.len() > 1 && !is_outage(&error) => {
                 match &error {
                     StoreError::Contended(_) | StoreError::Unread => {
-                        tracing::debug!(%error, rows = part.len(), "a batch has to wait and is split");
+                        tracing::debug!(%error, rows = part.items.len(), "a batch has to wait and is split");
                     }
-                    _ => tracing::warn!(%error, rows = part.len(), "a batch was refused and is split"),
+                    _ => tracing::warn!(%error, rows = part.items.len(), "a batch was refused and is split"),
                 }
-                let rest = part.split_off(part.len() / 2);
-                parts.push_back((part, 0));
-                parts.push_back((rest, 0));
+                let rest = part.items.split_off(part.items.len() / 2);
+                let rest = Part { items: rest, tries: 0, sent: part.sent };
+                part.tries = 0;
+                parts.extend([part, rest]);
             }
-            Err(StoreError::Contended(_)) if tries < CONTENDED && !stop.is_cancelled() => {
+            Err(StoreError::Contended(_)) if part.tries < CONTENDED && !stop.is_cancelled() => {
                 if parts.is_empty() {
-                    tokio::time::sleep(Duration::from_millis(20 << tries)).await;
+                    tokio::time::sleep(Duration::from_millis(20 << part.tries)).await;
                 }
-                parts.push_back((part, tries + 1));
+                part.tries += 1;
+                parts.push_back(part);
             }
             Err(error) => {
                 if !matches!(error, StoreError::Unread) {
                     tracing::error!(%error, "a write was refused");
                 }
-                for item in part {
+                for item in part.items {
                     let _ = item.answer.send(W::failed(&error));
                 }
             }
@@ -264,18 +287,18 @@ async fn write_all<W: Work>(store: &Store, replica: &Replica, batch: Vec<Queued<
 async fn write_through_outage<W: Work>(
     store: &Store,
     replica: &Replica,
-    batch: &mut Vec<Queued<W>>,
+    part: &mut Part<W>,
     stop: &CancellationToken,
 ) -> Result<Vec<W::Answer>, StoreError> {
     let began = Instant::now();
     let mut pause = Duration::from_millis(20);
-    // Once sent, it may have been carried out although nothing came back: then only an answer ends the asking.
-    let mut sent = false;
-    loop {
+    while part.is_wanted() {
         let tried = match store.flush_client().await {
+            // It may have waited for that connection.
+            Ok(_) if !part.is_wanted() => break,
             Ok(client) => {
-                let tried = W::write(&client, replica.id(), batch).await;
-                sent |= matches!(tried, Err(StoreError::Unavailable(_)));
+                let tried = W::write(&client, replica.id(), &part.items).await;
+                part.sent |= matches!(tried, Err(StoreError::Unavailable(_)));
                 tried
             }
             Err(error) => Err(error),
@@ -290,18 +313,11 @@ async fn write_through_outage<W: Work>(
         if began.elapsed() > OUTAGE || stop.is_cancelled() {
             return Err(error);
         }
-        tracing::warn!(%error, rows = batch.len(), "the database is away or busy; trying again");
+        tracing::warn!(%error, rows = part.items.len(), "the database is away or busy; trying again");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
-        if !sent {
-            for late in batch.extract_if(.., |item| item.work.is_late()) {
-                late.came_too_late();
-            }
-            if batch.is_empty() {
-                return Ok(Vec::new());
-            }
-        }
     }
+    Ok(Vec::new())
 }
 
 fn is_outage(error: &StoreError) -> bool {

@@ -1,6 +1,6 @@
 //! What can go wrong between the server and Postgres, by what the caller can do about it.
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 /// A failed operation on the store.
 ///
@@ -64,16 +64,17 @@ fn is_contention(state: &SqlState) -> bool {
     .contains(&state)
 }
 
-/// Whether Postgres was not able to carry out any statement of the kind: a standby that has not been promoted yet, or no memory, disk or
-/// connection to spare.
-fn takes_nothing(state: &SqlState) -> bool {
-    *state == SqlState::READ_ONLY_SQL_TRANSACTION || state.code().starts_with("53")
+/// Whether Postgres was not able to carry out any statement of the kind, and is still there: a standby that has not been promoted yet, or no
+/// memory or disk to spare. One that ends over it (`PANIC` for want of disk) may have carried it out: a commit that was written is replayed.
+fn takes_nothing(db: &DbError) -> bool {
+    let has_ended = db.parsed_severity() != Some(Severity::Error);
+    !has_ended && (*db.code() == SqlState::READ_ONLY_SQL_TRANSACTION || db.code().code().starts_with("53"))
 }
 
-/// Whether the connection is gone, or about to be: connection trouble, and operators' intervention.
+/// Whether the connection is gone, or about to be: connection trouble, resources, and operators' intervention.
 fn is_gone(state: &SqlState) -> bool {
-    ["08", "57"].iter().any(|class| state.code().starts_with(class))
-        || *state == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+    ["08", "53", "57"].iter().any(|class| state.code().starts_with(class))
+        || [&SqlState::READ_ONLY_SQL_TRANSACTION, &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(&state)
 }
 
 impl StoreError {
@@ -90,7 +91,7 @@ impl From<tokio_postgres::Error> for StoreError {
         if is_contention(db.code()) {
             return Self::Contended(text);
         }
-        if takes_nothing(db.code()) {
+        if takes_nothing(db) {
             return Self::TakesNothing(text);
         }
         if is_gone(db.code()) {

@@ -112,8 +112,11 @@ pub async fn ag_ui_run(
     let once = Once::named(&caller, format!("ag-ui-{}", name_of(params.run_id.as_bytes())), &named);
     if earlier(&state, &caller, once.key()).await?.is_none()
         && let Some(thread) = thread_of(&state, scope, &params.thread_id).await?
+        && let Err(waits) = waits_for_nothing(&state, &caller, scope, &thread, "/messages").await
+        // By now it may be the answer to this very request that waits: the same one was here at the same instant.
+        && earlier(&state, &caller, once.key()).await?.is_none()
     {
-        waits_for_nothing(&state, &caller, scope, &thread, "/messages").await?;
+        return Err(waits);
     }
     let on = On::Named(params.thread_id, "/threadId");
     let accepted = talk::say(&state, &caller, user, run, on, once.key()).await?;

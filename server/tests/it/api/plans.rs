@@ -314,11 +314,21 @@ async fn a_weight_is_a_share_of_the_turns() {
 #[tokio::test]
 async fn processes_share_what_a_provider_takes() {
     let database = Database::fresh().await;
-    let settings = [("HEADWATER__PROVIDERS__OPENAI__MAX_CONCURRENT", "4"), ("HEADWATER__LEASE__MS", "600")];
+    let settings = [("HEADWATER__PROVIDERS__OPENAI__MAX_CONCURRENT", "4"), ("HEADWATER__LEASE__MS", "3000")];
     let processes = [serve(&database, &settings), serve(&database, &settings)];
     let site = Site { url: processes[0].url.clone(), database };
     let tenant = site.tenant().await;
     let alice = tenant.user("alice").await;
+    priced(&tenant, &Lane::always(Reply::text("First.")), json!({})).await;
+    for process in &processes {
+        let here = alice.at(&process.url).key;
+        here.ended(&id(&here.run("x").await)).await;
+        let operator = Site { url: process.url.clone(), database: site.database.clone() }.operator();
+        eventually("each knows of the other, and lets half of them through", || async {
+            (operator.get("/v1/limiter").await.ok(200)["keys"][0]["limit"] == 2).then_some(())
+        })
+        .await;
+    }
     let (held, gate) = Reply::text("x").gate();
     let lane = Lane::always(held);
     priced(&tenant, &lane, json!({})).await;
