@@ -523,10 +523,7 @@ impl Boot {
 /// Whether the database is there. Who may be put to sleep does not wait for one that is asleep too; anybody else's start has more patience
 /// than a request, for a machine may be busy with starts.
 async fn first_look(store: &Store, may_sleep: bool) -> Result<(), StoreError> {
-    if !may_sleep {
-        store.gate().opened().await?;
-    }
-    store.ping().await
+    if may_sleep { store.ping().await } else { store.gate().opened().await }
 }
 
 /// Goes through the door as soon as that opens: what was left lying is taken up.

@@ -343,7 +343,6 @@ function Composer(props: { busy: boolean; ready: boolean; onSend: (text: string)
     const input = text.trim();
     if (input === "" || props.busy || !props.ready) return;
     setText("");
-    // What was refused is given back to be changed.
     // What was refused is there again, unless something else was typed meanwhile.
     props.onSend(input).catch(() => setText((now) => (now === "" ? input : now)));
     field.current?.focus();

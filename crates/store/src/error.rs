@@ -67,12 +67,13 @@ fn is_contention(state: &SqlState) -> bool {
 /// Whether Postgres was not able to carry out any statement of the kind, and is still there: a standby that has not been promoted yet, or no
 /// memory or disk to spare. One that ends over it (`PANIC` for want of disk) may have carried it out: a commit that was written is replayed.
 fn takes_nothing(db: &DbError) -> bool {
-    let has_ended = db.parsed_severity() != Some(Severity::Error);
-    !has_ended && (*db.code() == SqlState::READ_ONLY_SQL_TRANSACTION || db.code().code().starts_with("53"))
+    db.parsed_severity() == Some(Severity::Error)
+        && (*db.code() == SqlState::READ_ONLY_SQL_TRANSACTION || db.code().code().starts_with("53"))
 }
 
-/// Whether the connection is gone, or about to be: connection trouble, resources, and operators' intervention.
-fn is_gone(state: &SqlState) -> bool {
+/// Whether the same statement may succeed later, unchanged: connection trouble, resources, operators' intervention; and a standby that has
+/// not been promoted yet.
+fn may_pass(state: &SqlState) -> bool {
     ["08", "53", "57"].iter().any(|class| state.code().starts_with(class))
         || [&SqlState::READ_ONLY_SQL_TRANSACTION, &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(&state)
 }
@@ -94,7 +95,7 @@ impl From<tokio_postgres::Error> for StoreError {
         if takes_nothing(db) {
             return Self::TakesNothing(text);
         }
-        if is_gone(db.code()) {
+        if may_pass(db.code()) {
             return Self::Unavailable(text);
         }
         if *db.code() == SqlState::UNIQUE_VIOLATION {

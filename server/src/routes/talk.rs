@@ -3,8 +3,8 @@
 //! Each of their routes reads its own words and tells the answer in its own face; what happens in between is here, and is what `/v1/runs` does.
 
 use headwater_agent::Accepted;
-use headwater_protocol::api::{Decision, RunParams, Thread};
-use headwater_protocol::{ApprovalId, ErrorCode, Problem, RunId, Scope, UserId};
+use headwater_protocol::api::{Decision, RunParams, Thread, check_external_id};
+use headwater_protocol::{ApprovalId, ErrorCode, RunId, Scope, UserId};
 use headwater_store::pool::Idempotency;
 use headwater_store::scoped::{CallAnswer, Page, ThreadFilter};
 use headwater_stream::{Cursor, Opened, ReaderParams, Trouble};
@@ -61,10 +61,13 @@ pub(super) async fn say(
                 check_own(thread)?;
                 None
             }
-            (None, Some((name, at))) => Some(from_value(json!({"external_id": name}), at)?),
+            (None, Some((name, at))) => {
+                check_external_id(at, name)?;
+                Some(from_value(json!({"external_id": name}), at)?)
+            }
             (None, None) => None,
         };
-        run.check().map_err(|problem| told_of_name(problem, named.as_ref().map(|(_, at)| *at)))?;
+        run.check()?;
         let on = thread.as_ref().map(|thread| (thread.id, user));
         match (accept_once(state, caller, user, &run, on, once).await, &named) {
             // Somebody else has begun this thread in the same moment.
@@ -77,17 +80,6 @@ pub(super) async fn say(
             (accepted, _) => return accepted,
         }
     }
-}
-
-/// A refusal of a thread's name, at the place where its client has written it.
-fn told_of_name(mut problem: Problem, at: Option<&str>) -> Problem {
-    for field in &mut problem.errors {
-        if let Some(at) = at.filter(|_| field.param == "/thread/external_id") {
-            at.clone_into(&mut field.param);
-            problem.detail = Some(format!("{at}: {}", field.detail));
-        }
-    }
-    problem
 }
 
 /// Opens the log of what was said, for whoever said it.
